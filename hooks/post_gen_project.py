@@ -1,0 +1,113 @@
+"""Lay the chosen answers' files over the project and remove all other variants.
+
+`_variants/<question>/<answer>/` holds what an answer brings, laid out as it is to
+land in the project. Nothing else in the project is touched.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+CONTEXT = r"""{{ cookiecutter | tojson }}"""
+GENERATED = r"""{{ generated_paths(cookiecutter.package_name) | tojson }}"""
+
+VARIANTS = "_variants"
+EVERY = "all"  # the answer that keeps its siblings, their Dockerfiles side by side
+
+
+def files_below(folder: Path) -> dict[Path, Path]:
+    """Map where each file is to land in the project to where it is now."""
+    return {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def side_by_side(folder: Path) -> dict[Path, Path]:
+    """Map the files of one answer among all: its Dockerfile moves aside, the rest keeps its place."""
+    own = Path("strategies", folder.name, "Dockerfile")
+    return {own if target == Path("Dockerfile") else target: path for target, path in files_below(folder).items()}
+
+
+def merged(parts: list[dict[Path, Path]], taken: set[str]) -> dict[Path, Path]:
+    """Put the answers' files together.
+
+    Raises:
+        ValueError: two of them, or one and the project itself, bring the same file.
+    """
+    plan: dict[Path, Path] = {}
+    for part in parts:
+        for target, path in part.items():
+            if target in plan or target.as_posix() in taken:
+                rest = f"{path.as_posix()} would replace a file that the template already generates"
+                raise ValueError(f"{rest}: '{target.as_posix()}'; give one of the two another name.")
+            plan[target] = path
+    return plan
+
+
+def chosen(question: Path, answer: str) -> list[dict[Path, Path]]:
+    """Collect what the answer to one question brings.
+
+    Raises:
+        ValueError: the answer has no folder.
+    """
+    if not (question / answer).is_dir():
+        known = ", ".join(sorted(folder.name for folder in question.iterdir()))
+        raise ValueError(f"{question.name}: '{answer}' has no folder in {VARIANTS}/{question.name}; there are: {known}.")
+    siblings = sorted(folder for folder in question.iterdir() if folder.name != EVERY) if answer == EVERY else []
+    return [files_below(question / answer), *map(side_by_side, siblings)]
+
+
+def lay_variants(project: Path, answers: dict[str, str], generated: list[str]) -> None:
+    """Move the chosen files into place, and remove the variants' folder whatever happens.
+
+    Args:
+        project: the generated project.
+        answers: answer by question.
+        generated: POSIX paths of the files that every project gets.
+
+    Raises:
+        ValueError: an answer without a folder, or two files of one name; nothing was moved then.
+    """
+    variants = project / VARIANTS
+    try:
+        questions = sorted(variants.iterdir())
+        parts = [part for question in questions for part in chosen(question, answers[question.name])]
+        for target, path in merged(parts, set(generated)).items():
+            (project / target).parent.mkdir(parents=True, exist_ok=True)
+            path.replace(project / target)
+    finally:
+        shutil.rmtree(variants)
+
+
+def next_steps(answers: dict[str, str]) -> str:
+    """Write the commands that build and run the new project, in ASCII."""
+    slug = answers["project_slug"]
+    if answers["strategy"] == EVERY:
+        build, image = "docker buildx bake --load", f"{slug}:venv"
+    else:
+        build, image = f"docker build --tag {slug} .", slug
+    options, arguments = {
+        "service": ("--rm --publish 8000:8000 ", ""),
+        "cli": ("--rm --interactive ", f" {slug} crc32c < README.md"),
+    }[answers["app"]]
+    return f"""
+Your project is ready. Next:
+
+  cd {slug}
+  {build}
+  docker run {options}{image}{arguments}
+"""
+
+
+def main(answers: dict[str, str], project: Path) -> None:
+    """Finish the project; a problem ends the generation with one sentence."""
+    try:
+        lay_variants(project, answers, json.loads(GENERATED))
+    except (OSError, ValueError) as error:
+        sys.exit(f"post_gen_project: {error}")
+    sys.stdout.write(next_steps(answers))
+
+
+if __name__ == "__main__":
+    main(json.loads(CONTEXT), Path.cwd())

@@ -1,0 +1,6 @@
+# A compiled module or a requirement that cannot load fails the build, not the first start.
+RUN ["python", "-c", "import {{ cookiecutter.package_name }}.service"]
+
+EXPOSE 8000
+HEALTHCHECK --start-period=10s CMD ["python", "-m", "{{ cookiecutter.package_name }}.healthcheck"]
+CMD ["{{ cookiecutter.project_slug }}", "serve"]

@@ -1,0 +1,90 @@
+#!/bin/sh
+# Installs this bundle into a virtualenv, without any network:  sh install.sh TARGET
+#
+# TARGET is made when it is missing. Running this again is safe, also after an interruption and
+# over an older release. PYTHON names the interpreter, when it is not on PATH by its usual name.
+set -eu
+
+# Bytecode is for what gets installed, not for the interpreter that installs it.
+export PYTHONDONTWRITEBYTECODE=1
+
+bundle=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+
+fail() {
+    echo "install.sh: $1." >&2
+    exit "${2:-1}"
+}
+
+# What compiled wheels depend on. First line: interpreter. Second: system, machine and C library.
+describe() {
+    "$1" -c '
+import platform, sys, sysconfig
+print("CPython" if sys.implementation.name == "cpython" else sys.implementation.name, "%d.%d" % sys.version_info[:2])
+print(sysconfig.get_platform(), platform.libc_ver()[0] or "without glibc")' 2>/dev/null
+}
+
+line() {
+    printf '%s\n' "$2" | sed -n "${1}p"
+}
+
+# When the bundle is built: notes what it is for, and the digests that each installation checks.
+seal() {
+    cd "$bundle"
+    describe python3 >PLATFORM
+    find PLATFORM install.sh requirements.* pip wheels -type f -exec sha256sum {} + | sort -k 2 >SHA256SUMS
+}
+
+# Prints the path of an interpreter that the wheels are for.
+find_python() {
+    needed=$(cat "$bundle/PLATFORM") || fail "PLATFORM is missing from the bundle; unpack a fresh copy"
+    version=$(line 1 "$needed" | cut -d ' ' -f 2)
+    python=${PYTHON:-$(command -v "python$version" || command -v python3 || command -v python || true)}
+    [ -n "$python" ] || fail "no Python found; install Python $version, or set PYTHON to the path of one"
+    found=$(describe "$python") || fail "$python does not run; set PYTHON to the path of a Python $version"
+    [ "$(line 1 "$found")" = "$(line 1 "$needed")" ] ||
+        fail "$python is $(line 1 "$found"), the bundle is for $(line 1 "$needed"); set PYTHON to the path of one"
+    [ "$(line 2 "$found")" = "$(line 2 "$needed")" ] ||
+        fail "this machine is $(line 2 "$found"), the bundle is for $(line 2 "$needed"); get the one for this machine"
+    echo "$python"
+}
+
+verify() {
+    damaged=$(cd "$bundle" && sha256sum --check --quiet SHA256SUMS 2>&1) ||
+        fail "the bundle is damaged: $(line 1 "$damaged"); unpack a fresh copy"
+}
+
+prepare() {
+    if [ -e "$target" ] && [ ! -e "$target/pyvenv.cfg" ] && [ -n "$(ls -A "$target")" ]; then
+        fail "$target is in use for something else; name a virtualenv, an empty folder or a new one"
+    fi
+    if [ -e "$target/bin/python" ] && [ "$(describe "$target/bin/python")" != "$(cat "$bundle/PLATFORM")" ]; then
+        fail "$target was made for another Python; remove it, or name another folder"
+    fi
+    { mkdir -p "$target" && touch "$target/.incomplete"; } 2>/dev/null ||
+        fail "cannot write to $target; name another folder, or run this as a user who may"
+    "$python" -m venv --without-pip "$target"
+}
+
+# pip runs from its wheel: it is needed now, not in the virtualenv. It also ends with an error
+# when a requirement of the project is not among the wheels.
+install() {
+    PYTHONPATH=$(echo "$bundle"/pip/*.whl) "$target/bin/python" -m pip --isolated install --quiet \
+        --disable-pip-version-check --no-index --no-cache-dir --find-links "$bundle/wheels" \
+        --require-hashes --requirement "$bundle/requirements.txt" "$@"
+}
+
+[ $# -eq 1 ] || fail "usage: sh install.sh TARGET" 2
+if [ "$1" = --seal ]; then
+    seal
+    exit
+fi
+target=$1
+python=$(find_python)
+verify
+# What an interrupted run left behind cannot be trusted: everything is written again.
+repair=
+[ ! -e "$target/.incomplete" ] || repair=--ignore-installed
+prepare
+install $repair
+rm "$target/.incomplete"
+echo "Installed into $target."

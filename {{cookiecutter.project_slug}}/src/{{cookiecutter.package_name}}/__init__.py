@@ -1,0 +1,6 @@
+"""CRC-32C (Castagnoli) checksums, computed by compiled C."""
+
+from ._native import crc32c
+
+__all__ = ["crc32c"]
+__version__ = "0.1.0"

@@ -16,15 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cookiecutter.exceptions import FailedHookException
+from jinja2 import pass_context
 from jinja2.ext import Extension
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jinja2 import Environment
+    from jinja2.runtime import Context
 
-PROJECT = Path(__file__).parent / "{{cookiecutter.project_slug}}"
-VARIANTS = PROJECT / "_variants"
+PROJECT = "{{cookiecutter.project_slug}}"
+VARIANTS = "_variants"
 
 LONGEST_NAME = 63  # a DNS label: the slug becomes a host name in Compose and Kubernetes
 TEMPLATE_SYNTAX = re.compile(r"\{[{%#]")
@@ -34,9 +36,19 @@ PACKAGE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 TAKEN = {"python", "python3", "pip", "pip3", "pex", "tests", "con", "prn", "aux", "nul"}
 
 
+def template_folder() -> Path:
+    """Find the folder that is being rendered.
+
+    Cookiecutter works in it or beside it. That comes before the place of this module, because
+    `cruft update` renders two versions of the template in one process, which imports it once.
+    """
+    folders = (Path.cwd(), Path.cwd() / PROJECT, Path(__file__).parent / PROJECT)
+    return next(folder for folder in folders if (folder / VARIANTS).is_dir())
+
+
 def required_names() -> set[str]:
     """Name every distribution that a lock file of the template installs, in lower case."""
-    locks = PROJECT.glob("**/requirements*.txt")
+    locks = template_folder().glob("**/requirements*.txt")
     return {name for lock in locks for name in re.findall(r"^([a-z0-9-]+)==", lock.read_text("utf-8"), re.M)}
 
 
@@ -133,14 +145,22 @@ def label(value: str) -> str:
 
 def generated_paths(package_name: str) -> list[str]:
     """List the files that every project gets, whatever its answers, as POSIX paths."""
-    paths = (path for path in PROJECT.rglob("*") if path.is_file() and VARIANTS not in path.parents)
-    names = (path.relative_to(PROJECT).as_posix() for path in paths)
-    return sorted(name.replace("{{cookiecutter.package_name}}", package_name) for name in names)
+    folder = template_folder()
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    common = (name for name in names if not name.startswith(f"{VARIANTS}/"))
+    return sorted(name.replace("{{cookiecutter.package_name}}", package_name) for name in common)
 
 
 def strategies() -> list[str]:
     """List the strategies that have a folder of their own to be laid side by side."""
-    return sorted(folder.name for folder in (VARIANTS / "strategy").iterdir() if folder.name != "all")
+    return sorted(folder.name for folder in (template_folder() / VARIANTS / "strategy").iterdir() if folder.name != "all")
+
+
+@pass_context
+def docker_build(context: Context, strategy: str) -> str:
+    """Write the command that builds a strategy's Dockerfile, which lies aside when all are kept."""
+    aside = context["cookiecutter"]["strategy"] == "all"
+    return f"docker build --file strategies/{strategy}/Dockerfile" if aside else "docker build"
 
 
 class Answers(Extension):
@@ -150,7 +170,9 @@ class Answers(Extension):
         """Add the filters and functions to cookiecutter's environment."""
         super().__init__(environment)
         environment.filters.update(checked=checked, one_line=one_line, literal=literal, label=label)
-        environment.globals.update(generated_paths=generated_paths, strategies=strategies)
+        environment.globals.update(
+            docker_build=docker_build, generated_paths=generated_paths, strategies=strategies
+        )
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         """Stop cookiecutter from rendering an answer given on the command line.

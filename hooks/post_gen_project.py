@@ -13,6 +13,7 @@ from pathlib import Path
 
 CONTEXT = r"""{{ cookiecutter | tojson }}"""
 GENERATED = r"""{{ generated_paths(cookiecutter.package_name) | tojson }}"""
+BUILD = r"""{{ docker_build("venv") }}"""
 
 VARIANTS = "_variants"
 EVERY = "all"  # the answer that keeps its siblings, their Dockerfiles side by side
@@ -80,23 +81,19 @@ def lay_variants(project: Path, answers: dict[str, str], generated: list[str]) -
         shutil.rmtree(variants)
 
 
-def next_steps(answers: dict[str, str]) -> str:
+def next_steps(answers: dict[str, str], build: str) -> str:
     """Write the commands that build and run the new project, in ASCII."""
     slug = answers["project_slug"]
-    if answers["strategy"] == EVERY:
-        build, image = "docker buildx bake --load", f"{slug}:venv"
-    else:
-        build, image = f"docker build --tag {slug} .", slug
-    options, arguments = {
-        "service": ("--rm --publish 8000:8000 ", ""),
-        "cli": ("--rm --interactive ", f" {slug} crc32c < README.md"),
-    }[answers["app"]]
+    run = {
+        "service": f"docker run --rm --publish 8000:8000 {slug}",
+        "cli": f"docker run --rm -i {slug} {slug} crc32c < README.md",
+    }
     return f"""
 Your project is ready. Next:
 
   cd {slug}
-  {build}
-  docker run {options}{image}{arguments}
+  {build} --tag {slug} .
+  {run[answers["app"]]}
 """
 
 
@@ -106,7 +103,7 @@ def main(answers: dict[str, str], project: Path) -> None:
         lay_variants(project, answers, json.loads(GENERATED))
     except (OSError, ValueError) as error:
         sys.exit(f"post_gen_project: {error}")
-    sys.stdout.write(next_steps(answers))
+    sys.stdout.write(next_steps(answers, BUILD))
 
 
 if __name__ == "__main__":

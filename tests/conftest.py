@@ -1,0 +1,136 @@
+"""Shared by all tests: baked projects, the Docker engine, and images that are built once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine import Engine
+
+pytest_plugins = ["tests.engine.fixtures"]
+
+TEMPLATE = Path(__file__).parent.parent
+QUESTIONS: dict[str, Any] = {
+    name: default
+    for name, default in json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8")).items()
+    if not name.startswith("_")
+}
+STRATEGIES = [name for name in QUESTIONS["strategy"] if name != "all"]
+APPS = QUESTIONS["app"]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A generated project: where it is, and the answers it was made from."""
+
+    path: Path
+    answers: dict[str, str]
+
+    @property
+    def slug(self) -> str:
+        """Short name: folder, distribution, command and image."""
+        return self.answers["project_slug"]
+
+    @property
+    def package(self) -> str:
+        """The name that Python imports."""
+        return self.answers["package_name"]
+
+    @property
+    def files(self) -> set[str]:
+        """Every file, as a POSIX path below the project."""
+        return {path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file()}
+
+    def read(self, name: str) -> str:
+        """Return the text of one file."""
+        return (self.path / name).read_text("utf-8")
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace a piece of text that a file must hold."""
+        text = self.read(name)
+        assert old in text
+        (self.path / name).write_text(text.replace(old, new), "utf-8")
+
+    def run(self, *command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run a command in the project; its output is captured, its failure is the caller's to judge."""
+        return subprocess.run(command, cwd=self.path, capture_output=True, text=True, check=False, **options)
+
+
+Bake = Callable[..., Project]
+
+
+def baker(cookies: Any) -> Bake:
+    """Make a factory of projects out of pytest-cookies' fixture, which ignores a misspelt question."""
+
+    def bake(**answers: str) -> Project:
+        assert answers.keys() <= QUESTIONS.keys(), f"no such question: {answers.keys() - QUESTIONS.keys()}"
+        result = cookies.bake(extra_context=answers)
+        if result.exception is not None:
+            raise result.exception
+        return Project(result.project_path, dict(result.context))
+
+    return bake
+
+
+@pytest.fixture
+def bake(cookies: Any) -> Bake:
+    """Generate projects that are gone after the test."""
+    return baker(cookies)
+
+
+@pytest.fixture(scope="session")
+def bake_once(cookies_session: Any) -> Bake:
+    """Generate projects that stay until all tests are done; the same answers give the same project."""
+    return cache(baker(cookies_session))
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image built from a project."""
+
+    engine: Engine
+    tag: str
+    project: Project
+    base: str
+
+    def config(self) -> dict[str, Any]:
+        """Return what `docker inspect` tells of how it runs."""
+        config: dict[str, Any] = json.loads(self.engine.docker("inspect", "--format", "{{json .Config}}", self.tag).stdout)
+        return config
+
+    def run(self, *command: str, options: tuple[str, ...] = (), **kwargs: Any) -> subprocess.CompletedProcess[str]:
+        """Run one command in a container as locked down as a cluster would have it."""
+        hardened = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--user=12345:0", "--network=none")
+        return self.engine.docker("run", "--rm", "--interactive", *hardened, *options, self.tag, *command, **kwargs)
+
+    def shell(self, script: str) -> str:
+        """Run a shell script as root, and return what it prints."""
+        return self.engine.docker("run", "--rm", "--user=0", "--network=none", self.tag, "sh", "-euc", script).stdout
+
+
+Build = Callable[[Project], Image]
+
+
+@pytest.fixture(scope="session")
+def build(engine: Engine, base_image: Callable[[str], str]) -> Build:
+    """Build a project's image, once for each project."""
+
+    @cache
+    def build_once(path: Path, tag: str, version: str) -> str:
+        base = base_image(version)
+        engine.docker("build", "--tag", tag, str(path))
+        return base
+
+    def build(project: Project) -> Image:
+        version, strategy, app = (project.answers[name] for name in ("python_version", "strategy", "app"))
+        tag = f"test-{project.slug}:{strategy}-{app}-{version}"
+        return Image(engine, tag, project, build_once(project.path, tag, version))
+
+    return build

@@ -1,0 +1,252 @@
+"""A Docker engine and base images for the tests.
+
+The engine that answers is used. Else, as root on Debian, a private one is started from Debian's packages and stopped at
+the end. What is downloaded for it is kept in the user's cache folder. `python -m tests.engine` is the same for a person.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shlex
+import signal
+import subprocess
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOW_TO_GET_AN_ENGINE = "start Docker so that `docker version` answers, or run as root on Debian"
+STAND_IN_LABEL = "cookiecutter-multistage-python.stand-in"
+BUILD_CACHE_LIMIT = "3GB"
+_HERE = Path(__file__).resolve().parent
+# Settings that lead the client away from the private engine.
+_CLIENT_SETTINGS = (
+    "BUILDX_BUILDER",
+    "DOCKER_API_VERSION",
+    "DOCKER_CERT_PATH",
+    "DOCKER_CONTEXT",
+    "DOCKER_TLS",
+    "DOCKER_TLS_VERIFY",
+)
+
+
+class EngineUnavailable(Exception):
+    """There is no engine or no base image. The message is one line that says how to get one."""
+
+
+class DockerError(Exception):
+    """A docker command failed. The message holds the command and the end of its output."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A running engine. `environment` is what a command needs to reach it."""
+
+    environment: dict[str, str]
+    private: bool
+
+    def docker(self, *arguments: str, check: bool = True, **subprocess_options: Any) -> subprocess.CompletedProcess[str]:
+        """Run `docker ARGUMENTS`, output captured as text.
+
+        Raises DockerError when the command fails, unless `check` is false.
+        """
+        options = {"env": self.environment, "capture_output": True, "text": True, **subprocess_options}
+        command = ["docker", *arguments]
+        finished = subprocess.run(command, check=False, **options)
+        if check and finished.returncode != 0:
+            output = f"{finished.stdout or ''}{finished.stderr or ''}".strip().splitlines()
+            message = "\n".join([f"status {finished.returncode}: {shlex.join(command)}", *output[-40:]])
+            raise DockerError(message)
+        return finished
+
+    def base_image(self, version: str) -> str:
+        """Return the tag `python:VERSION-slim` of an image that this engine has: its own, pulled, or a stand-in.
+
+        Raises EngineUnavailable when there is no way to get the image.
+        """
+        tag = f"python:{version}-slim"
+        label = self.docker("image", "inspect", "--format", _label_format(), tag, check=False)
+        official = label.returncode == 0 and not label.stdout.strip()
+        pulled = label.returncode != 0 and self.docker("pull", "--quiet", tag, check=False).returncode == 0
+        if not official and not pulled:
+            # An old stand-in is renewed too: the script knows.
+            self._make_stand_in(version, tag)
+        return tag
+
+    def _make_stand_in(self, version: str, tag: str) -> None:
+        if not _is_root_on_debian():
+            message = f"{tag} is neither here nor can it be pulled, and only root on Debian can make a stand-in"
+            raise EngineUnavailable(message)
+        environment = {**self.environment, "STAND_IN_STORE": str(cache_folder() / "base-images")}
+        _run_script([_HERE / "base-image", version], environment)
+
+
+def cache_folder() -> Path:
+    """Return the folder for all that is kept between runs."""
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(caches) / "cookiecutter-multistage-python"
+
+
+def engine_required() -> bool:
+    """Tell whether a test that gets no engine must fail instead of being skipped: `REQUIRE_ENGINE=1`."""
+    return os.environ.get("REQUIRE_ENGINE", "0") not in ("", "0")
+
+
+@contextmanager
+def running_engine() -> Iterator[Engine]:
+    """Give the engine that answers, else a private one, which its last user stops.
+
+    Raises EngineUnavailable when no engine answers and none can be started.
+    """
+    cache = cache_folder()
+    home = cache / "engine"
+    given = Engine({**os.environ, "DOCKER_BUILDKIT": "1"}, private=False)
+    private = Engine(_private_environment(home), private=True)
+    # A shell that `python -m tests.engine` opened hands the private engine down.
+    is_given = os.environ.get("DOCKER_HOST") != private.environment["DOCKER_HOST"] and _answers(given)
+    if not is_given and not _is_root_on_debian():
+        message = f"No Docker engine answers: {HOW_TO_GET_AN_ENGINE}"
+        raise EngineUnavailable(message)
+    engine = given if is_given else private
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f"{'given' if is_given else 'private'}-engine.users").open("w") as users:
+        try:
+            with _turn(cache):
+                # A killed engine leaves processes and mounts behind that hinder the next one.
+                if engine.private and _is_alone(users) and not _answers(engine):
+                    _stop(home)
+                fcntl.flock(users, fcntl.LOCK_SH)
+                if engine.private:
+                    _run_script([_HERE / "start-engine"], {**engine.environment, "ENGINE_HOME": str(home)})
+            yield engine
+        finally:
+            with _turn(cache):
+                if _is_alone(users):
+                    _leave(engine, home)
+
+
+@contextmanager
+def _turn(cache: Path) -> Iterator[None]:
+    """Let only one process at a time start or stop an engine."""
+    with (cache / "engine.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _is_alone(users: IO[str]) -> bool:
+    with suppress(BlockingIOError):
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
+
+
+def _leave(engine: Engine, home: Path) -> None:
+    if engine.private:
+        if _answers(engine):
+            _bound_disk_use(engine)
+        _stop(home)
+    else:
+        # Nobody shall mistake a stand-in for the official image later.
+        stand_ins = _stand_ins(engine)
+        if stand_ins:
+            engine.docker("image", "rm", *stand_ins, check=False)
+
+
+def _stand_ins(engine: Engine) -> list[str]:
+    # The label alone does not do: images that were built on a stand-in inherit it.
+    filters = ("--filter", f"label={STAND_IN_LABEL}", "--filter", "reference=python:*-slim")
+    listed = engine.docker("image", "ls", *filters, "--format", "{{.Repository}}:{{.Tag}}", check=False)
+    return listed.stdout.split()
+
+
+def _bound_disk_use(engine: Engine) -> None:
+    """Keep base images and a limited build cache, remove the rest."""
+    containers = engine.docker("ps", "--all", "--quiet", check=False).stdout.split()
+    if containers:
+        engine.docker("rm", "--force", "--volumes", *containers, check=False)
+    images = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}", check=False).stdout
+    built = [line.split()[1] for line in images.splitlines() if not line.startswith("python:")]
+    if built:
+        engine.docker("image", "rm", "--force", *built, check=False)
+    engine.docker("volume", "prune", "--all", "--force", check=False)
+    # The name of the option depends on the version of buildx.
+    limits = (f"--max-used-space={BUILD_CACHE_LIMIT}", f"--keep-storage={BUILD_CACHE_LIMIT}")
+    any(engine.docker("builder", "prune", "--force", limit, check=False).returncode == 0 for limit in limits)
+
+
+def _stop(home: Path) -> None:
+    """Stop the private engine and wait until its processes and mounts are gone."""
+    for number, patience in ((signal.SIGTERM, 30), (signal.SIGKILL, 10)):
+        # dockerd stops its containerd itself, unless it was killed.
+        processes = _processes(home)
+        daemons = [pid for pid, name in processes if name == "dockerd"]
+        for pid in daemons if daemons and number == signal.SIGTERM else [pid for pid, _ in processes]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        deadline = time.monotonic() + patience
+        while _processes(home) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    for mount in _mounts(home):
+        subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
+    with suppress(FileNotFoundError):
+        bridge = (home / "bridge").read_text().strip()
+        subprocess.run(["ip", "link", "delete", bridge], check=False, capture_output=True)
+    for leftover in ("bridge", "dockerd.pid", "docker.sock"):
+        (home / leftover).unlink(missing_ok=True)
+
+
+def _processes(home: Path) -> list[tuple[int, str]]:
+    """Return number and name of the engine's live processes, its clients left out."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/exe"):
+        with suppress(OSError):
+            program = entry.readlink()
+            if program.is_relative_to(home / "root") and program.name != "docker":
+                found.append((int(entry.parent.name), program.name))
+    return found
+
+
+def _mounts(home: Path) -> list[str]:
+    """Return the mount points under the engine's folder, the deepest first."""
+    points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    return sorted((point for point in points if Path(point).is_relative_to(home)), reverse=True)
+
+
+def _private_environment(home: Path) -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if name not in _CLIENT_SETTINGS}
+    programs = [home / "root/usr/sbin", home / "root/usr/bin"]
+    path = os.pathsep.join([*map(str, programs), os.environ.get("PATH", os.defpath)])
+    own = {"DOCKER_BUILDKIT": "1", "DOCKER_CONFIG": str(home / "config"), "DOCKER_HOST": f"unix://{home}/docker.sock"}
+    return {**environment, **own, "PATH": path}
+
+
+def _answers(engine: Engine) -> bool:
+    try:
+        return engine.docker("version", check=False, timeout=20).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def _is_root_on_debian() -> bool:
+    if os.geteuid() != 0:
+        return False
+    with suppress(OSError):
+        return "ID=debian" in Path("/etc/os-release").read_text().splitlines()
+    return False
+
+
+def _label_format() -> str:
+    return f'{{{{index .Config.Labels "{STAND_IN_LABEL}"}}}}'
+
+
+def _run_script(command: list[Path | str], environment: dict[str, str]) -> None:
+    finished = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    if finished.returncode != 0:
+        reason = (finished.stderr.strip().splitlines() or [f"{command[0]} failed."])[-1]
+        message = f"{reason} To do without: {HOW_TO_GET_AN_ENGINE}"
+        raise EngineUnavailable(message)

@@ -1,0 +1,44 @@
+"""The engine as pytest fixtures. A conftest takes them with `pytest_plugins = ["tests.engine.fixtures"]`."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from . import Engine, EngineUnavailable, engine_required, running_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def skip_or_fail(reason: EngineUnavailable) -> NoReturn:
+    """Skip the test, or fail it under `REQUIRE_ENGINE=1`."""
+    if engine_required():
+        pytest.fail(str(reason), pytrace=False)
+    pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """Return the engine that all tests of this run share."""
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(running_engine())
+        except EngineUnavailable as reason:
+            skip_or_fail(reason)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def base_image(engine: Engine) -> Callable[[str], str]:
+    """Return the function that gives the tag of the base image of a version, or skips the test."""
+
+    def tag(version: str) -> str:
+        try:
+            return engine.base_image(version)
+        except EngineUnavailable as reason:
+            skip_or_fail(reason)
+
+    return tag

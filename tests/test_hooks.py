@@ -1,0 +1,196 @@
+"""The hooks as units, and what they leave of a user's own files."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.conftest import QUESTIONS, STRATEGIES, TEMPLATE, Project, baker
+
+
+def load(name: str) -> ModuleType:
+    """Import a hook as it is, unrendered."""
+    spec = importlib.util.spec_from_file_location(name, TEMPLATE / "hooks" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+pre_gen = load("pre_gen_project")
+post_gen = load("post_gen_project")
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    """Write texts by path, with the folders they need."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+
+
+def texts(folder: Path) -> dict[str, str]:
+    """Read every file below a folder."""
+    return {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in folder.rglob("*") if path.is_file()}
+
+
+VARIANTS = {
+    "_variants/colour/red/Dockerfile": "red",
+    "_variants/colour/blue/Dockerfile": "blue",
+    "_variants/colour/blue/tools/paint.sh": "paint",
+    "_variants/colour/all/bake.hcl": "bake",
+    "_variants/shape/round/shape.txt": "round",
+    "_variants/shape/square/shape.txt": "square",
+}
+
+
+def test_the_chosen_answers_are_laid_over_the_project(tmp_path: Path) -> None:
+    write(tmp_path, {**VARIANTS, "kept.txt": "kept"})
+    post_gen.lay_variants(tmp_path, {"colour": "blue", "shape": "round"}, ["kept.txt"])
+    assert texts(tmp_path) == {"kept.txt": "kept", "Dockerfile": "blue", "tools/paint.sh": "paint", "shape.txt": "round"}
+
+
+def test_all_keeps_every_sibling_with_its_dockerfile_aside(tmp_path: Path) -> None:
+    write(tmp_path, VARIANTS)
+    post_gen.lay_variants(tmp_path, {"colour": "all", "shape": "square"}, [])
+    assert texts(tmp_path) == {
+        "strategies/red/Dockerfile": "red",
+        "strategies/blue/Dockerfile": "blue",
+        "tools/paint.sh": "paint",
+        "bake.hcl": "bake",
+        "shape.txt": "square",
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "answers", "generated", "sentence"),
+    [
+        ({}, {"colour": "green", "shape": "round"}, [], "colour: 'green' has no folder"),
+        ({}, {"colour": "red", "shape": "round"}, ["Dockerfile"], "already generates: 'Dockerfile'"),
+        ({"_variants/shape/round/Dockerfile": "clash"}, {"colour": "red", "shape": "round"}, [], "shape/round/Dockerfile"),
+    ],
+    ids=["answer without a folder", "file that the project has", "file that another answer brings"],
+)
+def test_a_mistake_in_the_template_is_one_sentence_and_moves_nothing(
+    tmp_path: Path, more: dict[str, str], answers: dict[str, str], generated: list[str], sentence: str
+) -> None:
+    write(tmp_path, {**VARIANTS, **more, "mine.txt": "mine"})
+    with pytest.raises(ValueError, match="\\.$") as error:
+        post_gen.lay_variants(tmp_path, answers, generated)
+    assert sentence in str(error.value)
+    assert texts(tmp_path) == {"mine.txt": "mine"}
+
+
+def test_a_user_s_own_variants_folder_stops_the_generation(tmp_path: Path) -> None:
+    assert pre_gen.problem(tmp_path) is None
+    (tmp_path / "_variants").mkdir()
+    assert "_variants exists already" in pre_gen.problem(tmp_path)
+
+
+@pytest.mark.parametrize("app", QUESTIONS["app"])
+def test_the_next_steps_are_ascii_commands(app: str) -> None:
+    steps = post_gen.next_steps({"project_slug": "acme", "app": app}, "docker build")
+    assert steps.isascii()
+    assert "  cd acme\n  docker build --tag acme .\n  docker run --rm" in steps
+
+
+@pytest.mark.parametrize("hook", ["pre_gen_project", "post_gen_project"])
+def test_hooks_need_the_standard_library_only(hook: str) -> None:
+    script = f"import runpy, sys; runpy.run_path('hooks/{hook}.py'); print(*sys.modules)"
+    names = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", script], cwd=TEMPLATE, check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert {name.partition(".")[0] for name in names} - {"__main__", "__mp_main__"} <= sys.stdlib_module_names
+
+
+def regenerate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Generate with the defaults over what is there."""
+    command = [sys.executable, "-m", "cookiecutter", "--default-config", "--no-input", "-f", str(TEMPLATE), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env={"HOME": str(folder)})
+
+
+@pytest.mark.parametrize("strategy", QUESTIONS["strategy"])
+def test_overwriting_keeps_every_file_that_the_template_does_not_generate(tmp_path: Path, strategy: str) -> None:
+    assert regenerate(tmp_path).returncode == 0
+    project = tmp_path / "checksum-service"
+    mine = {
+        "notes.txt": "mine",
+        "src/checksum_service/extra.c": "int extra;",
+        "strategies/mine/Dockerfile": "FROM scratch",
+        "bundle/mine.txt": "mine",
+        "variants/strategy/venv/Dockerfile": "mine",
+        "tests/data/empty": "",
+    }
+    write(project, mine)
+    result = regenerate(tmp_path, f"strategy={strategy}")
+    assert result.returncode == 0, result.stderr
+    after = texts(project)
+    assert {name: after.get(name) for name in mine} == mine
+    assert not any(name.startswith("_variants/") for name in after)
+
+
+def test_overwriting_a_project_with_a_variants_folder_loses_nothing(tmp_path: Path) -> None:
+    assert regenerate(tmp_path).returncode == 0
+    project = tmp_path / "checksum-service"
+    write(project, {"_variants/mine.txt": "mine", "Dockerfile": "FROM mine"})
+    before = texts(project)
+    result = regenerate(tmp_path)
+    assert result.returncode != 0
+    assert "_variants exists already" in result.stderr
+    assert texts(project) == before
+
+
+def test_a_choice_without_a_folder_is_told_by_the_command(tmp_path: Path, cookies: Any, capfd: Any) -> None:
+    template = copied_template(tmp_path)
+    questions = json.loads((template / "cookiecutter.json").read_text("utf-8"))
+    questions["strategy"].append("conda")
+    (template / "cookiecutter.json").write_text(json.dumps(questions), "utf-8")
+    result = cookies.bake(template=str(template), extra_context={"strategy": "conda"})
+    assert result.exit_code != 0
+    assert "strategy: 'conda' has no folder in _variants/strategy; there are: all, pex" in capfd.readouterr().err
+
+
+def test_a_new_strategy_is_a_folder_and_a_choice(tmp_path: Path, cookies: Any) -> None:
+    template = copied_template(tmp_path)
+    questions = json.loads((template / "cookiecutter.json").read_text("utf-8"))
+    questions["strategy"].append("conda")
+    (template / "cookiecutter.json").write_text(json.dumps(questions), "utf-8")
+    own = {"_variants/strategy/conda/Dockerfile": "FROM conda\n", "_variants/strategy/conda/environment.yml": "x: 1\n"}
+    write(template / "{{cookiecutter.project_slug}}", own)
+    alone: Project = baker(_Template(cookies, template))(strategy="conda")
+    assert alone.read("Dockerfile") == "FROM conda\n"
+    assert alone.read("environment.yml") == "x: 1\n"
+    every: Project = baker(_Template(cookies, template))(strategy="all")
+    assert every.read("strategies/conda/Dockerfile") == "FROM conda\n"
+    for strategy in [*STRATEGIES, "conda"]:
+        assert f'"{strategy}"' in every.read("docker-bake.hcl")
+
+
+class _Template:
+    """pytest-cookies' fixture, with another template."""
+
+    def __init__(self, cookies: Any, template: Path) -> None:
+        self.cookies, self.template = cookies, template
+
+    def bake(self, extra_context: dict[str, str]) -> Any:
+        return self.cookies.bake(template=str(self.template), extra_context=extra_context)
+
+
+def copied_template(folder: Path) -> Path:
+    """Copy what cookiecutter reads, to change it."""
+    import shutil
+
+    template = folder / "template"
+    for name in ("hooks", "templates", "{{cookiecutter.project_slug}}"):
+        shutil.copytree(TEMPLATE / name, template / name)
+    for name in ("cookiecutter.json", "local_extensions.py"):
+        shutil.copy(TEMPLATE / name, template)
+    return template

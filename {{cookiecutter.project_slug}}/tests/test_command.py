@@ -1,0 +1,73 @@
+"""The command line, run as people run it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from {{ cookiecutter.package_name }} import __version__
+
+COMMAND = Path(sys.executable).parent / "{{ cookiecutter.project_slug }}"
+
+
+def run(*arguments, **options):
+    return subprocess.run([COMMAND, *arguments], capture_output=True, check=False, timeout=60, **options)
+
+
+@pytest.fixture
+def digits(tmp_path):
+    path = tmp_path / "digits"
+    path.write_bytes(b"123456789")
+    return path
+
+
+def test_each_file_gives_one_line(digits, tmp_path):
+    (tmp_path / "empty").touch()
+    result = run("crc32c", "digits", "empty", cwd=tmp_path)
+    assert result.stdout == b"e3069283  digits\n00000000  empty\n"
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("arguments", [["crc32c"], ["crc32c", "-"]])
+def test_standard_input_is_the_default(arguments):
+    result = run(*arguments, input=b"123456789")
+    assert (result.returncode, result.stdout) == (0, b"e3069283  -\n")
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_others_are_done(digits, tmp_path):
+    result = run("crc32c", tmp_path / "missing", tmp_path, digits)
+    assert result.returncode == 1
+    assert result.stdout == f"e3069283  {digits}\n".encode()
+    missing, folder = result.stderr.decode().splitlines()
+    assert missing.endswith("missing: No such file or directory")
+    assert folder.endswith(f"{tmp_path}: Is a directory")
+
+
+def test_a_name_that_is_not_utf8_is_printed_as_it_came(digits):
+    name = bytes(digits) + b"\xff"
+    digits.rename(name.decode(errors="surrogateescape"))
+    assert run("crc32c", name).stdout == b"e3069283  " + name + b"\n"
+
+
+def test_a_reader_that_leaves_early_gets_no_traceback(digits):
+    pipeline = subprocess.Popen([COMMAND, "crc32c", *[digits] * 10_000], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipeline.stdout.readline()
+    pipeline.stdout.close()
+    assert pipeline.stderr.read() == b""
+    pipeline.stderr.close()
+    pipeline.wait(timeout=60)
+
+
+def test_the_version_is_told():
+    assert run("--version").stdout.decode().split() == ["{{ cookiecutter.project_slug }}", __version__]
+
+
+def test_the_package_runs_as_a_module(digits):
+    result = subprocess.run(
+        [sys.executable, "-m", "{{ cookiecutter.package_name }}", "crc32c", digits], capture_output=True, check=True
+    )
+    assert result.stdout == f"e3069283  {digits}\n".encode()
+
+
+def test_an_unknown_command_ends_with_status_2():
+    assert run("nonsense").returncode == 2

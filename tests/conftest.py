@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,7 @@ from tests.engine import Engine
 pytest_plugins = ["tests.engine.fixtures"]
 
 TEMPLATE = Path(__file__).parent.parent
+TOOLS = Path(sys.executable).parent
 QUESTIONS: dict[str, Any] = {
     name: default
     for name, default in json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8")).items()

@@ -1,7 +1,7 @@
 """A Docker engine and base images for the tests.
 
-The engine that answers is used. Else, as root on Debian, a private one is started from Debian's packages and stopped at
-the end. What is downloaded for it is kept in the user's cache folder. `python -m tests.engine` is the same for a person.
+The engine that answers is used. Else, as root on Debian, a private one is started from the packages of Debian and stopped
+at the end. What is downloaded is kept in the cache folder of the user. `python -m tests.engine` is the same for a person.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -50,7 +51,9 @@ class Engine:
     environment: dict[str, str]
     private: bool
 
-    def docker(self, *arguments: str, check: bool = True, **subprocess_options: Any) -> subprocess.CompletedProcess[str]:
+    def docker(
+        self, *arguments: str, check: bool = True, **subprocess_options: Any
+    ) -> subprocess.CompletedProcess[str]:
         """Run `docker ARGUMENTS`, output captured as text.
 
         Raises DockerError when the command fails, unless `check` is false.
@@ -198,6 +201,8 @@ def _stop(home: Path) -> None:
         subprocess.run(["ip", "link", "delete", bridge], check=False, capture_output=True)
     for leftover in ("bridge", "dockerd.pid", "docker.sock"):
         (home / leftover).unlink(missing_ok=True)
+    # A stale process number of containerd in there costs the next start ten seconds.
+    shutil.rmtree(home / "exec", ignore_errors=True)
 
 
 def _processes(home: Path) -> list[tuple[int, str]]:

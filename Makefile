@@ -1,0 +1,27 @@
+# `make test` and `make demo` need a checkout, Python 3.11 or later and, for images, Docker or root on Debian.
+PYTHON ?= python3
+
+.PHONY: help test demo lint lock clean
+
+help:  ## tell what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+test: .venv/ready  ## run all tests; images are built and run by a Docker engine
+	.venv/bin/python -m pytest
+
+demo: .venv/ready  ## generate the default project, build its image, run it and ask it for a checksum
+	.venv/bin/python -m tests.demo
+
+lint: .venv/ready  ## run the pre-commit hooks on all files
+	.venv/bin/pre-commit run --all-files
+
+lock: .venv/ready  ## renew the lock files, the template's own and those it ships
+	.venv/bin/python -m tests.locks
+
+clean:  ## remove the virtualenv
+	rm -rf .venv
+
+.venv/ready: tests/requirements.txt
+	$(PYTHON) -m venv --clear .venv
+	.venv/bin/pip install --quiet --require-hashes --requirement tests/requirements.txt
+	touch .venv/ready

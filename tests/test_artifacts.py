@@ -1,0 +1,178 @@
+"""What wheels, pex and platter leave besides the image, and the platter installer's behaviour on a bare host."""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import APPS, Bake, Build
+from tests.engine import Engine
+
+DIGITS = "123456789"
+CHECKSUM = "e3069283  -\n"
+
+
+@dataclass(frozen=True)
+class Host:
+    """A machine with Python and no network, and what was exported from a build, at /given."""
+
+    engine: Engine
+    base: str
+    given: Path
+
+    def run(self, script: str, *options: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
+        """Run a shell script there as an ordinary user; /tmp is writable."""
+        mount = f"--mount=type=bind,source={self.given},target=/given,readonly"
+        fixed = ("run", "--rm", "--interactive", "--network=none", "--user=12345:0", "--env=HOME=/tmp", mount)
+        return self.engine.docker(*fixed, *options, self.base, "sh", "-euc", script, check=False, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def host(bake_once: Bake, build: Build, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Export what a strategy leaves besides the image."""
+
+    def export(strategy: str, app: str) -> Host:
+        image = build(bake_once(project_slug="acme-sums", strategy=strategy, app=app))
+        folder = tmp_path_factory.mktemp(strategy)
+        image.engine.docker("build", "--target", "artifacts", "--output", str(folder), str(image.project.path))
+        folder.chmod(0o755)
+        return Host(image.engine, image.base, folder)
+
+    return export
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_the_wheelhouse_installs_without_a_network(host: Any, app: str) -> None:
+    there = host("wheels", app)
+    assert all(path.suffix == ".whl" for path in there.given.iterdir() if path.is_file() and path.name[0] != ".")
+    install = "python -m venv /tmp/venv && /tmp/venv/bin/pip install -q --no-index --find-links /given acme-sums"
+    result = there.run(f"{install} && /tmp/venv/bin/acme-sums crc32c", input=DIGITS)
+    assert (result.returncode, result.stdout) == (0, CHECKSUM), result.stderr
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_the_pex_is_one_file_that_runs(host: Any, app: str) -> None:
+    there = host("pex", app)
+    assert [path.name for path in there.given.iterdir()] == ["acme-sums.pex"]
+    result = there.run("/given/acme-sums.pex crc32c", input=DIGITS)
+    assert (result.returncode, result.stdout) == (0, CHECKSUM), result.stderr
+
+
+UNPACK = "tar -xf /given/*.tar.gz -C /tmp; cd /tmp/acme_sums-*; "
+
+
+@pytest.fixture(scope="module", params=APPS)
+def bundle(request: pytest.FixtureRequest, host: Any) -> Host:
+    there: Host = host("platter", request.param)
+    return there
+
+
+def test_the_bundle_is_one_tarball(bundle: Host) -> None:
+    (path,) = bundle.given.iterdir()
+    with tarfile.open(path) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"install.sh", "requirements.txt", "SHA256SUMS", "PLATFORM", "wheels"} <= names
+    assert path.name.startswith("acme_sums-0.1.0-cp")
+
+
+def test_the_bundle_installs_without_a_network_and_again(bundle: Host) -> None:
+    install = "sh install.sh '/tmp/a venv'; sh install.sh '/tmp/a venv'; "
+    result = bundle.run(f"{UNPACK}{install}'/tmp/a venv/bin/acme-sums' crc32c", input=DIGITS)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "Installed into /tmp/a venv.\n" * 2 + CHECKSUM
+
+
+def test_the_bundle_installs_where_python_has_no_pip(bundle: Host) -> None:
+    broken = "mkdir /tmp/hidden; printf 'raise ImportError(__name__)' | tee /tmp/hidden/pip.py > /tmp/hidden/ensurepip.py; "
+    hidden = "export PYTHONPATH=/tmp/hidden; ! python -m pip --version 2>/dev/null; "
+    result = bundle.run(f"{UNPACK}{broken}{hidden}sh install.sh /tmp/venv; /tmp/venv/bin/acme-sums crc32c", input=DIGITS)
+    assert (result.returncode, result.stdout) == (0, f"Installed into /tmp/venv.\n{CHECKSUM}"), result.stderr
+
+
+def test_an_interrupted_installation_is_repaired(bundle: Host) -> None:
+    interrupt = (
+        "sh install.sh /tmp/venv; touch /tmp/venv/.incomplete; "
+        "rm /tmp/venv/lib/python3*/site-packages/acme_sums/cli.py; rm -r /tmp/venv/lib/python3*/site-packages/*.dist-info; "
+    )
+    result = bundle.run(f"{UNPACK}{interrupt}sh install.sh /tmp/venv; /tmp/venv/bin/acme-sums crc32c", input=DIGITS)
+    assert (result.returncode, result.stdout) == (0, f"{'Installed into /tmp/venv.' + chr(10)}" * 2 + CHECKSUM), result.stderr
+
+
+def test_a_killed_installation_is_repaired(bundle: Host) -> None:
+    kill = (
+        "setsid sh install.sh /tmp/venv & until test -e /tmp/venv/bin/python; do sleep 0.01; done; "
+        "kill -9 -- -$!; wait || true; test -e /tmp/venv/.incomplete; "
+    )
+    result = bundle.run(f"{UNPACK}{kill}sh install.sh /tmp/venv; /tmp/venv/bin/acme-sums crc32c", input=DIGITS)
+    assert (result.returncode, result.stdout) == (0, f"Installed into /tmp/venv.\n{CHECKSUM}"), result.stderr
+
+
+def fake(path: str, interpreter: str, machine: str) -> str:
+    """Write a script that makes an interpreter of another version or machine: what it says of itself differs."""
+    return f"printf '#!/bin/sh\\necho {interpreter}\\necho {machine}\\n' > {path}; chmod +x {path}; "
+
+
+FAULTS = {
+    "no argument": ("sh install.sh", 2, "usage: sh install.sh TARGET"),
+    "no Python": (
+        "mkdir /tmp/bin; for tool in cat dirname sed cut; do ln -s $(command -v $tool) /tmp/bin; done; "
+        "PATH=/tmp/bin /bin/sh install.sh /tmp/venv",
+        1,
+        "no Python found; install Python 3.14, or set PYTHON to the path of one",
+    ),
+    "wrong version": (
+        fake("/tmp/fake", "CPython 3.9", "linux-x86_64 glibc") + "PYTHON=/tmp/fake sh install.sh /tmp/venv",
+        1,
+        "/tmp/fake is CPython 3.9, the bundle is for CPython 3.14; set PYTHON to the path of one",
+    ),
+    "wrong platform": (
+        fake("/tmp/fake", "CPython 3.14", "linux-aarch64 without glibc") + "PYTHON=/tmp/fake sh install.sh /tmp/venv",
+        1,
+        "this machine is linux-aarch64 without glibc, the bundle is for linux-x86_64 glibc",
+    ),
+    "not a Python": ("PYTHON=/bin/false sh install.sh /tmp/venv", 1, "/bin/false does not run; set PYTHON"),
+    "damaged wheel": (
+        "printf x >> $(ls wheels/*.whl | head -1); sh install.sh /tmp/venv",
+        1,
+        "the bundle is damaged: wheels/",
+    ),
+    "missing wheel": ("rm wheels/acme_sums*; sh install.sh /tmp/venv", 1, "the bundle is damaged: "),
+    "not writable": ("sh install.sh /opt/venv", 1, "cannot write to /opt/venv; name another folder"),
+    "in use": ("mkdir /tmp/mine; touch /tmp/mine/x; sh install.sh /tmp/mine", 1, "/tmp/mine is in use for something else"),
+    "a file": ("touch /tmp/mine; sh install.sh /tmp/mine", 1, "/tmp/mine is in use for something else"),
+    "other Python's venv": (
+        "mkdir -p /tmp/venv/bin; touch /tmp/venv/pyvenv.cfg; "
+        + fake("/tmp/venv/bin/python", "CPython 3.9", "linux-x86_64 glibc")
+        + "sh install.sh /tmp/venv",
+        1,
+        "/tmp/venv was made for another Python; remove it, or name another folder",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_installer_says_what_is_wrong(bundle: Host, fault: str) -> None:
+    script, status, sentence = FAULTS[fault]
+    result = bundle.run(UNPACK + script)
+    assert sentence in result.stderr
+    assert result.stderr.startswith("install.sh: ")
+    assert len(result.stderr.splitlines()) == 1
+    assert result.returncode == status
+    assert "Installed" not in result.stdout
+
+
+def test_a_host_with_another_python_is_told_which_one_it_needs(bundle: Host, base_image: Any) -> None:
+    other = replace(bundle, base=base_image("3.13"))
+    result = other.run(f"{UNPACK}sh install.sh /tmp/venv")
+    assert result.returncode == 1
+    assert result.stderr.endswith("python3 is CPython 3.13, the bundle is for CPython 3.14; set PYTHON to the path of one.\n")
+
+
+def test_a_refused_installation_leaves_what_was_there(bundle: Host) -> None:
+    script = "mkdir /tmp/mine; echo mine > /tmp/mine/x; sh install.sh /tmp/mine || ls -A /tmp/mine; cat /tmp/mine/x"
+    assert bundle.run(UNPACK + script).stdout == "x\nmine\n"

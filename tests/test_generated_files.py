@@ -1,0 +1,148 @@
+"""What is generated: the exact set of files of every answer, and files that ordinary tools accept."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+from tests.conftest import APPS, QUESTIONS, TOOLS, Bake
+
+COMMON = {
+    ".dockerignore",
+    ".gitignore",
+    "LICENSE",
+    "README.md",
+    "pyproject.toml",
+    "requirements-build.in",
+    "requirements-build.txt",
+    "requirements.in",
+    "requirements.txt",
+    "setup.py",
+    "src/acme/__init__.py",
+    "src/acme/__main__.py",
+    "src/acme/_native.c",
+    "src/acme/_native.pyi",
+    "src/acme/checksums.py",
+    "src/acme/cli.py",
+    "src/acme/py.typed",
+    "tests/__init__.py",
+    "tests/reference.py",
+    "tests/test_command.py",
+    "tests/test_crc32c.py",
+}
+BY_APP: dict[str, set[str]] = {
+    "service": {"src/acme/healthcheck.py", "src/acme/service.py", "tests/test_service.py"},
+    "cli": set(),
+}
+PEX = {"requirements-pex.in", "requirements-pex.txt"}
+PLATTER = {"bundle/install.sh", "requirements-platter.in", "requirements-platter.txt"}
+BY_STRATEGY = {
+    "venv": {"Dockerfile"},
+    "user": {"Dockerfile"},
+    "wheels": {"Dockerfile"},
+    "pex": {"Dockerfile", *PEX},
+    "platter": {"Dockerfile", *PLATTER},
+    "all": {"docker-bake.hcl", *PEX, *PLATTER}
+    | {f"strategies/{name}/Dockerfile" for name in ("venv", "user", "wheels", "pex", "platter")},
+}
+EMPTY_ON_PURPOSE = {"src/acme/py.typed", "tests/__init__.py"}
+
+EVERY_ANSWER = [
+    {question: answer}
+    for question, answers in QUESTIONS.items()
+    if isinstance(answers, list)
+    for answer in answers
+]
+every_answer = pytest.mark.parametrize("answers", EVERY_ANSWER, ids=lambda answers: "-".join(*answers.items()))
+every_strategy = pytest.mark.parametrize("strategy", QUESTIONS["strategy"])
+every_app = pytest.mark.parametrize("app", APPS)
+
+
+@every_strategy
+@every_app
+def test_the_file_set_is_exact(bake: Bake, strategy: str, app: str) -> None:
+    project = bake(project_slug="acme", strategy=strategy, app=app)
+    assert project.files == COMMON | BY_APP[app] | BY_STRATEGY[strategy]
+
+
+@every_answer
+def test_every_single_answer_gives_an_exact_file_set(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(project_slug="acme", **answers)
+    assert project.files == COMMON | BY_APP[project.answers["app"]] | BY_STRATEGY[project.answers["strategy"]]
+
+
+@every_strategy
+@every_app
+def test_nothing_is_left_unrendered_or_empty(bake: Bake, strategy: str, app: str) -> None:
+    project = bake(project_slug="acme", strategy=strategy, app=app)
+    for name in project.files - EMPTY_ON_PURPOSE:
+        text = project.read(name)
+        assert text.strip(), name
+        assert "cookiecutter" not in text, name
+        assert not re.search(r"\{\{|\{%|\{#", text), name
+        assert text.endswith("\n"), name
+        assert name.endswith((".py", "LICENSE")) or "\n\n\n" not in text, name
+
+
+@every_strategy
+@every_app
+def test_its_own_configuration_parses(bake: Bake, strategy: str, app: str) -> None:
+    project = bake(strategy=strategy, app=app)
+    metadata = tomllib.loads(project.read("pyproject.toml"))["project"]
+    assert metadata["name"] == project.slug
+    assert metadata["scripts"] == {project.slug: f"{project.package}.cli:main"}
+    for name in project.files:
+        if name.endswith(".py"):
+            compile(project.read(name), name, "exec")
+
+
+@every_strategy
+@every_app
+def test_hadolint_and_shellcheck_find_nothing(bake: Bake, strategy: str, app: str) -> None:
+    project = bake(strategy=strategy, app=app)
+    dockerfiles = [name for name in project.files if name.endswith("Dockerfile")]
+    assert dockerfiles
+    hadolint = project.run(TOOLS / "hadolint", *dockerfiles)
+    assert (hadolint.returncode, hadolint.stdout + hadolint.stderr) == (0, "")
+    if scripts := [name for name in project.files if name.endswith(".sh")]:
+        shellcheck = project.run(TOOLS / "shellcheck", *scripts)
+        assert (shellcheck.returncode, shellcheck.stdout) == (0, "")
+    for name in dockerfiles:
+        assert "# syntax=" not in project.read(name)
+
+
+@every_app
+def test_the_project_s_own_tests_pass_on_this_machine(bake: Bake, app: str) -> None:
+    project = bake(app=app)
+    uv = [sys.executable, "-m", "uv"]
+    subprocess.run([*uv, "venv", "--quiet", ".venv"], cwd=project.path, check=True)
+    python = project.path / ".venv/bin/python"
+    install = project.run(*uv, "pip", "install", "--python", python, "--editable", ".", "--group", "test")
+    assert install.returncode == 0, install.stderr
+    tests = project.run(python, "-m", "pytest", "-q")
+    assert tests.returncode == 0, tests.stdout
+
+
+def test_the_extension_gives_no_warning(bake: Bake, tmp_path: object) -> None:
+    project = bake()
+    include = subprocess.run(
+        [sys.executable, "-c", "import sysconfig; print(sysconfig.get_path('include'))"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+    flags = "-Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla -Wconversion -Wsign-conversion -Werror".split()
+    result = project.run("gcc", *flags, f"-I{include}", "-fsyntax-only", f"src/{project.package}/_native.c")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_without_the_compiled_module_the_import_fails(bake: Bake) -> None:
+    project = bake()
+    result = project.run(sys.executable, "-c", f"import {project.package}", env={"PYTHONPATH": "src"})
+    assert result.returncode == 1
+    assert "No module named" in result.stderr
+    assert "_native" in result.stderr

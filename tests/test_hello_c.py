@@ -1,0 +1,65 @@
+"""docs/hello-c, the smallest lesson: a compiler builds, and only the binary is shipped."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import QUESTIONS, TEMPLATE, TOOLS, Project
+from tests.engine import Engine
+
+LESSON = Project(TEMPLATE / "docs/hello-c", {})
+DOCKERFILES = ["Dockerfile", "static.Dockerfile"]
+BaseImage = Callable[[str], str]
+
+
+def build(engine: Engine, dockerfile: str, base: str) -> str:
+    """Build one of the lesson's images, on any base that is at hand."""
+    tag = f"test-hello:{Path(dockerfile).stem.lower()}"
+    arguments = ("--build-arg", f"BASE={base}", "--file", str(LESSON.path / dockerfile), "--tag", tag)
+    engine.docker("build", *arguments, str(LESSON.path))
+    return tag
+
+
+def layers(engine: Engine, tag: str) -> list[int]:
+    """Sizes in bytes of an image's layers."""
+    history = engine.docker("history", "--human=false", "--format", "{{.Size}}", tag).stdout
+    return [int(size) for size in history.split() if int(size)]
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES)
+def test_hello_is_said_by_a_locked_down_container(engine: Engine, base_image: BaseImage, dockerfile: str) -> None:
+    tag = build(engine, dockerfile, base_image(QUESTIONS["python_version"][0]))
+    hardened = ("--read-only", "--cap-drop=ALL", "--user=12345:0", "--network=none")
+    assert engine.docker("run", "--rm", *hardened, tag).stdout == "Hello, world\n"
+
+
+def test_the_image_is_its_base_and_less_than_a_megabyte(engine: Engine, base_image: BaseImage) -> None:
+    base = base_image(QUESTIONS["python_version"][0])
+    tag = build(engine, "Dockerfile", base)
+    assert 0 < sum(layers(engine, tag)) - sum(layers(engine, base)) < 1_000_000
+
+
+def test_the_static_image_is_one_file(engine: Engine, base_image: BaseImage, tmp_path: Path) -> None:
+    tag = build(engine, "static.Dockerfile", base_image(QUESTIONS["python_version"][0]))
+    (size,) = layers(engine, tag)
+    assert size < 1_000_000
+    container = engine.docker("create", tag).stdout.strip()
+    engine.docker("export", "--output", str(tmp_path / "image.tar"), container)
+    engine.docker("rm", container)
+    with tarfile.open(tmp_path / "image.tar") as archive:
+        files = {member.name for member in archive if member.isfile() and member.size}
+    assert files == {"hello"}
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES)
+def test_the_dockerfiles_are_clean(engine: Engine, base_image: BaseImage, dockerfile: str) -> None:
+    base = base_image(QUESTIONS["python_version"][0])
+    hadolint = LESSON.run(TOOLS / "hadolint", dockerfile)
+    assert (hadolint.returncode, hadolint.stdout) == (0, "")
+    arguments = ("--check", "--build-arg", f"BASE={base}", "--file", dockerfile, ".")
+    check = engine.docker("build", *arguments, cwd=LESSON.path)
+    assert "no warnings found" in (check.stdout + check.stderr)

@@ -1,0 +1,295 @@
+"""Every strategy, with every app, built and run by a real engine."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.conftest import APPS, QUESTIONS, STRATEGIES, Bake, Build, Image, Project
+from tests.engine import DockerError, Engine
+
+COMBINATIONS = [(strategy, app) for strategy in STRATEGIES for app in APPS]
+# What a build needs and a running image does not.
+LEFTOVERS = re.compile(
+    r"/bin/(gcc|g\+\+|cc|c\+\+|ld|as|make|cpp|uv|uvx|pex|ccache)$|\.(h|c|o|a|whl|pex)$|\.tar\.gz$"
+    r"|/var/lib/apt/lists/.+|/var/cache/apt/.+|/\.cache/|/requirements[^/]*\.(in|txt)$|/site-packages/(pip|setuptools|uv)/"
+)
+DIGITS = "123456789"
+CHECKSUM = "e3069283"
+
+
+@pytest.fixture(scope="module", params=COMBINATIONS, ids="-".join)
+def image(request: pytest.FixtureRequest, bake_once: Bake, build: Build) -> Image:
+    strategy, app = request.param
+    return build(bake_once(project_slug="acme-sums", strategy=strategy, app=app))
+
+
+def strategy_of(image: Image) -> str:
+    return image.project.answers["strategy"]
+
+
+def files_of(engine: Engine, tag: str) -> set[str]:
+    """List every path of an image but what the kernel and the engine put there at run time."""
+    script = "find / -xdev ! -path '/proc*' ! -path '/sys*' ! -path '/dev*' ! -path '/etc/*'"
+    return set(engine.docker("run", "--rm", "--network=none", "--user=0", tag, "sh", "-c", script).stdout.splitlines())
+
+
+@pytest.fixture(scope="module")
+def added(image: Image) -> set[str]:
+    """Every path that the image has and its base has not."""
+    return files_of(image.engine, image.tag) - files_of(image.engine, image.base)
+
+
+def test_the_right_answer_comes_from_a_locked_down_container(image: Image) -> None:
+    assert image.run("acme-sums", "crc32c", input=DIGITS).stdout == f"{CHECKSUM}  -\n"
+    assert image.run("acme-sums", "--version").stdout == "acme-sums 0.1.0\n"
+    missing = image.run("acme-sums", "crc32c", "missing", "/dev/null", check=False)
+    assert (missing.returncode, missing.stdout) == (1, "00000000  /dev/null\n")
+    assert missing.stderr == "acme-sums: missing: No such file or directory\n"
+
+
+def test_the_answer_comes_from_compiled_code(image: Image) -> None:
+    script = "import acme_sums, acme_sums._native as native; print(acme_sums.crc32c is native.crc32c, native.__file__)"
+    same, path = image.run("python", "-c", script).stdout.split()
+    assert same == "True"
+    assert path.endswith(".so")
+
+
+def test_it_runs_as_a_number_that_is_not_root(image: Image) -> None:
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", image.config()["User"])
+
+
+def test_the_program_cannot_change_its_own_files(image: Image, added: set[str]) -> None:
+    assert added
+    script = "find / -xdev \\( ! -user root -o ! -group root -o -perm /022 \\) ! -type l ! -path '/proc*' ! -path '/dev*'"
+    changeable = set(image.shell(script).splitlines())
+    assert changeable & added == set()
+    writable = "find / -xdev -writable ! -type l ! -path '/proc*' ! -path '/dev*' 2>/dev/null || true"
+    by_anyone = image.engine.docker("run", "--rm", "--user=12345:0", image.tag, "sh", "-c", writable).stdout
+    assert set(by_anyone.splitlines()) & added == set()
+
+
+def test_nothing_that_only_building_needs_is_left(image: Image, added: set[str]) -> None:
+    assert {path for path in added if LEFTOVERS.search(path)} == set()
+    tools = "for tool in gcc cc ld make uv pex; do ! command -v $tool || exit 1; done"
+    image.shell(tools)
+
+
+def test_only_the_strategy_s_own_folder_was_added(image: Image, added: set[str]) -> None:
+    folder = {"user": "/opt/user", "wheels": "/usr/local"}.get(strategy_of(image), "/opt/venv")
+    assert {path for path in added if not (path == folder or path.startswith(f"{folder}/"))} == set()
+
+
+def test_bytecode_is_there_because_nobody_can_write_it_later(image: Image, added: set[str]) -> None:
+    sources = {path for path in added if path.endswith(".py") and "/acme_sums/" in path}
+    compiled = {path for path in added if path.endswith(".pyc") and "/acme_sums/" in path}
+    assert len(sources) == len(compiled) > 0
+
+
+def test_no_bytecode_of_the_interpreter_was_added(image: Image, added: set[str]) -> None:
+    packages = re.compile(r"/(site|dist)-packages/|^/opt/")
+    assert {path for path in added if path.endswith(".pyc") and not packages.search(path)} == set()
+
+
+def test_every_shared_library_is_found(image: Image, added: set[str]) -> None:
+    modules = [path for path in added if path.endswith(".so") or ".so." in path]
+    assert any("/acme_sums/_native." in path for path in modules)
+    needed = image.engine.docker("run", "--rm", "--network=none", image.tag, "ldd", *modules).stdout
+    assert "not found" not in needed
+
+
+def test_the_metadata_is_that_of_a_good_citizen(image: Image) -> None:
+    config = image.config()
+    command = {"service": ["acme-sums", "serve"], "cli": ["acme-sums", "--help"]}[image.project.answers["app"]]
+    assert config["Cmd"] == command
+    assert "PYTHONUNBUFFERED=1" in config["Env"]
+    labels = {name.removeprefix("org.opencontainers.image."): text for name, text in config["Labels"].items()}
+    assert labels["title"] == "acme-sums"
+    assert labels["description"] == QUESTIONS["description"]
+    assert labels["licenses"] == "MIT"
+    assert labels["authors"] == f"{QUESTIONS['author_name']} <{QUESTIONS['author_email']}>"
+    test = config.get("Healthcheck", {}).get("Test", [])
+    assert (test[:1] == ["CMD"]) == (image.project.answers["app"] == "service")
+    assert "curl" not in test
+
+
+def test_the_default_command_of_the_cli_is_its_help(image: Image) -> None:
+    if image.project.answers["app"] == "cli":
+        assert image.run().stdout.startswith("usage: acme-sums")
+
+
+def layers(image: Image) -> list[str]:
+    inspected = image.engine.docker("inspect", "--format", "{{json .RootFS.Layers}}", image.tag).stdout
+    found: list[str] = json.loads(inspected)
+    return found
+
+
+def layer_sizes(image: Image) -> list[int]:
+    """Sizes of the layers in bytes, the base's first."""
+    history = image.engine.docker("history", "--human=false", "--format", "{{.Size}} {{.CreatedBy}}", image.tag).stdout
+    rows = [line.split(" ", 1) for line in history.splitlines()]
+    return [int(size) for size, _ in reversed(rows) if int(size)]
+
+
+def copied(project: Project, folder: Any) -> Project:
+    """Copy a project, to edit it."""
+    import shutil
+
+    return Project(shutil.copytree(project.path, folder / project.slug), {**project.answers})
+
+
+def test_an_edit_of_the_source_changes_a_small_layer_only(image: Image, tmp_path: Any) -> None:
+    project = copied(image.project, tmp_path)
+    project.edit("src/acme_sums/checksums.py", "1 << 20", "1 << 19")
+    tag = f"{image.tag}-edited"
+    image.engine.docker("build", "--tag", tag, str(project.path))
+    edited = Image(image.engine, tag, project, image.base)
+    kept = [old == new for old, new in zip(layers(image), layers(edited), strict=True)]
+    assert not all(kept)
+    changed_bytes = sum(size for size, same in zip(layer_sizes(edited), kept, strict=True) if not same)
+    assert changed_bytes < 400_000
+    assert kept.index(False) >= len(kept) - 2  # the project, and the import that checks it
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_broken_extension_fails_the_build(
+    bake_once: Bake, build: Build, tmp_path: Any, strategy: str
+) -> None:
+    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
+    project = copied(image.project, tmp_path)
+    # It compiles, and a shared object links; only loading it shows that the function is nowhere.
+    project.edit("src/acme_sums/_native.c", "static void\nfill_table(native_state *state)\n{", (
+        "extern void not_defined_anywhere(void);\n"
+        "static void\nfill_table(native_state *state)\n{\n    not_defined_anywhere();"
+    ))
+    with pytest.raises(DockerError, match="undefined symbol: not_defined_anywhere"):
+        image.engine.docker("build", "--tag", f"{image.tag}-broken", str(project.path))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_wrong_hash_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
+    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="service"))
+    project = copied(image.project, tmp_path)
+    lock = project.read("requirements.txt")
+    (project.path / "requirements.txt").write_text(re.sub(r"sha256:\w{8}", "sha256:00000000", lock), "utf-8")
+    with pytest.raises(DockerError, match=r"(?i)hash"):
+        image.engine.docker("build", str(project.path))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_requirement_that_was_not_locked_fails_the_build(
+    bake_once: Bake, build: Build, tmp_path: Any, strategy: str
+) -> None:
+    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
+    project = copied(image.project, tmp_path)
+    (project.path / "requirements.in").write_text("six\n", "utf-8")
+    project.edit("src/acme_sums/checksums.py", "import sys\n", "import sys\n\nimport six  # noqa: F401\n")
+    with pytest.raises(DockerError, match="six"):
+        image.engine.docker("build", str(project.path))
+
+
+@contextmanager
+def container(engine: Engine, tag: str, *options: str) -> Iterator[str]:
+    """Start a container and remove it at the end."""
+    name = engine.docker("run", "--detach", *options, tag).stdout.strip()
+    try:
+        yield name
+    finally:
+        engine.docker("rm", "--force", "--volumes", name, check=False)
+
+
+HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--user=12345:0")
+
+
+@pytest.fixture(scope="module", params=STRATEGIES)
+def service(request: pytest.FixtureRequest, bake_once: Bake, build: Build) -> Iterator[tuple[Engine, str]]:
+    """A service that runs with a read-only root, no capabilities, any uid and 128 MB of memory."""
+    image = build(bake_once(project_slug="acme-sums", strategy=request.param, app="service"))
+    options = (*HARDENED, "--memory=128m", "--memory-swap=128m", "--publish=127.0.0.1::8000")
+    with container(image.engine, image.tag, *options) as name:
+        yield image.engine, name
+
+
+def url(service: tuple[Engine, str], path: str) -> str:
+    engine, name = service
+    return f"http://{engine.docker('port', name, '8000/tcp').stdout.splitlines()[0]}{path}"
+
+
+def answer(request: str | urllib.request.Request) -> Any:
+    """Ask a service that may still be starting."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return json.load(response)
+        except (ConnectionError, urllib.error.URLError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def test_the_service_answers(service: tuple[Engine, str]) -> None:
+    assert answer(url(service, "/healthz")) == {"status": "ok"}
+    request = urllib.request.Request(url(service, "/crc32c"), data=DIGITS.encode())
+    assert answer(request) == {"crc32c": CHECKSUM, "bytes": 9}
+
+
+def test_a_body_larger_than_the_memory_is_summed(service: tuple[Engine, str]) -> None:
+    answer(url(service, "/healthz"))
+    chunk, count = bytes(1_000_000), 300
+    request = urllib.request.Request(url(service, "/crc32c"), data=(chunk for _ in range(count)), method="POST")
+    assert answer(request) == {"crc32c": "4500aed2", "bytes": count * len(chunk)}
+
+
+def test_the_health_check_turns_healthy(service: tuple[Engine, str]) -> None:
+    engine, name = service
+    deadline = time.monotonic() + 60
+    status = ""
+    while status != "healthy" and time.monotonic() < deadline:
+        status = engine.docker("inspect", "--format", "{{.State.Health.Status}}", name).stdout.strip()
+        time.sleep(0.2)
+    assert status == "healthy"
+
+
+def test_the_service_ends_at_once_when_it_is_told_to(service: tuple[Engine, str]) -> None:
+    engine, name = service
+    answer(url(service, "/healthz"))
+    engine.docker("stop", "--timeout=10", name)
+    state = json.loads(engine.docker("inspect", "--format", "{{json .State}}", name).stdout)
+    assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
+
+
+@pytest.mark.parametrize("app", APPS)
+@pytest.mark.parametrize("version", QUESTIONS["python_version"])
+def test_every_python_version_can_be_shipped(bake_once: Bake, build: Build, version: str, app: str) -> None:
+    image = build(bake_once(project_slug="acme-sums", python_version=version, app=app))
+    assert image.run("python", "--version").stdout.startswith(f"Python {version}.")
+    assert image.run("acme-sums", "crc32c", input=DIGITS).stdout == f"{CHECKSUM}  -\n"
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_bake_builds_all_strategies_and_they_answer_alike(
+    bake_once: Bake, engine: Engine, base_image: Any, app: str
+) -> None:
+    project = bake_once(project_slug=f"acme-{app}", strategy="all", app=app)
+    base_image(project.answers["python_version"])
+    engine.docker("buildx", "bake", "--load", cwd=project.path)
+    for strategy in STRATEGIES:
+        image = Image(engine, f"acme-{app}:{strategy}", project, "")
+        assert image.run(f"acme-{app}", "crc32c", input=DIGITS).stdout == f"{CHECKSUM}  -\n"
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_docker_s_own_check_finds_nothing(bake_once: Bake, engine: Engine, base_image: Any, app: str) -> None:
+    project = bake_once(project_slug=f"acme-{app}", strategy="all", app=app)
+    base_image(project.answers["python_version"])
+    for strategy in STRATEGIES:
+        check = engine.docker("build", "--check", "--file", f"strategies/{strategy}/Dockerfile", ".", cwd=project.path)
+        assert "no warnings found" in (check.stdout + check.stderr)

@@ -104,6 +104,7 @@ def problem(field: str, value: str) -> str | None:
     Args:
         field: name of the question, a key of RULES.
         value: the answer.
+
     """
     test, allowed, example = RULES[field]
     shown = json.dumps(value if len(value) <= 2 * LONGEST_NAME else value[: 2 * LONGEST_NAME] + "...")
@@ -119,6 +120,7 @@ def checked(answers: Mapping[str, object]) -> Mapping[str, object]:
 
     Raises:
         FailedHookException: cookiecutter shows its text alone, and ends with status 1.
+
     """
     problems = (problem(field, str(answers[field])) for field in RULES if field in answers)
     if found := next(filter(None, problems), None):
@@ -153,7 +155,9 @@ def generated_paths(package_name: str) -> list[str]:
 
 def strategies() -> list[str]:
     """List the strategies that have a folder of their own to be laid side by side."""
-    return sorted(folder.name for folder in (template_folder() / VARIANTS / "strategy").iterdir() if folder.name != "all")
+    return sorted(
+        folder.name for folder in (template_folder() / VARIANTS / "strategy").iterdir() if folder.name != "all"
+    )
 
 
 @pass_context
@@ -170,15 +174,14 @@ class Answers(Extension):
         """Add the filters and functions to cookiecutter's environment."""
         super().__init__(environment)
         environment.filters.update(checked=checked, one_line=one_line, literal=literal, label=label)
-        environment.globals.update(
-            docker_build=docker_build, generated_paths=generated_paths, strategies=strategies
-        )
+        environment.globals.update(docker_build=docker_build, generated_paths=generated_paths, strategies=strategies)
 
-    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002
         """Stop cookiecutter from rendering an answer given on the command line.
 
         Raises:
             FailedHookException: the string is no file and no expression of the template's own.
+
         """
         if name is None and "cookiecutter" not in source and TEMPLATE_SYNTAX.search(source):
             message = f"{json.dumps(source)} holds template syntax: leave out '{{{{', '{{%' and '{{#' in answers."

@@ -35,6 +35,7 @@ def merged(parts: list[dict[Path, Path]], taken: set[str]) -> dict[Path, Path]:
 
     Raises:
         ValueError: two of them, or one and the project itself, bring the same file.
+
     """
     plan: dict[Path, Path] = {}
     for part in parts:
@@ -51,10 +52,13 @@ def chosen(question: Path, answer: str) -> list[dict[Path, Path]]:
 
     Raises:
         ValueError: the answer has no folder.
+
     """
     if not (question / answer).is_dir():
         known = ", ".join(sorted(folder.name for folder in question.iterdir()))
-        raise ValueError(f"{question.name}: '{answer}' has no folder in {VARIANTS}/{question.name}; there are: {known}.")
+        raise ValueError(
+            f"{question.name}: '{answer}' has no folder in {VARIANTS}/{question.name}; there are: {known}."
+        )
     siblings = sorted(folder for folder in question.iterdir() if folder.name != EVERY) if answer == EVERY else []
     return [files_below(question / answer), *map(side_by_side, siblings)]
 
@@ -69,6 +73,7 @@ def lay_variants(project: Path, answers: dict[str, str], generated: list[str]) -
 
     Raises:
         ValueError: an answer without a folder, or two files of one name; nothing was moved then.
+
     """
     variants = project / VARIANTS
     try:

@@ -11,5 +11,5 @@ RUN --mount=type=bind,source=requirements-build.txt,target=/requirements-build.t
     --mount=type=cache,target=/root/.cache/pip \
     pip install --require-hashes --requirement /requirements-build.txt
 
-# The interpreter's own flags ask for debug information, three quarters of a compiled module.
-ENV CFLAGS=-g0
+# Compiled modules are stripped: three quarters of one is debug information.
+ENV LDFLAGS=-Wl,--strip-all

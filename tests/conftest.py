@@ -104,12 +104,20 @@ class Image:
 
     def config(self) -> dict[str, Any]:
         """Return what `docker inspect` tells of how it runs."""
-        config: dict[str, Any] = json.loads(self.engine.docker("inspect", "--format", "{{json .Config}}", self.tag).stdout)
+        config: dict[str, Any] = json.loads(
+            self.engine.docker("inspect", "--format", "{{json .Config}}", self.tag).stdout
+        )
         return config
 
     def run(self, *command: str, options: tuple[str, ...] = (), **kwargs: Any) -> subprocess.CompletedProcess[str]:
         """Run one command in a container as locked down as a cluster would have it."""
-        hardened = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--user=12345:0", "--network=none")
+        hardened = (
+            "--read-only",
+            "--cap-drop=ALL",
+            "--security-opt=no-new-privileges",
+            "--user=12345:0",
+            "--network=none",
+        )
         return self.engine.docker("run", "--rm", "--interactive", *hardened, *options, self.tag, *command, **kwargs)
 
     def shell(self, script: str) -> str:

@@ -6,6 +6,7 @@ Without a Docker engine the same is done natively, in a virtualenv.
 from __future__ import annotations
 
 import shlex
+import socket
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,7 @@ def ask(url: str) -> str:
 
     Raises:
         OSError: it does not answer within 30 seconds.
+
     """
     show("curl", "--data-binary", BODY.decode(), url)
     deadline = time.monotonic() + 30
@@ -78,7 +80,10 @@ def in_a_container(engine: Engine, project: Path) -> None:
 
 def natively(project: Path) -> None:
     """Install into a virtualenv, run the command, and ask it."""
-    venv, port = project / ".venv", 8000
+    venv = project / ".venv"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     for command in (
         [sys.executable, "-m", "venv", str(venv)],
         [str(venv / "bin/pip"), "install", "--quiet", "--require-hashes", "--requirement", "requirements.txt"],

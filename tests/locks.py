@@ -19,7 +19,7 @@ def compile_lock(source: Path, *options: str) -> None:
     """Compile one lock file beside its source, for every platform and all supported Pythons, with hashes."""
     command = ["pip", "compile", "--quiet", "--universal", "--python-version", OLDEST_PYTHON, "--generate-hashes"]
     subprocess.run(
-        [sys.executable, "-m", "uv", *command, *options, source.name, "--output-file", source.with_suffix(".txt").name],
+        [sys.executable, "-m", "uv", *command, *options, source.name, "-o", source.with_suffix(".txt").name],
         cwd=source.parent,
         check=True,
     )

@@ -52,10 +52,7 @@ BY_STRATEGY = {
 EMPTY_ON_PURPOSE = {"src/acme/py.typed", "tests/__init__.py"}
 
 EVERY_ANSWER = [
-    {question: answer}
-    for question, answers in QUESTIONS.items()
-    if isinstance(answers, list)
-    for answer in answers
+    {question: answer} for question, answers in QUESTIONS.items() if isinstance(answers, list) for answer in answers
 ]
 every_answer = pytest.mark.parametrize("answers", EVERY_ANSWER, ids=lambda answers: "-".join(*answers.items()))
 every_strategy = pytest.mark.parametrize("strategy", QUESTIONS["strategy"])
@@ -127,7 +124,7 @@ def test_the_project_s_own_tests_pass_on_this_machine(bake: Bake, app: str) -> N
     assert tests.returncode == 0, tests.stdout
 
 
-def test_the_extension_gives_no_warning(bake: Bake, tmp_path: object) -> None:
+def test_the_extension_gives_no_warning(bake: Bake) -> None:
     project = bake()
     include = subprocess.run(
         [sys.executable, "-c", "import sysconfig; print(sysconfig.get_path('include'))"],
@@ -135,7 +132,16 @@ def test_the_extension_gives_no_warning(bake: Bake, tmp_path: object) -> None:
         capture_output=True,
         text=True,
     ).stdout.strip()
-    flags = "-Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla -Wconversion -Wsign-conversion -Werror".split()
+    flags = [
+        "-Wall",
+        "-Wextra",
+        "-Wshadow",
+        "-Wstrict-prototypes",
+        "-Wvla",
+        "-Wconversion",
+        "-Wsign-conversion",
+        "-Werror",
+    ]
     result = project.run("gcc", *flags, f"-I{include}", "-fsyntax-only", f"src/{project.package}/_native.c")
     assert (result.returncode, result.stderr) == (0, "")
 

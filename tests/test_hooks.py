@@ -39,7 +39,9 @@ def write(folder: Path, files: dict[str, str]) -> None:
 
 def texts(folder: Path) -> dict[str, str]:
     """Read every file below a folder."""
-    return {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in folder.rglob("*") if path.is_file()
+    }
 
 
 VARIANTS = {
@@ -55,7 +57,12 @@ VARIANTS = {
 def test_the_chosen_answers_are_laid_over_the_project(tmp_path: Path) -> None:
     write(tmp_path, {**VARIANTS, "kept.txt": "kept"})
     post_gen.lay_variants(tmp_path, {"colour": "blue", "shape": "round"}, ["kept.txt"])
-    assert texts(tmp_path) == {"kept.txt": "kept", "Dockerfile": "blue", "tools/paint.sh": "paint", "shape.txt": "round"}
+    assert texts(tmp_path) == {
+        "kept.txt": "kept",
+        "Dockerfile": "blue",
+        "tools/paint.sh": "paint",
+        "shape.txt": "round",
+    }
 
 
 def test_all_keeps_every_sibling_with_its_dockerfile_aside(tmp_path: Path) -> None:
@@ -75,7 +82,12 @@ def test_all_keeps_every_sibling_with_its_dockerfile_aside(tmp_path: Path) -> No
     [
         ({}, {"colour": "green", "shape": "round"}, [], "colour: 'green' has no folder"),
         ({}, {"colour": "red", "shape": "round"}, ["Dockerfile"], "already generates: 'Dockerfile'"),
-        ({"_variants/shape/round/Dockerfile": "clash"}, {"colour": "red", "shape": "round"}, [], "shape/round/Dockerfile"),
+        (
+            {"_variants/shape/round/Dockerfile": "clash"},
+            {"colour": "red", "shape": "round"},
+            [],
+            "shape/round/Dockerfile",
+        ),
     ],
     ids=["answer without a folder", "file that the project has", "file that another answer brings"],
 )
@@ -83,7 +95,7 @@ def test_a_mistake_in_the_template_is_one_sentence_and_moves_nothing(
     tmp_path: Path, more: dict[str, str], answers: dict[str, str], generated: list[str], sentence: str
 ) -> None:
     write(tmp_path, {**VARIANTS, **more, "mine.txt": "mine"})
-    with pytest.raises(ValueError, match="\\.$") as error:
+    with pytest.raises(ValueError, match=r"\.$") as error:
         post_gen.lay_variants(tmp_path, answers, generated)
     assert sentence in str(error.value)
     assert texts(tmp_path) == {"mine.txt": "mine"}

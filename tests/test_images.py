@@ -68,7 +68,9 @@ def test_it_runs_as_a_number_that_is_not_root(image: Image) -> None:
 
 def test_the_program_cannot_change_its_own_files(image: Image, added: set[str]) -> None:
     assert added
-    script = "find / -xdev \\( ! -user root -o ! -group root -o -perm /022 \\) ! -type l ! -path '/proc*' ! -path '/dev*'"
+    script = (
+        "find / -xdev \\( ! -user root -o ! -group root -o -perm /022 \\) ! -type l ! -path '/proc*' ! -path '/dev*'"
+    )
     changeable = set(image.shell(script).splitlines())
     assert changeable & added == set()
     writable = "find / -xdev -writable ! -type l ! -path '/proc*' ! -path '/dev*' 2>/dev/null || true"
@@ -87,13 +89,13 @@ def test_only_the_strategy_s_own_folder_was_added(image: Image, added: set[str])
     assert {path for path in added if not (path == folder or path.startswith(f"{folder}/"))} == set()
 
 
-def test_bytecode_is_there_because_nobody_can_write_it_later(image: Image, added: set[str]) -> None:
+def test_bytecode_is_there_because_nobody_can_write_it_later(added: set[str]) -> None:
     sources = {path for path in added if path.endswith(".py") and "/acme_sums/" in path}
     compiled = {path for path in added if path.endswith(".pyc") and "/acme_sums/" in path}
     assert len(sources) == len(compiled) > 0
 
 
-def test_no_bytecode_of_the_interpreter_was_added(image: Image, added: set[str]) -> None:
+def test_no_bytecode_of_the_interpreter_was_added(added: set[str]) -> None:
     packages = re.compile(r"/(site|dist)-packages/|^/opt/")
     assert {path for path in added if path.endswith(".pyc") and not packages.search(path)} == set()
 
@@ -149,7 +151,8 @@ def test_an_edit_of_the_source_changes_a_small_layer_only(image: Image, tmp_path
     project = copied(image.project, tmp_path)
     project.edit("src/acme_sums/checksums.py", "1 << 20", "1 << 19")
     tag = f"{image.tag}-edited"
-    image.engine.docker("build", "--tag", tag, str(project.path))
+    log = image.engine.docker("build", "--progress=plain", "--tag", tag, str(project.path)).stderr
+    assert re.search(r"gcc .*-O[23] .*-c src/acme_sums/_native\.c", log), "not compiled with the interpreter's flags"
     edited = Image(image.engine, tag, project, image.base)
     kept = [old == new for old, new in zip(layers(image), layers(edited), strict=True)]
     assert not all(kept)
@@ -159,16 +162,18 @@ def test_an_edit_of_the_source_changes_a_small_layer_only(image: Image, tmp_path
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_broken_extension_fails_the_build(
-    bake_once: Bake, build: Build, tmp_path: Any, strategy: str
-) -> None:
+def test_a_broken_extension_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
     project = copied(image.project, tmp_path)
     # It compiles, and a shared object links; only loading it shows that the function is nowhere.
-    project.edit("src/acme_sums/_native.c", "static void\nfill_table(native_state *state)\n{", (
-        "extern void not_defined_anywhere(void);\n"
-        "static void\nfill_table(native_state *state)\n{\n    not_defined_anywhere();"
-    ))
+    project.edit(
+        "src/acme_sums/_native.c",
+        "static void\nfill_table(native_state *state)\n{",
+        (
+            "extern void not_defined_anywhere(void);\n"
+            "static void\nfill_table(native_state *state)\n{\n    not_defined_anywhere();"
+        ),
+    )
     with pytest.raises(DockerError, match="undefined symbol: not_defined_anywhere"):
         image.engine.docker("build", "--tag", f"{image.tag}-broken", str(project.path))
 
@@ -210,7 +215,7 @@ HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges",
 
 @pytest.fixture(scope="module", params=STRATEGIES)
 def service(request: pytest.FixtureRequest, bake_once: Bake, build: Build) -> Iterator[tuple[Engine, str]]:
-    """A service that runs with a read-only root, no capabilities, any uid and 128 MB of memory."""
+    """Start a service that runs with a read-only root, no capabilities, any uid and 128 MB of memory."""
     image = build(bake_once(project_slug="acme-sums", strategy=request.param, app="service"))
     options = (*HARDENED, "--memory=128m", "--memory-swap=128m", "--publish=127.0.0.1::8000")
     with container(image.engine, image.tag, *options) as name:

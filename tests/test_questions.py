@@ -88,7 +88,9 @@ def test_template_syntax_in_an_answer_is_refused(bake: Bake, question: str, answ
         bake(**{question: answer})
 
 
-@pytest.mark.parametrize("answer", ["project_slug=../x", "project_name={{ 7*7 }}", "project_name={{", "author_email=nobody"])
+@pytest.mark.parametrize(
+    "answer", ["project_slug=../x", "project_name={{ 7*7 }}", "project_name={{", "author_email=nobody"]
+)
 def test_the_command_refuses_without_a_traceback_and_writes_nothing(tmp_path: Path, answer: str) -> None:
     workplace = tmp_path / "work" / "here"
     workplace.mkdir(parents=True)

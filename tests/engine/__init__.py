@@ -1,7 +1,8 @@
 """A Docker engine and base images for the tests.
 
-The engine that answers is used. Else, as root on Debian, a private one is started from the packages of Debian and stopped
-at the end. What is downloaded is kept in the cache folder of the user. `python -m tests.engine` is the same for a person.
+The engine that answers is used. Else, as root on Debian, a private one is started from the packages of Debian and
+stopped at the end. What is downloaded is kept in the cache folder of the user. `python -m tests.engine` is the same
+for a person.
 """
 
 from __future__ import annotations
@@ -179,7 +180,8 @@ def _bound_disk_use(engine: Engine) -> None:
     engine.docker("volume", "prune", "--all", "--force", check=False)
     # The name of the option depends on the version of buildx.
     limits = (f"--max-used-space={BUILD_CACHE_LIMIT}", f"--keep-storage={BUILD_CACHE_LIMIT}")
-    any(engine.docker("builder", "prune", "--force", limit, check=False).returncode == 0 for limit in limits)
+    # Without --all, layers that images share do not count, and the cache grows without end.
+    any(engine.docker("builder", "prune", "--all", "--force", limit, check=False).returncode == 0 for limit in limits)
 
 
 def _stop(home: Path) -> None:

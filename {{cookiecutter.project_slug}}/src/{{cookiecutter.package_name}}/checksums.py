@@ -15,6 +15,7 @@ def crc32c_of(file: FileIO) -> int:
 
     Raises:
         OSError: the file cannot be read.
+
     """
     buffer = memoryview(bytearray(CHUNK_BYTES))
     value = 0
@@ -30,6 +31,7 @@ def print_crc32c(names: Sequence[str], prog: str) -> int:
 
     Returns:
         The exit status: 0, or 1 when a file could not be read.
+
     """
     # Print a name that is not valid UTF-8 as the bytes it came as.
     sys.stdout.reconfigure(errors="surrogateescape")

@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status.
+
     """
     parser = build_parser()
     options = parser.parse_args(arguments)

@@ -1,0 +1,39 @@
+"""The repository itself: its own hooks pass, and the lock files that it ships are up to date."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TEMPLATE, TOOLS
+from tests.locks import compile_lock, sources
+
+
+def test_the_pre_commit_hooks_pass() -> None:
+    result = subprocess.run(
+        [TOOLS / "pre-commit", "run", "--all-files", "--show-diff-on-failure", "--color=never"],
+        cwd=TEMPLATE,
+        env={**os.environ, "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize("source", sources(), ids=lambda path: path.relative_to(TEMPLATE).as_posix())
+def test_a_lock_file_is_what_its_source_compiles_to(source: Path, tmp_path: Path) -> None:
+    for path in (source, source.with_suffix(".txt")):
+        shutil.copy(path, tmp_path)
+    compile_lock(tmp_path / source.name)
+    assert pins(tmp_path / source.name) == pins(source)
+
+
+def pins(source: Path) -> list[str]:
+    """Return the lines of a lock file but its hashes: an index may gain a wheel of a version at any time."""
+    lines = source.with_suffix(".txt").read_text("utf-8").splitlines()
+    return [line.rstrip(" \\") for line in lines if "--hash=" not in line]

@@ -33,8 +33,6 @@ def print_crc32c(names: Sequence[str], prog: str) -> int:
         The exit status: 0, or 1 when a file could not be read.
 
     """
-    # Print a name that is not valid UTF-8 as the bytes it came as.
-    sys.stdout.reconfigure(errors="surrogateescape")
     status = 0
     for name in names:
         stdin = name == "-"
@@ -46,7 +44,9 @@ def print_crc32c(names: Sequence[str], prog: str) -> int:
             status = 1
             continue
         try:
-            print(f"{value:08x}  {name}", flush=True)
+            # As bytes, because a name need not be valid text.
+            sys.stdout.buffer.write(b"%08x  %s\n" % (value, os.fsencode(name)))
+            sys.stdout.flush()
         except BrokenPipeError:
             # The reader has gone, as with `| head -1`. Python would complain once more at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 HOW_TO_GET_AN_ENGINE = "start Docker so that `docker version` answers, or run as root on Debian"
 STAND_IN_LABEL = "cookiecutter-multistage-python.stand-in"
-BUILD_CACHE_LIMIT = "3GB"
+DATA_LIMIT_GB = 6
 _HERE = Path(__file__).resolve().parent
 # Settings that lead the client away from the private engine.
 _CLIENT_SETTINGS = (
@@ -152,7 +152,7 @@ def _is_alone(users: IO[str]) -> bool:
 def _leave(engine: Engine, home: Path) -> None:
     if engine.private:
         if _answers(engine):
-            _bound_disk_use(engine)
+            _bound_disk_use(engine, home)
         _stop(home)
     else:
         # Nobody shall mistake a stand-in for the official image later.
@@ -168,7 +168,7 @@ def _stand_ins(engine: Engine) -> list[str]:
     return listed.stdout.split()
 
 
-def _bound_disk_use(engine: Engine) -> None:
+def _bound_disk_use(engine: Engine, home: Path) -> None:
     """Keep base images and a limited build cache, remove the rest."""
     containers = engine.docker("ps", "--all", "--quiet", check=False).stdout.split()
     if containers:
@@ -178,10 +178,15 @@ def _bound_disk_use(engine: Engine) -> None:
     if built:
         engine.docker("image", "rm", "--force", *built, check=False)
     engine.docker("volume", "prune", "--all", "--force", check=False)
-    # The name of the option depends on the version of buildx.
-    limits = (f"--max-used-space={BUILD_CACHE_LIMIT}", f"--keep-storage={BUILD_CACHE_LIMIT}")
-    # Without --all, layers that images share do not count, and the cache grows without end.
-    any(engine.docker("builder", "prune", "--all", "--force", limit, check=False).returncode == 0 for limit in limits)
+    # BuildKit's own limit leaves out whatever it holds to be shared, and old clients do not know it.
+    for limit in (["--max-used-space=2GB"], []):
+        if _gigabytes(home / "data") > DATA_LIMIT_GB:
+            engine.docker("builder", "prune", "--all", "--force", *limit, check=False)
+
+
+def _gigabytes(folder: Path) -> int:
+    counted = subprocess.run(["du", "-s", "--block-size=1G", folder], check=False, capture_output=True, text=True)
+    return int(counted.stdout.split()[0])
 
 
 def _stop(home: Path) -> None:
@@ -255,5 +260,5 @@ def _run_script(command: list[Path | str], environment: dict[str, str]) -> None:
     finished = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     if finished.returncode != 0:
         reason = (finished.stderr.strip().splitlines() or [f"{command[0]} failed."])[-1]
-        message = f"{reason} To do without: {HOW_TO_GET_AN_ENGINE}"
+        message = f"{reason} Instead, start a Docker engine that reaches a registry."
         raise EngineUnavailable(message)

@@ -37,7 +37,9 @@ def test_any_data_agrees_with_the_reference(data, value):
 
 @pytest.mark.parametrize("size", [*range(40), 4095, 4096, 4097, len(DATA)])
 def test_every_size_agrees_with_the_reference(size):
-    assert crc32c(DATA[:size]) == reference.crc32c(DATA[:size])
+    # An array made of a list has no spare byte at its end, as bytes have: a sanitizer sees one too many.
+    data = array.array("B", list(DATA[:size]))
+    assert crc32c(data) == reference.crc32c(DATA[:size])
 
 
 @pytest.mark.parametrize("offset", range(1, 9))

@@ -71,7 +71,9 @@ def test_asan_reports_a_read_past_the_end(faulty: Project) -> None:
 
 
 def test_asan_reports_undefined_behaviour(faulty: Project) -> None:
-    faulty.edit(NATIVE, "    crc = ~crc;\n", "    crc = ~crc;\n    int shift = 31 + (int)(size > 0);\n    crc ^= 0u << shift;\n")
+    faulty.edit(
+        NATIVE, "    crc = ~crc;\n", "    crc = ~crc;\n    int shift = 31 + (int)(size > 0);\n    crc ^= 0u << shift;\n"
+    )
     assert "runtime error: shift exponent 32 is too large" in said(make(faulty, "asan"))
 
 
@@ -114,5 +116,7 @@ def test_fuzzing_finds_a_wrong_answer(faulty: Project) -> None:
 
 
 def test_the_smoke_import_reports_a_symbol_that_is_nowhere(faulty: Project) -> None:
-    faulty.edit(NATIVE, "    fill_table(PyModule", "    extern void nowhere(void);\n    nowhere();\n    fill_table(PyModule")
+    faulty.edit(
+        NATIVE, "    fill_table(PyModule", "    extern void nowhere(void);\n    nowhere();\n    fill_table(PyModule"
+    )
     assert "undefined symbol: nowhere" in said(make(faulty, "test"))

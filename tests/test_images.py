@@ -200,6 +200,23 @@ def test_a_requirement_that_was_not_locked_fails_the_build(
         image.engine.docker("build", str(project.path))
 
 
+def test_its_tests_pass_inside_the_image(image: Image) -> None:
+    log = image.engine.docker("build", "--progress=plain", "--target=test-image", str(image.project.path)).stderr
+    assert "python -m pytest" in log
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_failing_test_fails_the_test_image_alone(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
+    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
+    project = copied(image.project, tmp_path)
+    project.edit("tests/test_crc32c.py", "0xE3069283", "0xE3069284")
+    with pytest.raises(DockerError, match="test_known_values"):
+        image.engine.docker("build", "--target=test-image", str(project.path))
+    tag = f"{image.tag}-tests"
+    image.engine.docker("build", "--tag", tag, str(project.path))
+    assert layers(Image(image.engine, tag, project, image.base)) == layers(image)
+
+
 @contextmanager
 def container(engine: Engine, tag: str, *options: str) -> Iterator[str]:
     """Start a container and remove it at the end."""

@@ -1,5 +1,7 @@
 """The command line, run as people run it."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +9,9 @@ from pathlib import Path
 import pytest
 from {{ cookiecutter.package_name }} import __version__
 
-COMMAND = Path(sys.executable).parent / "{{ cookiecutter.project_slug }}"
+# Beside the interpreter in a virtualenv that is not activated, anywhere on PATH in an image.
+PLACES = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+COMMAND = shutil.which("{{ cookiecutter.project_slug }}", path=PLACES)
 
 
 def run(*arguments, **options):

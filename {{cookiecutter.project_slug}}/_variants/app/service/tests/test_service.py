@@ -5,15 +5,14 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 from {{ cookiecutter.package_name }} import crc32c
 from {{ cookiecutter.package_name }}.healthcheck import is_healthy
 
-COMMAND = Path(sys.executable).parent / "{{ cookiecutter.project_slug }}"
+from .test_command import COMMAND
+
 LARGE = bytes(range(250)) * 20_000
 
 

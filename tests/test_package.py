@@ -1,0 +1,123 @@
+"""The package that a project builds: what is in the wheel and in the sdist, and which compilers accept the source."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import APPS, QUESTIONS, Bake, Project
+from tests.engine import Engine
+
+UV_BUILD = (sys.executable, "-m", "uv", "build", "--build-constraint", "requirements-build.txt", "--require-hashes")
+WARNINGS = [
+    "-Wall",
+    "-Wextra",
+    "-Wshadow",
+    "-Wstrict-prototypes",
+    "-Wvla",
+    "-Wconversion",
+    "-Wsign-conversion",
+    "-Werror",
+]
+LIMITED_API = "-DPy_LIMITED_API=0x030C0000"
+
+
+def built(project: Project, *what: str) -> Path:
+    """Build a wheel or an sdist and return its path."""
+    folder = project.path / "dist"
+    result = project.run(*UV_BUILD, *what, "--out-dir", folder)
+    assert result.returncode == 0, result.stderr
+    (path,) = (path for path in folder.iterdir() if path.suffix in (".whl", ".gz"))
+    return path
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_the_wheel_holds_what_is_imported_and_no_source(bake: Bake, app: str) -> None:
+    project = bake(project_slug="acme", app=app)
+    with zipfile.ZipFile(built(project, "--wheel")) as wheel:
+        names = {name for name in wheel.namelist() if name.startswith("acme/")}
+        extension = next(name for name in names if name.endswith(".so"))
+        sources = {name.removeprefix("src/") for name in project.files if name.startswith("src/acme/")}
+        assert names == sources - {"acme/_native.c"} | {extension}
+        assert "acme-0.1.0.dist-info/licenses/LICENSE" in wheel.namelist()
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_the_sdist_holds_what_a_wheel_is_built_from(bake: Bake, app: str) -> None:
+    project = bake(project_slug="acme", app=app)
+    sdist = built(project, "--sdist")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+        archive.extractall(project.path / "unpacked", filter="data")
+    assert {"LICENSE", "README.md", "pyproject.toml", "requirements.in", "setup.py", "src/acme/_native.c"} <= names
+    assert not {name for name in names if name.endswith((".so", ".pyc"))}
+    unpacked = Project(project.path / "unpacked/acme-0.1.0", project.answers)
+    build = unpacked.run(sys.executable, "-m", "uv", "build", "--wheel", "--out-dir", "dist")
+    assert build.returncode == 0, build.stderr
+
+
+def test_setup_py_is_short(bake: Bake) -> None:
+    assert len(bake().read("setup.py").splitlines()) <= 30
+
+
+def test_a_missing_compiler_is_an_error_and_no_wheel(bake: Bake) -> None:
+    project = bake(app="cli")
+    result = project.run(*UV_BUILD, "--wheel", env={"CC": "no-such-compiler", "PATH": "/usr/bin:/bin", "HOME": "/tmp"})
+    assert result.returncode != 0
+    assert not list(project.path.glob("dist/*.whl"))
+
+
+@pytest.fixture(scope="module")
+def compilers(engine: Engine, base_image: Callable[[str], str]) -> str:
+    """Build an image with gcc and clang."""
+    dockerfile = (
+        f"FROM {base_image(QUESTIONS['python_version'][0])}\n"
+        "RUN apt-get update && apt-get install -y --no-install-recommends clang gcc libc6-dev\n"
+    )
+    engine.docker("build", "--tag", "test-compilers", "-", input=dockerfile)
+    return "test-compilers"
+
+
+@pytest.fixture(scope="module")
+def headers(engine: Engine, base_image: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the C headers out of the base image of every version, into a folder for each."""
+    folder = tmp_path_factory.mktemp("headers")
+    for version in QUESTIONS["python_version"]:
+        (folder / version).mkdir()
+        copy = "find /usr/include /usr/local/include -path '*/python*' -type f | tar -cf - -T - "
+        archive = subprocess.run(
+            ["docker", "run", "--rm", "--network=none", base_image(version), "sh", "-c", copy],
+            env=engine.environment,
+            check=True,
+            capture_output=True,
+        ).stdout
+        subprocess.run(["tar", "-xf", "-", "-C", folder / version], input=archive, check=True)
+    folder.chmod(0o755)
+    return folder
+
+
+# The limited API of 3.12 begins with 3.12.
+APIS = [(version, "full") for version in QUESTIONS["python_version"]]
+APIS += [(version, "limited") for version in QUESTIONS["python_version"] if version != "3.11"]
+
+
+@pytest.mark.parametrize(("version", "api"), APIS, ids="-".join)
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_no_compiler_warns(
+    bake_once: Bake, engine: Engine, compilers: str, headers: Path, compiler: str, version: str, api: str
+) -> None:
+    source = bake_once().path / "src/checksum_service"
+    mounts = (f"--volume={source}:/source:ro", f"--volume={headers / version}:/headers:ro")
+    includes = [
+        f"-I/headers/{place}"
+        for place in (f"usr/local/include/python{version}", f"usr/include/python{version}", "usr/include")
+    ]
+    define = [LIMITED_API] if api == "limited" else []
+    command = [compiler, "-O2", *WARNINGS, *define, *includes, "-c", "/source/_native.c", "-o", "/dev/null"]
+    assert engine.docker("run", "--rm", "--network=none", *mounts, compilers, *command).stderr == ""

@@ -151,6 +151,13 @@ def test_no_job_may_write_but_those_that_publish(bake_once: Bake) -> None:
     assert not any(name.startswith(("push-image ", "publish ")) for name in scripts_of(project))
 
 
+def test_no_checkout_leaves_its_token_behind(bake_once: Bake) -> None:
+    steps = [step for job in jobs_of(bake_once(ci="github")).values() for step in job["steps"]]
+    checkouts = [step for step in steps if step.get("uses", "").startswith("actions/checkout@")]
+    assert checkouts
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
 def test_shellcheck_finds_nothing_in_the_scripts(bake_once: Bake, ci: str) -> None:
     project = bake_once(ci=ci)

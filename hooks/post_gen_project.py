@@ -17,11 +17,13 @@ BUILD = r"""{{ docker_build("venv") }}"""
 
 VARIANTS = "_variants"
 EVERY = "all"  # the answer that keeps its siblings, their Dockerfiles side by side
+KEEP = ".gitkeep"  # what git needs to hold the folder of an answer that brings nothing
 
 
 def files_below(folder: Path) -> dict[Path, Path]:
     """Map where each file is to land in the project to where it is now."""
-    return {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != KEEP)
+    return {path.relative_to(folder): path for path in files}
 
 
 def side_by_side(folder: Path) -> dict[Path, Path]:

@@ -56,6 +56,11 @@ BY_STRATEGY = {
     "all": {"docker-bake.hcl", *PEX, *PLATTER}
     | {f"strategies/{name}/Dockerfile" for name in ("venv", "user", "wheels", "pex", "platter")},
 }
+BY_CI: dict[str, set[str]] = {
+    "github": {".github/dependabot.yml", ".github/workflows/ci.yml"},
+    "gitlab": {".gitlab-ci.yml", "renovate.json"},
+    "none": set(),
+}
 EMPTY_ON_PURPOSE = {"src/acme/py.typed", "tests/__init__.py"}
 
 EVERY_ANSWER = [
@@ -70,13 +75,14 @@ every_app = pytest.mark.parametrize("app", APPS)
 @every_app
 def test_the_file_set_is_exact(bake: Bake, strategy: str, app: str) -> None:
     project = bake(project_slug="acme", strategy=strategy, app=app)
-    assert project.files == COMMON | BY_APP[app] | BY_STRATEGY[strategy]
+    assert project.files == COMMON | BY_APP[app] | BY_STRATEGY[strategy] | BY_CI["github"]
 
 
 @every_answer
 def test_every_single_answer_gives_an_exact_file_set(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(project_slug="acme", **answers)
-    assert project.files == COMMON | BY_APP[project.answers["app"]] | BY_STRATEGY[project.answers["strategy"]]
+    brought = [(BY_APP, "app"), (BY_STRATEGY, "strategy"), (BY_CI, "ci")]
+    assert project.files == COMMON.union(*(files[project.answers[question]] for files, question in brought))
 
 
 @every_strategy
@@ -87,7 +93,8 @@ def test_nothing_is_left_unrendered_or_empty(bake: Bake, strategy: str, app: str
         text = project.read(name)
         assert text.strip(), name
         assert "cookiecutter" not in text, name
-        assert not re.search(r"\{\{|\{%|\{#", text), name
+        # GitHub's own expressions, ${{ ... }}, are none of ours.
+        assert not re.search(r"(?<!\$)\{\{|\{%|\{#", text), name
         assert text.endswith("\n"), name
         assert name.endswith((".py", "LICENSE")) or "\n\n\n" not in text, name
 

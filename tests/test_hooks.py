@@ -51,6 +51,7 @@ VARIANTS = {
     "_variants/colour/all/bake.hcl": "bake",
     "_variants/shape/round/shape.txt": "round",
     "_variants/shape/square/shape.txt": "square",
+    "_variants/shape/none/.gitkeep": "",
 }
 
 
@@ -63,6 +64,12 @@ def test_the_chosen_answers_are_laid_over_the_project(tmp_path: Path) -> None:
         "tools/paint.sh": "paint",
         "shape.txt": "round",
     }
+
+
+def test_an_answer_may_bring_nothing(tmp_path: Path) -> None:
+    write(tmp_path, VARIANTS)
+    post_gen.lay_variants(tmp_path, {"colour": "red", "shape": "none"}, [])
+    assert texts(tmp_path) == {"Dockerfile": "red"}
 
 
 def test_all_keeps_every_sibling_with_its_dockerfile_aside(tmp_path: Path) -> None:

@@ -119,5 +119,5 @@ def test_no_compiler_warns(
         for place in (f"usr/local/include/python{version}", f"usr/include/python{version}", "usr/include")
     ]
     define = [LIMITED_API] if api == "limited" else []
-    command = [compiler, "-O2", *WARNINGS, *define, *includes, "-c", "/source/_native.c", "-o", "/dev/null"]
+    command = [compiler, "-O2", "-Werror", *WARNINGS, *define, *includes, "-c", "/source/_native.c", "-o", "/dev/null"]
     assert engine.docker("run", "--rm", "--network=none", *mounts, compilers, *command).stderr == ""

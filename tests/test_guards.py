@@ -34,6 +34,7 @@ def faulty(project: Project, tmp_path: Path) -> Project:
         if script.is_file() and not script.is_symlink() and script.read_bytes().startswith(b"#!"):
             script.write_bytes(script.read_bytes().replace(bytes(project.path), bytes(copy.path)))
     os.utime(copy.path / ".venv/ready")
+    os.utime(copy.path / ".venv/tools")
     (copy.path / ".venv/installed").unlink()
     return copy
 

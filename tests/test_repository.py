@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import TEMPLATE, TOOLS
-from tests.locks import compile_lock, sources
+from tests.conftest import TEMPLATE, TOOLS, Bake
+from tests.locks import GROUPS, compile_group, compile_source, sources
 
 
 def test_the_pre_commit_hooks_pass() -> None:
@@ -29,8 +29,16 @@ def test_the_pre_commit_hooks_pass() -> None:
 def test_a_lock_file_is_what_its_source_compiles_to(source: Path, tmp_path: Path) -> None:
     for path in (source, source.with_suffix(".txt")):
         shutil.copy(path, tmp_path)
-    compile_lock(tmp_path / source.name)
+    compile_source(tmp_path / source.name)
     assert pins(tmp_path / source.name) == pins(source)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_lock_file_of_a_group_is_what_it_compiles_to(bake: Bake, group: str, tmp_path: Path) -> None:
+    project = bake()
+    shutil.copy(project.path / f"requirements-{group}.txt", tmp_path)
+    compile_group(project.path, group)
+    assert pins(project.path / f"requirements-{group}.in") == pins(tmp_path / f"requirements-{group}.in")
 
 
 def pins(source: Path) -> list[str]:

@@ -14,6 +14,8 @@ from tests.conftest import APPS, QUESTIONS, TOOLS, Bake
 COMMON = {
     ".dockerignore",
     ".gitignore",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "LICENSE",
     "Makefile",
     "README.md",

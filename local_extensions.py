@@ -46,15 +46,20 @@ def template_folder() -> Path:
     return next(folder for folder in folders if (folder / VARIANTS).is_dir())
 
 
-def required_names() -> set[str]:
-    """Name every distribution that a lock file of the template installs, in lower case."""
-    locks = template_folder().glob("**/requirements*.txt")
-    return {name for lock in locks for name in re.findall(r"^([a-z0-9-]+)==", lock.read_text("utf-8"), re.M)}
+def locked_versions() -> dict[str, str]:
+    """Tell the version of every distribution that a lock file of the template installs, by lower-case name."""
+    locks = sorted(template_folder().glob("**/requirements*.txt"))
+    return dict(pin for lock in locks for pin in re.findall(r"^([a-z0-9-]+)==(\S+)", lock.read_text("utf-8"), re.M))
+
+
+def locked(name: str) -> str:
+    """Tell the version that the lock files install, for a file that names it once more."""
+    return locked_versions()[name]
 
 
 def is_taken(name: str) -> bool:
     """Tell whether a distribution or package of this name would hide another one."""
-    taken = TAKEN | required_names() | {module.lower() for module in sys.stdlib_module_names}
+    taken = TAKEN | locked_versions().keys() | {module.lower() for module in sys.stdlib_module_names}
     return bool({name, name.replace("_", "-"), name.replace("-", "_")} & taken) or keyword.iskeyword(name)
 
 
@@ -167,6 +172,14 @@ def docker_build(context: Context, strategy: str) -> str:
     return f"docker build --file strategies/{strategy}/Dockerfile" if aside else "docker build"
 
 
+@pass_context
+def names(context: Context) -> str:
+    """List the words of the project's and its author's names, as codespell wants what it is to leave alone."""
+    fields = ("project_slug", "package_name", "project_name", "author_name")
+    words = (re.findall(r"[\w'\u2019-]+", context["cookiecutter"][field].lower()) for field in fields)
+    return ",".join(dict.fromkeys(word for found in words for word in found))
+
+
 class Answers(Extension):
     """Gives the filters above to the template, and refuses answers that are themselves templates."""
 
@@ -174,7 +187,13 @@ class Answers(Extension):
         """Add the filters and functions to cookiecutter's environment."""
         super().__init__(environment)
         environment.filters.update(checked=checked, one_line=one_line, literal=literal, label=label)
-        environment.globals.update(docker_build=docker_build, generated_paths=generated_paths, strategies=strategies)
+        environment.globals.update(
+            docker_build=docker_build,
+            generated_paths=generated_paths,
+            locked=locked,
+            names=names,
+            strategies=strategies,
+        )
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002
         """Stop cookiecutter from rendering an answer given on the command line.

@@ -12,8 +12,12 @@ import pytest
 from tests.conftest import APPS, QUESTIONS, TOOLS, Bake
 
 COMMON = {
+    ".clang-format",
     ".dockerignore",
+    ".editorconfig",
+    ".gitattributes",
     ".gitignore",
+    ".pre-commit-config.yaml",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "LICENSE",

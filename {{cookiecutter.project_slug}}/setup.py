@@ -6,6 +6,6 @@ setup(
         Extension(
             "{{ cookiecutter.package_name }}._native",
             sources=["src/{{ cookiecutter.package_name }}/_native.c"],
-        )
-    ]
+        ),
+    ],
 )

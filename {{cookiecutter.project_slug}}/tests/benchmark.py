@@ -3,6 +3,7 @@
 import google_crc32c
 import pyperf
 import reference
+
 from {{ cookiecutter.package_name }} import crc32c
 
 SIZES = {"16 B": 16, "1 KiB": 1 << 10, "1 MiB": 1 << 20}

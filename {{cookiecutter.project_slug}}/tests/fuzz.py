@@ -7,6 +7,7 @@ import atheris
 # The compiled module gives no feedback; the branches of its twin lead to new inputs.
 with atheris.instrument_imports():
     import reference
+
     from {{ cookiecutter.package_name }} import crc32c
 
 

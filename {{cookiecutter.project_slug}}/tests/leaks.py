@@ -2,6 +2,7 @@
 
 import pytest
 from psleak import MemoryLeakTestCase
+
 from {{ cookiecutter.package_name }} import crc32c
 
 

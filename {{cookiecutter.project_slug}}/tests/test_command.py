@@ -7,11 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from {{ cookiecutter.package_name }} import __version__
 
+NAME = "{{ cookiecutter.project_slug }}"
+PACKAGE = "{{ cookiecutter.package_name }}"
 # Beside the interpreter in a virtualenv that is not activated, anywhere on PATH in an image.
 PLACES = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-COMMAND = shutil.which("{{ cookiecutter.project_slug }}", path=PLACES)
+COMMAND = shutil.which(NAME, path=PLACES)
 
 
 def run(*arguments, **options):
@@ -27,7 +30,7 @@ def digits(tmp_path):
 
 def test_each_file_gives_one_line(digits, tmp_path):
     (tmp_path / "empty").touch()
-    result = run("crc32c", "digits", "empty", cwd=tmp_path)
+    result = run("crc32c", digits.name, "empty", cwd=tmp_path)
     assert result.stdout == b"e3069283  digits\n00000000  empty\n"
     assert (result.returncode, result.stderr) == (0, b"")
 
@@ -63,13 +66,11 @@ def test_a_reader_that_leaves_early_gets_no_traceback(digits):
 
 
 def test_the_version_is_told():
-    assert run("--version").stdout.decode().split() == ["{{ cookiecutter.project_slug }}", __version__]
+    assert run("--version").stdout.decode().split() == [NAME, __version__]
 
 
 def test_the_package_runs_as_a_module(digits):
-    result = subprocess.run(
-        [sys.executable, "-m", "{{ cookiecutter.package_name }}", "crc32c", digits], capture_output=True, check=True
-    )
+    result = subprocess.run([sys.executable, "-m", PACKAGE, "crc32c", digits], capture_output=True, check=True)
     assert result.stdout == f"e3069283  {digits}\n".encode()
 
 

@@ -6,6 +6,7 @@ import inspect
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from {{ cookiecutter.package_name }} import crc32c
 
 from . import reference

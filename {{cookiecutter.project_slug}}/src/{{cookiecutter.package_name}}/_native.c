@@ -43,8 +43,8 @@ fill_table(native_state *state)
 static inline uint32_t
 load_little_endian(const unsigned char *bytes)
 {
-    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8
-         | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16
+         | (uint32_t)bytes[3] << 24;
 }
 
 static uint32_t

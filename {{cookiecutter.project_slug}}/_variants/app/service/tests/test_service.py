@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import pytest
+
 from {{ cookiecutter.package_name }} import crc32c
 from {{ cookiecutter.package_name }}.healthcheck import is_healthy
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import re
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
@@ -33,9 +30,7 @@ def hooks(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Hooks:
     stand_ins = tmp_path_factory.mktemp("stand-ins")
     configuration = bake_once().read(".pre-commit-config.yaml")
     hook_repositories.make_stand_ins(stand_ins, configuration)
-    # pre-commit tells its environments apart by the pinned tags alone.
-    made_of = [configuration, Path(hook_repositories.__file__).read_text("utf-8"), sys.version]
-    store = cache_folder() / "pre-commit" / hashlib.sha256("".join(made_of).encode()).hexdigest()[:12]
+    store = cache_folder() / "pre-commit" / hook_repositories.digest(configuration)
     store.mkdir(parents=True, exist_ok=True)
     os.utime(store)
     for folder in store.parent.iterdir():

@@ -82,14 +82,25 @@ def script_with(project: Project, text: str) -> str:
     return script
 
 
+OF_EVERY_PROJECT = {".gitattributes", ".gitignore"}
+
+
 @every_ci
 def test_the_files_are_laid_as_they_are(bake: Bake, ci: str, answers: dict[str, str]) -> None:
     project = bake(ci=ci, **answers)
     laid = {path.relative_to(SOURCES / ci).as_posix(): path for path in (SOURCES / ci).rglob("*") if path.is_file()}
     laid.pop(".gitkeep", None)
-    assert {name for name in project.files if ".git" in name or name == "renovate.json"} == {*laid, ".gitignore"}
+    assert {name for name in project.files if ".git" in name or name == "renovate.json"} == {*laid, *OF_EVERY_PROJECT}
     for name, path in laid.items():
         assert project.read(name) == path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_every_make_target_that_a_pipeline_calls_is_there(bake: Bake, ci: str) -> None:
+    project = bake(ci=ci)
+    called = {target for script in scripts_of(project).values() for target in re.findall(r"\bmake ([a-z-]+)", script)}
+    targets = set(re.findall(r"^([a-z-]+):", project.read("Makefile"), re.M))
+    assert {"test", "lint", "asan"} <= called <= targets
 
 
 def test_cookiecutter_copies_files_and_no_folders_without_rendering() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -46,3 +47,10 @@ def pins(lock: Path) -> list[str]:
     """Return the lines of a lock file but its hashes: an index may gain a wheel of a version at any time."""
     lines = lock.read_text("utf-8").splitlines()
     return [line.rstrip(" \\") for line in lines if "--hash=" not in line]
+
+
+def test_every_path_can_be_checked_out_on_windows() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=TEMPLATE, check=True, capture_output=True, text=True)
+    for name in listed.stdout.rstrip("\0").split("\0"):
+        assert not re.search(r'[<>:"|?*\\]|[. ]($|/)', name), name
+        assert not re.search(r"(^|/)(con|prn|aux|nul|com\d|lpt\d)(\.|/|$)", name, re.IGNORECASE), name

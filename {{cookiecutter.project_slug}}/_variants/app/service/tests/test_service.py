@@ -25,8 +25,15 @@ def port():
 
 
 @pytest.fixture(scope="module")
-def service(port):
-    process = subprocess.Popen([COMMAND, "serve", "--host", "127.0.0.1", "--port", str(port)])
+def log(tmp_path_factory):
+    return tmp_path_factory.mktemp("service") / "log"
+
+
+@pytest.fixture(scope="module")
+def service(port, log):
+    command = [COMMAND, "serve", "--host", "127.0.0.1", "--port", str(port)]
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
     deadline = time.monotonic() + 30
     while not is_healthy(port=port):
         assert process.poll() is None, "the service has ended"
@@ -72,6 +79,15 @@ def test_the_health_check_is_answered(port):
 def test_the_body_is_in_the_api_description(port):
     _, description = ask(port, "GET", "/openapi.json")
     assert "application/octet-stream" in description["paths"]["/crc32c"]["post"]["requestBody"]["content"]
+
+
+@pytest.mark.usefixtures("service")
+def test_a_client_that_leaves_early_leaves_no_traceback(port, log):
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"POST /crc32c HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\nno hundred bytes")
+    time.sleep(0.5)  # nothing tells when the service has noticed
+    assert ask(port, "GET", "/healthz") == (200, {"status": "ok"})
+    assert "Traceback" not in log.read_text()
 
 
 def test_without_a_service_the_health_check_fails():

@@ -1,7 +1,8 @@
 """The HTTP service."""
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
 
 from . import __version__, crc32c
 
@@ -29,6 +30,12 @@ async def post_crc32c(request: Request) -> Checksum:
         value = crc32c(chunk, value)
         size += len(chunk)
     return Checksum(crc32c=f"{value:08x}", bytes=size)
+
+
+@app.exception_handler(ClientDisconnect)
+async def client_left(_request: Request, _error: Exception) -> Response:
+    """Answer a client that left before its body was complete, instead of logging a traceback."""
+    return Response(status_code=400)
 
 
 @app.get("/healthz")

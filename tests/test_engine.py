@@ -255,9 +255,11 @@ def test_last_user_stops_the_engine_also_after_a_failure(spare: SpareEngine) -> 
 
 
 def test_interrupted_run_stops_the_engine(spare: SpareEngine) -> None:
-    with_engine = "import time; from tests.engine import *\nwith running_engine(): print(flush=True); time.sleep(60)"
+    # Set by hand, because whoever runs the tests in the background has them ignore it.
+    interruptible = "import signal, time; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    with_engine = "from tests.engine import *\nwith running_engine(): print(flush=True); time.sleep(60)"
     arguments, options = spare.command()
-    arguments[arguments.index("-m") :] = ["-c", with_engine]
+    arguments[arguments.index("-m") :] = ["-c", interruptible + with_engine]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options) as process:
         assert process.stdout is not None
         process.stdout.readline()

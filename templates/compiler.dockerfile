@@ -11,5 +11,5 @@ RUN --mount=type=bind,source=requirements-build.txt,target=/requirements-build.t
     --mount=type=cache,target=/root/.cache/pip \
     pip install --require-hashes --requirement /requirements-build.txt
 
-# Compiled modules are stripped: three quarters of one is debug information.
+# Compiled modules are stripped: their debug information is larger than they are.
 ENV LDFLAGS=-Wl,--strip-all

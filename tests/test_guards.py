@@ -49,7 +49,7 @@ def said(result: subprocess.CompletedProcess[str]) -> str:
     return result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("target", ["test", "types", "asan", "leaks", "coverage", "fuzz"])
+@pytest.mark.parametrize("target", ["test", "threads", "types", "asan", "leaks", "coverage", "fuzz"])
 def test_a_fresh_project_passes(project: Project, target: str) -> None:
     result = make(project, target, "FUZZ_SECONDS=5")
     assert result.returncode == 0, result.stdout + result.stderr

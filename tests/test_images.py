@@ -290,7 +290,9 @@ def test_the_service_ends_at_once_when_it_is_told_to(service: tuple[Engine, str]
 
 @pytest.mark.parametrize("app", APPS)
 @pytest.mark.parametrize("version", QUESTIONS["python_version"])
-def test_every_python_version_can_be_shipped_and_passes_the_tests(bake_once: Bake, build: Build, version: str, app: str) -> None:
+def test_every_python_version_can_be_shipped_and_passes_the_tests(
+    bake_once: Bake, build: Build, version: str, app: str
+) -> None:
     image = build(bake_once(project_slug="acme-sums", python_version=version, app=app))
     assert image.run("python", "--version").stdout.startswith(f"Python {version}.")
     image.engine.docker("build", "--target=test-image", str(image.project.path))

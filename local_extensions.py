@@ -30,10 +30,12 @@ VARIANTS = "_variants"
 
 LONGEST_NAME = 63  # a DNS label: the slug becomes a host name in Compose and Kubernetes
 TEMPLATE_SYNTAX = re.compile(r"\{[{%#]")
+TEMPLATE_EXPRESSION = re.compile(r"\{[{%#].*?(?:[}%#]\}|$)", re.DOTALL)
 SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 PACKAGE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # Names that something else in the project, its image or on Windows already has.
 TAKEN = {"python", "python3", "pip", "pip3", "pex", "tests", "con", "prn", "aux", "nul"}
+TAKEN |= {f"{device}{number}" for device in ("com", "lpt") for number in range(1, 10)}
 
 
 def template_folder() -> Path:
@@ -43,7 +45,7 @@ def template_folder() -> Path:
     `cruft update` renders two versions of the template in one process, which imports it once.
     """
     folders = (Path.cwd(), Path.cwd() / PROJECT, Path(__file__).parent / PROJECT)
-    return next(folder for folder in folders if (folder / VARIANTS).is_dir())
+    return next(folder for folder in folders if folder.name == PROJECT and (folder / VARIANTS).is_dir())
 
 
 def locked_versions() -> dict[str, str]:
@@ -165,10 +167,9 @@ def strategies() -> list[str]:
     )
 
 
-@pass_context
-def docker_build(context: Context, strategy: str) -> str:
+def docker_build(answers: Mapping[str, str], strategy: str) -> str:
     """Write the command that builds a strategy's Dockerfile, which lies aside when all are kept."""
-    aside = context["cookiecutter"]["strategy"] == "all"
+    aside = answers["strategy"] == "all"
     return f"docker build --file strategies/{strategy}/Dockerfile" if aside else "docker build"
 
 
@@ -186,9 +187,14 @@ class Answers(Extension):
     def __init__(self, environment: Environment) -> None:
         """Add the filters and functions to cookiecutter's environment."""
         super().__init__(environment)
-        environment.filters.update(checked=checked, one_line=one_line, literal=literal, label=label)
-        environment.globals.update(
+        environment.filters.update(
+            checked=checked,
             docker_build=docker_build,
+            label=label,
+            literal=literal,
+            one_line=one_line,
+        )
+        environment.globals.update(
             generated_paths=generated_paths,
             locked=locked,
             names=names,
@@ -202,7 +208,8 @@ class Answers(Extension):
             FailedHookException: the string is no file and no expression of the template's own.
 
         """
-        if name is None and "cookiecutter" not in source and TEMPLATE_SYNTAX.search(source):
+        foreign = (found for found in TEMPLATE_EXPRESSION.findall(source) if "cookiecutter" not in found)
+        if name is None and any(foreign):
             message = f"{json.dumps(source)} holds template syntax: leave out '{{{{', '{{%' and '{{#' in answers."
             raise FailedHookException(message)
         return source

@@ -13,7 +13,7 @@ from pathlib import Path
 
 CONTEXT = r"""{{ cookiecutter | tojson }}"""
 GENERATED = r"""{{ generated_paths(cookiecutter.package_name) | tojson }}"""
-BUILD = r"""{{ docker_build("venv") }}"""
+BUILD = r"""{{ cookiecutter | docker_build("venv") }}"""
 
 VARIANTS = "_variants"
 EVERY = "all"  # the answer that keeps its siblings, their Dockerfiles side by side

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ VARIANTS = "_variants"
 
 def problem(project: Path) -> str | None:
     """Say in one sentence why the project cannot be generated here, or return None."""
-    if (project / VARIANTS).exists():
+    if os.path.lexists(project / VARIANTS):
         return (
             f"{project / VARIANTS} exists already: the template needs this name for itself "
             f"and removes it at the end; rename yours, for example to 'variants'."

@@ -124,6 +124,14 @@ def fake(path: str, interpreter: str, machine: str) -> str:
 
 FAULTS = {
     "no argument": ("sh install.sh", 2, "usage: sh install.sh TARGET"),
+    "an option": ("sh install.sh --help", 2, "usage: sh install.sh TARGET"),
+    "a colon": ("sh install.sh /tmp/a:b", 1, "a virtualenv cannot have a colon in its path, as /tmp/a:b has"),
+    "no PLATFORM": ("rm PLATFORM; sh install.sh /tmp/venv", 1, "PLATFORM is missing from the bundle"),
+    "free-threaded": (
+        fake("/tmp/fake", "CPython 3.14t", "linux-x86_64 glibc") + "PYTHON=/tmp/fake sh install.sh /tmp/venv",
+        1,
+        "/tmp/fake is CPython 3.14t, the bundle is for CPython 3.14; set PYTHON",
+    ),
     "no Python": (
         "mkdir /tmp/bin; for tool in cat dirname sed cut; do ln -s $(command -v $tool) /tmp/bin; done; "
         "PATH=/tmp/bin /bin/sh install.sh /tmp/venv",

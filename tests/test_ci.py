@@ -34,6 +34,7 @@ console.log(JSON.stringify(lint(readFileSync(0, "utf8"), "ci.yml")));
 GITLAB = {
     "CI_PIPELINE_SOURCE": "push",
     "CI_REGISTRY_IMAGE": "registry.example.com/acme",
+    "CI_COMMIT_REF_NAME": "v1.2.3",
     "CI_COMMIT_REF_SLUG": "v1-2-3",
     "CI_DEFAULT_BRANCH": "main",
 }
@@ -267,7 +268,7 @@ def test_gitlab_builds_runs_and_pushes_every_image(
     assert len(runs) == len(suffixes)
     assert all(call.endswith(f" tested {project.slug} crc32c") for call in runs)
     pushed = [call for call in calls if "--push" in call]
-    assert [re.findall(r"--tag \S+:v1-2-3(\S*)", call) for call in pushed] == (
+    assert [re.findall(r"--tag \S+:v1\.2\.3(\S*)", call) for call in pushed] == (
         [] if source == "merge_request_event" else [[suffix] for suffix in suffixes]
     )
     assert all("--sbom=true --provenance=mode=max" in call and "--no-cache" not in call for call in pushed)

@@ -116,6 +116,11 @@ def test_fuzzing_finds_a_wrong_answer(faulty: Project) -> None:
     assert "AssertionError" in said(make(faulty, "fuzz", "FUZZ_SECONDS=60"))
 
 
+def test_a_requirement_that_nobody_has_fails_the_lock(faulty: Project) -> None:
+    (faulty.path / "requirements-build.in").write_text("no-such-distribution-anywhere==1\n", "utf-8")
+    assert "no-such-distribution-anywhere" in said(make(faulty, "lock"))
+
+
 def test_the_smoke_import_reports_a_symbol_that_is_nowhere(faulty: Project) -> None:
     faulty.edit(
         NATIVE, "    fill_table(PyModule", "    extern void nowhere(void);\n    nowhere();\n    fill_table(PyModule"

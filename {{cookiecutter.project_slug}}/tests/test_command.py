@@ -65,6 +65,14 @@ def test_a_reader_that_leaves_early_gets_no_traceback(digits):
     pipeline.wait(timeout=60)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_gives_one_line(digits):
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run([COMMAND, "crc32c", digits], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert result.returncode == 1
+    assert result.stderr.decode() == f"{NAME}: standard output: No space left on device\n"
+
+
 def test_the_version_is_told():
     assert run("--version").stdout.decode().split() == [NAME, __version__]
 

@@ -30,7 +30,7 @@ def print_crc32c(names: Sequence[str], prog: str) -> int:
     A file that cannot be read gives one line on stderr, and the others are still done.
 
     Returns:
-        The exit status: 0, or 1 when a file could not be read.
+        The exit status: 0, or 1 when a file could not be read or the output not be written.
 
     """
     status = 0
@@ -47,8 +47,11 @@ def print_crc32c(names: Sequence[str], prog: str) -> int:
             # As bytes, because a name need not be valid text.
             sys.stdout.buffer.write(b"%08x  %s\n" % (value, os.fsencode(name)))
             sys.stdout.flush()
-        except BrokenPipeError:
-            # The reader has gone, as with `| head -1`. Python would complain once more at exit.
+        except OSError as error:
+            # A reader that has gone, as with `| head -1`, needs no message. A full disk does.
+            if not isinstance(error, BrokenPipeError):
+                print(f"{prog}: standard output: {error.strerror}", file=sys.stderr)
+            # What is left in the buffer must not fail once more at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
     return status

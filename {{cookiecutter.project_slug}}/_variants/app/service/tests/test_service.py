@@ -90,6 +90,14 @@ def test_a_client_that_leaves_early_leaves_no_traceback(port, log):
     assert "Traceback" not in log.read_text()
 
 
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_a_port_that_cannot_be_is_refused_in_one_sentence(port):
+    result = subprocess.run([COMMAND, "serve", f"--port={port}"], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "is no number from 0 to 65535" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_without_a_service_the_health_check_fails():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE=1
 bundle=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
 fail() {
-    echo "install.sh: $1." >&2
+    printf 'install.sh: %s.\n' "$1" >&2
     exit "${2:-1}"
 }
 
@@ -19,7 +19,9 @@ fail() {
 describe() {
     "$1" -c '
 import platform, sys, sysconfig
-print("CPython" if sys.implementation.name == "cpython" else sys.implementation.name, "%d.%d" % sys.version_info[:2])
+name = "CPython" if sys.implementation.name == "cpython" else sys.implementation.name
+threads = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+print(name, "%d.%d" % sys.version_info[:2] + threads)
 print(sysconfig.get_platform(), platform.libc_ver()[0] or "without glibc")' 2>/dev/null
 }
 
@@ -36,7 +38,7 @@ seal() {
 
 # Prints the path of an interpreter that the wheels are for.
 find_python() {
-    needed=$(cat "$bundle/PLATFORM") || fail "PLATFORM is missing from the bundle; unpack a fresh copy"
+    needed=$(cat "$bundle/PLATFORM" 2>/dev/null) || fail "PLATFORM is missing from the bundle; unpack a fresh copy"
     version=$(line 1 "$needed" | cut -d ' ' -f 2)
     python=${PYTHON:-$(command -v "python$version" || command -v python3 || command -v python || true)}
     [ -n "$python" ] || fail "no Python found; install Python $version, or set PYTHON to the path of one"
@@ -45,7 +47,7 @@ find_python() {
         fail "$python is $(line 1 "$found"), the bundle is for $(line 1 "$needed"); set PYTHON to the path of one"
     [ "$(line 2 "$found")" = "$(line 2 "$needed")" ] ||
         fail "this machine is $(line 2 "$found"), the bundle is for $(line 2 "$needed"); get the one for this machine"
-    echo "$python"
+    printf '%s\n' "$python"
 }
 
 verify() {
@@ -74,10 +76,14 @@ install() {
 }
 
 [ $# -eq 1 ] || fail "usage: sh install.sh TARGET" 2
-if [ "$1" = --seal ]; then
+case $1 in
+--seal)
     seal
     exit
-fi
+    ;;
+-*) fail "usage: sh install.sh TARGET" 2 ;;
+*:*) fail "a virtualenv cannot have a colon in its path, as $1 has; name another folder" ;;
+esac
 target=$1
 python=$(find_python)
 verify
@@ -87,4 +93,4 @@ repair=
 prepare
 install $repair
 rm "$target/.incomplete"
-echo "Installed into $target."
+printf 'Installed into %s.\n' "$target"

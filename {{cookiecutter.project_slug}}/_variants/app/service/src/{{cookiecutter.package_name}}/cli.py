@@ -7,6 +7,18 @@ from . import __version__
 from .checksums import print_crc32c
 
 
+def port_number(text: str) -> int:
+    """Read a port.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is no number from 0 to 65535.
+
+    """
+    if text.isdecimal() and int(text) < 1 << 16:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 65535")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Describe the commands and their options."""
     parser = argparse.ArgumentParser(description="Serve checksums, or print those of files.")
@@ -18,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="answer over HTTP until told to stop")
     serve.add_argument("--host", default="0.0.0.0", help="address to listen on (default: %(default)s, all of them)")
-    serve.add_argument("--port", default=8000, type=int, help="port to listen on (default: %(default)s)")
+    serve.add_argument("--port", default=8000, type=port_number, help="port to listen on (default: %(default)s)")
     return parser
 
 

@@ -107,7 +107,7 @@ APIS = [(version, "full") for version in QUESTIONS["python_version"]]
 APIS += [(version, "limited") for version in QUESTIONS["python_version"] if version != "3.11"]
 
 
-@pytest.mark.parametrize(("version", "api"), APIS, ids="-".join)
+@pytest.mark.parametrize(("version", "api"), APIS, ids=["-".join(pair) for pair in APIS])
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_no_compiler_warns(
     bake_once: Bake, engine: Engine, compilers: str, headers: Path, compiler: str, version: str, api: str

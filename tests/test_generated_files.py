@@ -147,28 +147,6 @@ def test_the_project_s_own_tests_pass_on_this_machine(bake: Bake, app: str) -> N
     assert tests.returncode == 0, tests.stdout
 
 
-def test_the_extension_gives_no_warning(bake: Bake) -> None:
-    project = bake()
-    include = subprocess.run(
-        [sys.executable, "-c", "import sysconfig; print(sysconfig.get_path('include'))"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
-    flags = [
-        "-Wall",
-        "-Wextra",
-        "-Wshadow",
-        "-Wstrict-prototypes",
-        "-Wvla",
-        "-Wconversion",
-        "-Wsign-conversion",
-        "-Werror",
-    ]
-    result = project.run("gcc", *flags, f"-I{include}", "-fsyntax-only", f"src/{project.package}/_native.c")
-    assert (result.returncode, result.stderr) == (0, "")
-
-
 def test_without_the_compiled_module_the_import_fails(bake: Bake) -> None:
     project = bake()
     result = project.run(sys.executable, "-c", f"import {project.package}", env={"PYTHONPATH": "src"})

@@ -73,6 +73,18 @@ def test_a_missing_compiler_is_an_error_and_no_wheel(bake: Bake) -> None:
     assert not list(project.path.glob("dist/*.whl"))
 
 
+def test_this_machine_s_gcc_does_not_warn(bake: Bake) -> None:
+    project = bake()
+    include = subprocess.run(
+        [sys.executable, "-c", "import sysconfig; print(sysconfig.get_path('include'))"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+    result = project.run("gcc", *WARNINGS, f"-I{include}", "-fsyntax-only", f"src/{project.package}/_native.c")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 @pytest.fixture(scope="module")
 def compilers(engine: Engine, base_image: Callable[[str], str]) -> str:
     """Build an image with gcc and clang."""
@@ -119,5 +131,5 @@ def test_no_compiler_warns(
         for place in (f"usr/local/include/python{version}", f"usr/include/python{version}", "usr/include")
     ]
     define = [LIMITED_API] if api == "limited" else []
-    command = [compiler, "-O2", "-Werror", *WARNINGS, *define, *includes, "-c", "/source/_native.c", "-o", "/dev/null"]
+    command = [compiler, "-O2", *WARNINGS, *define, *includes, "-c", "/source/_native.c", "-o", "/dev/null"]
     assert engine.docker("run", "--rm", "--network=none", *mounts, compilers, *command).stderr == ""

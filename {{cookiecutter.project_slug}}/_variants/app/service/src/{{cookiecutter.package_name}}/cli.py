@@ -1,22 +1,26 @@
 """The command line."""
 
 import argparse
+import sys
 from collections.abc import Sequence
+from typing import Any
 
 from . import __version__
 from .checksums import print_crc32c
 
 
-def port_number(text: str) -> int:
-    """Read a port.
+class ServeHelp(argparse.Action):
+    """The help of `serve`, which lists the settings."""
 
-    Raises:
-        argparse.ArgumentTypeError: the text is no number from 0 to 65535.
+    def __init__(self, **options: Any) -> None:
+        """Take no value."""
+        super().__init__(nargs=0, **options)
 
-    """
-    if text.isdecimal() and int(text) < 1 << 16:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 65535")
+    def __call__(self, parser: argparse.ArgumentParser, *_arguments: Any) -> None:
+        """Print the help, and end."""
+        from .settings import describe
+
+        parser.exit(message=f"{parser.format_help()}\n{describe()}\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -28,20 +32,32 @@ def build_parser() -> argparse.ArgumentParser:
     crc32c = commands.add_parser("crc32c", help="print the CRC-32C of each file")
     crc32c.add_argument("names", nargs="*", default=["-"], metavar="FILE", help="'-', the default, is standard input")
 
-    serve = commands.add_parser("serve", help="answer over HTTP until told to stop")
-    serve.add_argument("--host", default="0.0.0.0", help="address to listen on (default: %(default)s, all of them)")
-    serve.add_argument("--port", default=8000, type=port_number, help="port to listen on (default: %(default)s)")
+    about = "answer over HTTP until told to stop"
+    serve = commands.add_parser("serve", help=about, description=about, add_help=False)
+    serve.add_argument("-h", "--help", action=ServeHelp, help="show this help and all settings, and exit")
     return parser
 
 
-def serve(host: str, port: int) -> int:
-    """Run the HTTP service until SIGTERM or SIGINT."""
+def serve(prog: str) -> int:
+    """Run the HTTP service until SIGTERM or SIGINT.
+
+    Returns:
+        The exit status: 0, or 2 when a setting is wrong.
+
+    """
     # Imported here, so that `crc32c` does not wait for the web framework.
-    import uvicorn
+    from .settings import SettingsError, load
 
-    from .service import app
+    try:
+        settings = load()
+    except SettingsError as error:
+        for line in str(error).splitlines():
+            print(f"{prog}: {line}", file=sys.stderr)
+        return 2
 
-    uvicorn.run(app, host=host, port=port)
+    from .server import run
+
+    run(settings)
     return 0
 
 
@@ -59,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.command == "serve":
-            return serve(options.host, options.port)
+            return serve(parser.prog)
         return print_crc32c(options.names, parser.prog)
     except KeyboardInterrupt:
         return 130

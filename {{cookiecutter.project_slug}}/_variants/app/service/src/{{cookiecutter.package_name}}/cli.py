@@ -20,7 +20,8 @@ class ServeHelp(argparse.Action):
         """Print the help, and end."""
         from .settings import describe
 
-        parser.exit(message=f"{parser.format_help()}\n{describe()}\n")
+        print(f"{parser.format_help()}\n{describe()}")
+        parser.exit()
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -34,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     about = "answer over HTTP until told to stop"
     serve = commands.add_parser("serve", help=about, description=about, add_help=False)
-    serve.add_argument("-h", "--help", action=ServeHelp, help="show this help and all settings, and exit")
+    serve.add_argument("-h", "--help", action=ServeHelp, help="show this help message and all settings, and exit")
     return parser
 
 

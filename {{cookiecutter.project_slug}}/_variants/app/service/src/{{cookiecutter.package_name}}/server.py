@@ -65,7 +65,7 @@ class Protocol(H11Protocol):
 class Server(uvicorn.Server):
     """A server that loses no request that it has accepted, and exits with status 0 when it is told to stop."""
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
         """Stop at SIGTERM or SIGINT; a second SIGINT waits for nothing. Unlike uvicorn, do not die of it in the end."""
         app.state.ready = False
         self.force_exit = self.should_exit and sig == signal.SIGINT

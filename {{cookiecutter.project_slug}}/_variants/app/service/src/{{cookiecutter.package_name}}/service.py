@@ -23,6 +23,7 @@ INLINE_BYTES = 16_384
 HEXADECIMAL = re.compile("^[0-9A-Fa-f]{8}$")
 GOOG_HASH = re.compile(r"crc32c=([^,\s]*)")
 
+
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Start, and tidy up at the end. What every request needs, a pool of connections say, is opened here."""
@@ -60,7 +61,7 @@ def expected_sums(request: Request) -> set[str]:
 
     """
     sums = set()
-    if expected := request.query_params.get("expected"):
+    for expected in request.query_params.getlist("expected"):
         if not HEXADECIMAL.fullmatch(expected):
             raise HTTPException(422, "expected: eight hexadecimal digits are needed.")
         sums.add(expected.lower())
@@ -92,10 +93,10 @@ async def post_crc32c(request: Request) -> Response:
     """Return the CRC-32C of the body, and compare it with what is expected."""
     expected = expected_sums(request)
     value, size = await crc32c_of(request.stream())
-    checksum = {"crc32c": f"{value:08x}", "bytes": size}
-    if expected - {checksum["crc32c"]}:
-        return problem(422, "The body has another checksum.", expected=sorted(expected), **checksum)
-    return JSONResponse(checksum)
+    checksum = f"{value:08x}"
+    if expected - {checksum}:
+        return problem(422, "The body has another checksum.", expected=sorted(expected), crc32c=checksum, bytes=size)
+    return JSONResponse({"crc32c": checksum, "bytes": size})
 
 
 class Direct(APIRoute):

@@ -31,21 +31,23 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
-    host: str = Field("0.0.0.0", min_length=1, description="address to listen on, 0.0.0.0 for every IPv4 address")
-    port: int = Field(8000, ge=0, le=65535, description="port to listen on")
+    host: str = Field(
+        default="0.0.0.0", min_length=1, description="address to listen on, 0.0.0.0 for every IPv4 address"
+    )
+    port: int = Field(default=8000, ge=0, le=65535, description="port to listen on")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = Field(
-        "info", description="least severe event to log: debug, info, warning or error"
+        default="info", description="least severe event to log: debug, info, warning or error"
     )
     max_body_bytes: ByteSize = Field(
-        ByteSize(10 << 30), ge=0, description="largest body that is accepted; 10GiB or 500MB can be written, too"
+        default=ByteSize(10 << 30), ge=0, description="largest body that is accepted, written as 500MB or 10GiB, too"
     )
-    idle_seconds: float = Field(30, gt=0, description="how long a client may send nothing in the middle of a request")
+    idle_seconds: float = Field(default=30, gt=0, description="how long a client may pause in the middle of a body")
     keep_alive_seconds: int = Field(
-        75, ge=0, description="how long a connection may wait for the next request; longer than a proxy keeps it"
+        default=75, ge=1, description="how long a connection may wait for a request; longer than a proxy keeps it"
     )
-    grace_seconds: int = Field(20, ge=0, description="how long requests in flight may take after SIGTERM")
+    grace_seconds: int = Field(default=20, ge=0, description="how long requests in flight may take after SIGTERM")
     trusted_proxies: Annotated[str, AfterValidator(networks)] = Field(
-        "", description="addresses and networks, separated by commas, whose X-Forwarded-* headers are believed"
+        default="", description="addresses and networks, separated by commas, whose X-Forwarded-* headers are believed"
     )
 
 

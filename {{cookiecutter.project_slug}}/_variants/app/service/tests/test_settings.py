@@ -1,0 +1,94 @@
+"""The settings of the service."""
+
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from .conftest import PREFIX, environment, free_port
+from .test_command import PACKAGE, run
+
+WRONG = {
+    "PORT": ["http", "-1", "65536", ""],
+    "HOST": [""],
+    "LOG_LEVEL": ["loud"],
+    "MAX_BODY_BYTES": ["-1", "much"],
+    "IDLE_SECONDS": ["0", "long"],
+    "KEEP_ALIVE_SECONDS": ["0"],
+    "GRACE_SECONDS": ["-1", "1.5"],
+    "TRUSTED_PROXIES": ["*", "10.0.0.0/33", "proxy.example"],
+}
+
+
+def test_the_help_lists_every_setting():
+    text = run("serve", "--help").stdout.decode()
+    for name in WRONG:
+        assert f"{PREFIX}{name}\n" in text
+    assert text.count(PREFIX) == len(WRONG)
+    assert text.count("(default: ") == len(WRONG)
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
+def test_a_wrong_value_ends_the_start_with_one_line_that_names_it(name, value):
+    result = run("serve", env=environment(**{name: value}))
+    assert (result.returncode, result.stdout) == (2, b"")
+    (line,) = result.stderr.decode().splitlines()
+    assert f"{PREFIX}{name}={value}: " in line
+
+
+def test_every_wrong_value_has_its_line():
+    result = run("serve", env=environment(**{name: values[0] for name, values in WRONG.items()}))
+    assert len(result.stderr.splitlines()) == len(WRONG)
+
+
+def test_a_port_that_is_taken_ends_the_start(service):
+    result = run("serve", env=environment(host=service.host, port=service.port))
+    assert result.returncode != 0
+    assert b"address already in use" in result.stderr
+    assert b"Traceback" not in result.stderr
+
+
+def test_values_are_taken_as_people_write_them(start):
+    service = start(log_level="DEBUG", max_body_bytes="1KiB", trusted_proxies=" 127.0.0.0/8, ::1 ,")
+    assert service.ask("POST", "/crc32c", bytes(1024)).status == 200
+    assert service.ask("POST", "/crc32c", bytes(1025)).status == 413
+    service.ask("GET", "/healthz", headers={"x-request-id": "probe"})
+    assert service.events("probe")[0]["level"] == "debug"
+
+
+@pytest.mark.parametrize(
+    ("trusted", "client"), [("", "127.0.0.1"), ("10.0.0.1", "127.0.0.1"), ("127.0.0.1", "9.9.9.9")]
+)
+def test_only_a_trusted_proxy_is_believed(start, trusted, client):
+    service = start(trusted_proxies=trusted)
+    service.ask("POST", "/crc32c", b"", {"x-forwarded-for": "9.9.9.9", "x-request-id": "forwarded"})
+    assert service.events("forwarded")[0]["client"] == client
+
+
+def health(**settings):
+    command = [sys.executable, "-m", f"{PACKAGE}.healthcheck"]
+    return subprocess.run(command, env=environment(**settings), check=False).returncode
+
+
+def has_ipv6():
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+IPV6 = pytest.param("::", marks=pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6"))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", IPV6])
+def test_the_health_check_asks_where_the_settings_say(start, host):
+    port = start(host=host).port
+    assert health(host=host, port=port) == 0
+    assert health(host=host, port=free_port()) == 1
+
+
+def test_the_command_line_needs_no_web_framework():
+    script = f"import sys, {PACKAGE}.cli; sys.exit('fastapi' in sys.modules or 'pydantic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -48,7 +48,12 @@ COMMON = {
     "tests/test_module.py",
 }
 BY_APP: dict[str, set[str]] = {
-    "service": {"src/acme/healthcheck.py", "src/acme/service.py", "tests/test_service.py"},
+    "service": {
+        *(f"src/acme/{name}.py" for name in ("healthcheck", "logs", "middleware", "problems")),
+        *(f"src/acme/{name}.py" for name in ("server", "service", "settings")),
+        "tests/conftest.py",
+        *(f"tests/test_{name}.py" for name in ("logs", "problems", "server", "service", "settings")),
+    },
     "cli": set(),
 }
 PEX = {"requirements-pex.in", "requirements-pex.txt"}

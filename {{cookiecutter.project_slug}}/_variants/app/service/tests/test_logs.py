@@ -4,24 +4,11 @@ import json
 import os
 import pty
 import re
-import sys
 
 import pytest
 
 from .conftest import PREFIX, free_port
-from .test_command import COMMAND, PACKAGE
-
-# A service with a route that fails.
-FAILING = f"""
-import sys
-from {PACKAGE} import cli, service
-
-@service.app.get("/fail")
-async def fail():
-    raise RuntimeError("the secret of the route")
-
-sys.exit(cli.main(["serve"]))
-"""
+from .test_command import COMMAND
 
 
 def test_a_request_is_one_json_line(service):
@@ -48,20 +35,6 @@ def test_probes_are_not_logged_unless_they_fail(service):
     service.ask("POST", "/healthz", headers={"x-request-id": "probe"})
     (event,) = service.events("probe")
     assert (event["path"], event["status"]) == ("/healthz", 405)
-
-
-def test_a_failure_has_one_traceback_in_the_log_and_none_for_the_client(start):
-    service = start(sys.executable, "-c", FAILING)
-    answer = service.ask("GET", "/fail", headers={"x-request-id": "abc"})
-    assert (answer.status, answer.headers["content-type"]) == (500, "application/problem+json")
-    assert answer.headers["x-request-id"] == "abc"
-    assert "secret" not in answer.body.decode()
-    failure, event = service.events("abc")
-    assert failure["level"] == "error"
-    assert "the secret of the route" in failure["traceback"]
-    assert event["status"] == 500
-    assert service.log.read_text().count("Traceback") == 1
-    assert service.ask("GET", "/healthz").status == 200
 
 
 def test_on_a_terminal_the_log_is_for_people():

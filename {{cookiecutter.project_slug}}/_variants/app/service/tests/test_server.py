@@ -100,6 +100,15 @@ def test_what_is_no_http_is_a_problem(service, request_bytes, status):
     assert summed(service) == "e3069283"
 
 
+def test_a_body_that_breaks_after_the_answer_ends_the_connection(service):
+    with service.connect() as client:
+        client.sendall(b"POST /nowhere HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert answer_of(client).startswith(b"HTTP/1.1 404 ")
+        client.sendall(b"no size\r\n")
+        assert received(client) == b""
+    assert "Traceback" not in service.log.read_text()
+
+
 def test_a_body_that_ends_too_early_leaves_no_traceback(service):
     with service.connect() as client:
         client.sendall(HEAD + b"Content-Length: 100\r\n\r\nno hundred bytes")

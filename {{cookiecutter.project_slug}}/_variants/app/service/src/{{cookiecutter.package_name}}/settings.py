@@ -67,8 +67,8 @@ def load() -> Settings:
 
 def describe() -> str:
     """List the variables, with what they mean and their defaults."""
-    rows = [
-        f"  {PREFIX}{name.upper()}\n      {field.description} (default: {str(field.default) or 'none'})"
-        for name, field in Settings.model_fields.items()
-    ]
-    return "\n".join(["environment variables:", *rows])
+    lines = ["environment variables:"]
+    for name, field in Settings.model_fields.items():
+        default = field.default.human_readable() if isinstance(field.default, ByteSize) else field.default or "none"
+        lines += [f"  {PREFIX}{name.upper()}", f"      {field.description} (default: {default})"]
+    return "\n".join(lines)

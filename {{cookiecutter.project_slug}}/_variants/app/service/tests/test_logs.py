@@ -23,7 +23,7 @@ def test_a_request_is_one_json_line(service):
 
 
 def test_a_request_id_is_made_when_there_is_none_that_can_be_logged(service):
-    for given in (None, "", "with space", "x" * 129, "caf\xe9"):
+    for given in (None, "", "with space", "x" * 129, "\xe9"):
         answer = service.ask("GET", "/healthz", headers={} if given is None else {"x-request-id": given})
         assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
     assert service.ask("GET", "/healthz", headers={"x-request-id": "a.b-c"}).headers["x-request-id"] == "a.b-c"

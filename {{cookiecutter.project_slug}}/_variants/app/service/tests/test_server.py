@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from .conftest import running
+
 HEAD = b"POST /crc32c HTTP/1.1\r\nHost: test\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
@@ -117,32 +119,36 @@ def test_a_body_that_ends_too_early_leaves_no_traceback(service):
     assert "Traceback" not in service.log.read_text()
 
 
-def test_a_body_that_stops_coming_is_a_problem(start):
-    service = start(idle_seconds=0.5)
-    answer = service.raw(HEAD + b"Content-Length: 9\r\n\r\n12345")
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory):
+    """Start a service that waits for nobody."""
+    with running(tmp_path_factory.mktemp("impatient"), idle_seconds=0.5, keep_alive_seconds=1) as service:
+        yield service
+
+
+def test_a_body_that_stops_coming_is_a_problem(impatient):
+    answer = impatient.raw(HEAD + b"Content-Length: 9\r\n\r\n12345")
     assert problem_of(answer)["status"] == 408
     assert b"connection: close" in answer
 
 
-@pytest.mark.parametrize("sent", [b"", b"POST /crc32c HT", HEAD])
-def test_a_head_that_does_not_come_ends_the_connection(start, sent):
-    service = start(keep_alive_seconds=1)
-    with service.connect() as client:
-        began = time.monotonic()
+def test_a_head_that_does_not_come_ends_the_connection(impatient):
+    clients = [impatient.connect() for _ in range(3)]
+    began = time.monotonic()
+    for client, sent in zip(clients, (b"", b"POST /crc32c HT", HEAD), strict=True):
         client.sendall(sent)
-        assert received(client) == b""
-        assert time.monotonic() - began > 0.9
-    assert summed(service) == "e3069283"
+    for client in clients:
+        with client:
+            assert received(client) == b""
+    assert time.monotonic() - began > 0.9
+    assert summed(impatient) == "e3069283"
 
 
-def test_a_head_that_comes_slowly_is_read(start):
-    service = start(keep_alive_seconds=5)
-    with service.connect() as client:
-        for piece in (b"POST /crc32c HT", b"TP/1.1\r\nHost: t", b"est\r\nContent-Length: 0\r\n\r\n"):
-            client.sendall(piece)
-            time.sleep(0.2)
-        assert b'"00000000"' in answer_of(client)
-        # The time that the first request had is not that of the second.
-        time.sleep(0.2)
-        client.sendall(HEAD + b"Content-Length: 0\r\n\r\n")
-        assert b'"00000000"' in answer_of(client)
+def test_a_head_that_comes_slowly_is_read(impatient):
+    # Each within the second that a head may take: the second one has its own.
+    with impatient.connect() as client:
+        for _ in range(2):
+            for piece in (b"POST /crc32c HT", b"TP/1.1\r\nHost: t", b"est\r\nContent-Length: 0\r\n\r\n"):
+                client.sendall(piece)
+                time.sleep(0.2)
+            assert b'"00000000"' in answer_of(client)

@@ -169,10 +169,15 @@ def strategies() -> list[str]:
     )
 
 
+def dockerfile(answers: Mapping[str, str], strategy: str) -> str:
+    """Tell where a strategy's Dockerfile is: it lies aside when all are kept."""
+    return f"strategies/{strategy}/Dockerfile" if answers["strategy"] == "all" else "Dockerfile"
+
+
 def docker_build(answers: Mapping[str, str], strategy: str) -> str:
-    """Write the command that builds a strategy's Dockerfile, which lies aside when all are kept."""
-    aside = answers["strategy"] == "all"
-    return f"docker build --file strategies/{strategy}/Dockerfile" if aside else "docker build"
+    """Write the command that builds a strategy's Dockerfile, and names it where it lies aside."""
+    path = dockerfile(answers, strategy)
+    return "docker build" if path == "Dockerfile" else f"docker build --file {path}"
 
 
 @pass_context
@@ -192,6 +197,7 @@ class Answers(Extension):
         environment.filters.update(
             checked=checked,
             docker_build=docker_build,
+            dockerfile=dockerfile,
             label=label,
             literal=literal,
             one_line=one_line,

@@ -47,8 +47,20 @@ COMMON = {
     "tests/test_crc32c.py",
     "tests/test_module.py",
 }
+KUBERNETES = {
+    "deploy/kubernetes/base/deployment.yaml",
+    "deploy/kubernetes/base/horizontalpodautoscaler.yaml",
+    "deploy/kubernetes/base/kustomization.yaml",
+    "deploy/kubernetes/base/networkpolicy.yaml",
+    "deploy/kubernetes/base/poddisruptionbudget.yaml",
+    "deploy/kubernetes/base/service.yaml",
+    "deploy/kubernetes/overlays/production/kustomization.yaml",
+    "deploy/kubernetes/overlays/production/namespace.yaml",
+    "deploy/kubernetes/overlays/production/networkpolicy.yaml",
+    "deploy/kubernetes/overlays/production/servicemonitor.yaml",
+}
 BY_APP: dict[str, set[str]] = {
-    "service": {"src/acme/healthcheck.py", "src/acme/service.py", "tests/test_service.py"},
+    "service": {"compose.yaml", "src/acme/healthcheck.py", "src/acme/service.py", "tests/test_service.py", *KUBERNETES},
     "cli": set(),
 }
 PEX = {"requirements-pex.in", "requirements-pex.txt"}

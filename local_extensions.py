@@ -36,6 +36,8 @@ PACKAGE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # Names that something else in the project, its image or on Windows already has.
 TAKEN = {"python", "python3", "pip", "pip3", "pex", "tests", "con", "prn", "aux", "nul"}
 TAKEN |= {f"{device}{number}" for device in ("com", "lpt") for number in range(1, 10)}
+# Words that YAML reads as something else than text.
+TAKEN |= {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 
 
 def template_folder() -> Path:
@@ -93,7 +95,7 @@ def is_email(value: str) -> bool:
         return False
 
 
-NAME_RULE = f"at most {LONGEST_NAME} characters, and no name that Python or a requirement already has"
+NAME_RULE = f"at most {LONGEST_NAME} characters, and no name that Python, YAML or a requirement already has"
 # field: (test, what is allowed, an example)
 RULES: dict[str, tuple[Callable[[str], bool], str, str]] = {
     "project_name": (is_text, "any text that is not blank", "Checksum Service"),
@@ -167,10 +169,15 @@ def strategies() -> list[str]:
     )
 
 
+def dockerfile(answers: Mapping[str, str], strategy: str) -> str:
+    """Tell where a strategy's Dockerfile is: it lies aside when all are kept."""
+    return f"strategies/{strategy}/Dockerfile" if answers["strategy"] == "all" else "Dockerfile"
+
+
 def docker_build(answers: Mapping[str, str], strategy: str) -> str:
-    """Write the command that builds a strategy's Dockerfile, which lies aside when all are kept."""
-    aside = answers["strategy"] == "all"
-    return f"docker build --file strategies/{strategy}/Dockerfile" if aside else "docker build"
+    """Write the command that builds a strategy's Dockerfile, and names it where it lies aside."""
+    path = dockerfile(answers, strategy)
+    return "docker build" if path == "Dockerfile" else f"docker build --file {path}"
 
 
 @pass_context
@@ -190,6 +197,7 @@ class Answers(Extension):
         environment.filters.update(
             checked=checked,
             docker_build=docker_build,
+            dockerfile=dockerfile,
             label=label,
             literal=literal,
             one_line=one_line,

@@ -47,10 +47,24 @@ COMMON = {
     "tests/test_crc32c.py",
     "tests/test_module.py",
 }
+KUBERNETES = {
+    "deploy/kubernetes/base/deployment.yaml",
+    "deploy/kubernetes/base/horizontalpodautoscaler.yaml",
+    "deploy/kubernetes/base/kustomization.yaml",
+    "deploy/kubernetes/base/networkpolicy.yaml",
+    "deploy/kubernetes/base/poddisruptionbudget.yaml",
+    "deploy/kubernetes/base/service.yaml",
+    "deploy/kubernetes/overlays/production/kustomization.yaml",
+    "deploy/kubernetes/overlays/production/namespace.yaml",
+    "deploy/kubernetes/overlays/production/networkpolicy.yaml",
+    "deploy/kubernetes/overlays/production/servicemonitor.yaml",
+}
 BY_APP: dict[str, set[str]] = {
     "service": {
         *(f"src/acme/{name}.py" for name in ("healthcheck", "logs", "middleware", "problems")),
         *(f"src/acme/{name}.py" for name in ("server", "service", "settings")),
+        "compose.yaml",
+        *KUBERNETES,
         "tests/conftest.py",
         *(f"tests/test_{name}.py" for name in ("logs", "problems", "server", "service", "settings")),
     },

@@ -33,6 +33,8 @@ BAD_ANSWERS = [
     ("project_slug", "fastapi"),
     ("project_slug", "typing-extensions"),
     ("project_slug", "con"),
+    ("project_slug", "null"),
+    ("project_slug", "on"),
     ("package_name", ""),
     ("package_name", "my-app"),
     ("package_name", "../x"),

@@ -178,6 +178,7 @@ def _bound_disk_use(engine: Engine, home: Path) -> None:
     if built:
         engine.docker("image", "rm", "--force", *built, check=False)
     engine.docker("volume", "prune", "--all", "--force", check=False)
+    engine.docker("network", "prune", "--force", check=False)
     # BuildKit's own limit leaves out whatever it holds to be shared, and old clients do not know it.
     for limit in (["--max-used-space=2GB"], []):
         if _gigabytes(home / "data") > DATA_LIMIT_GB:

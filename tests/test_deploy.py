@@ -1,0 +1,491 @@
+"""How a service is deployed: compose.yaml runs it locked down, and the manifests are what Kubernetes wants of them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import TOOLS, Bake, Project
+from tests.engine import Engine, EngineUnavailable
+from tests.engine.fixtures import skip_or_fail
+
+BASE, PRODUCTION = "deploy/kubernetes/base", "deploy/kubernetes/overlays/production"
+OLDEST_KUBERNETES = "1.30"  # its kubelet is the first that knows preStop's `sleep` without a feature gate
+NAME = {"app.kubernetes.io/name": "acme-sums"}
+LONGEST = "a-" * 31 + "a"
+DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Manifests:
+    """What kustomize makes of a folder."""
+
+    text: str
+
+    @cached_property
+    def objects(self) -> list[Any]:
+        """Every object."""
+        return list(yaml.safe_load_all(self.text))
+
+    def all(self, kind: str) -> list[Any]:
+        """Every object of a kind."""
+        return [found for found in self.objects if found["kind"] == kind]
+
+    def one(self, kind: str) -> Any:
+        """Return the only object of a kind."""
+        (found,) = self.all(kind)
+        return found
+
+    @property
+    def template(self) -> Any:
+        """What the Deployment makes pods of."""
+        return self.one("Deployment")["spec"]["template"]
+
+    @property
+    def pod(self) -> Any:
+        """The pod's specification."""
+        return self.template["spec"]
+
+    @property
+    def container(self) -> Any:
+        """The pod's only container."""
+        (container,) = self.pod["containers"]
+        return container
+
+    @property
+    def probes(self) -> dict[str, Any]:
+        """What each probe asks."""
+        names = ("startupProbe", "livenessProbe", "readinessProbe")
+        return {name: self.container[name]["httpGet"] for name in names}
+
+
+Check = Callable[[Manifests], None]
+
+
+def rendered(project: Project, folder: str) -> Manifests:
+    """Render a folder with kubectl, which must not warn of anything."""
+    result = project.run(TOOLS / "kubectl", "kustomize", folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    return Manifests(result.stdout)
+
+
+def copied(project: Project, folder: Path) -> Project:
+    """Copy a project, to edit it."""
+    return Project(shutil.copytree(project.path, folder / project.slug), project.answers)
+
+
+def value(thing: Any, path: str) -> Any:
+    """Look up a field such as `securityContext.runAsUser`; None when it is not there."""
+    for name in path.split("."):
+        thing = (thing or {}).get(name)
+    return thing
+
+
+# What the restricted standard lets a field be, and what the project itself promises; None is a field that is not there.
+# https://kubernetes.io/docs/concepts/security/pod-security-standards/
+POD_RULES: dict[str, tuple[Any, ...]] = {
+    "hostNetwork": (None, False),
+    "hostPID": (None, False),
+    "hostIPC": (None, False),
+    "initContainers": (None,),
+    "volumes": (None,),
+    "securityContext.appArmorProfile": (None,),
+    "securityContext.runAsNonRoot": (True,),
+    "securityContext.runAsUser": (None,),
+    "securityContext.seLinuxOptions": (None,),
+    "securityContext.seccompProfile.type": ("RuntimeDefault",),
+    "securityContext.sysctls": (None,),
+    "securityContext.windowsOptions": (None,),
+    "automountServiceAccountToken": (False,),
+}
+CONTAINER_RULES: dict[str, tuple[Any, ...]] = {
+    "securityContext.allowPrivilegeEscalation": (False,),
+    "securityContext.appArmorProfile": (None,),
+    "securityContext.capabilities.add": (None,),
+    "securityContext.capabilities.drop": (["ALL"],),
+    "securityContext.privileged": (None, False),
+    "securityContext.procMount": (None,),
+    "securityContext.readOnlyRootFilesystem": (True,),
+    "securityContext.runAsNonRoot": (None, True),
+    "securityContext.runAsUser": (None,),
+    "securityContext.seLinuxOptions": (None,),
+    "securityContext.seccompProfile": (None,),
+    "securityContext.windowsOptions": (None,),
+    "ports": ([{"name": "http", "containerPort": 8000}],),
+}
+
+
+def follows_the_schemas(manifests: Manifests) -> None:
+    for version in (["-k", OLDEST_KUBERNETES], []):  # without a version: the newest
+        command = [str(TOOLS / "kubernetes-validate"), "--strict", *version, "-"]
+        result = subprocess.run(command, input=manifests.text, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout
+        unknown = re.findall(r"^WARN .* for kind (\S+)", result.stdout, re.M)
+        assert set(unknown) <= {"ServiceMonitor"}, result.stdout
+
+
+def is_restricted(manifests: Manifests) -> None:
+    for rules, thing in ((POD_RULES, manifests.pod), (CONTAINER_RULES, manifests.container)):
+        for path, allowed in rules.items():
+            assert value(thing, path) in allowed, path
+    assert all(probe.keys() == {"path", "port"} for probe in manifests.probes.values()), "a probe names a host"
+    assert manifests.container["lifecycle"].keys() == {"preStop"}
+    assert manifests.container["lifecycle"]["preStop"].keys() == {"sleep"}
+
+
+def selects_its_own_pods(manifests: Manifests) -> None:
+    selectors = [
+        manifests.one("Deployment")["spec"]["selector"]["matchLabels"],
+        manifests.one("PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
+        manifests.one("Service")["spec"]["selector"],
+        *(policy["spec"]["podSelector"]["matchLabels"] for policy in manifests.all("NetworkPolicy")),
+        *(spread["labelSelector"]["matchLabels"] for spread in manifests.pod["topologySpreadConstraints"]),
+    ]
+    labels = manifests.template["metadata"]["labels"]
+    assert all(selector and selector.items() <= labels.items() for selector in selectors)
+
+
+def labels_every_object(manifests: Manifests) -> None:
+    for found in manifests.objects:
+        assert NAME.items() <= found["metadata"].get("labels", {}).items(), found["kind"]
+
+
+def names_the_port(manifests: Manifests) -> None:
+    (port,) = manifests.container["ports"]
+    (served,) = manifests.one("Service")["spec"]["ports"]
+    assert served["targetPort"] == port["name"]
+    assert {probe["port"] for probe in manifests.probes.values()} == {port["name"]}
+    for monitor in manifests.all("ServiceMonitor"):
+        assert {endpoint["port"] for endpoint in monitor["spec"]["endpoints"]} == {served["name"]}
+
+
+def is_asked_on_the_right_paths(manifests: Manifests) -> None:
+    paths = {name: probe["path"] for name, probe in manifests.probes.items()}
+    assert paths == {"startupProbe": "/healthz", "livenessProbe": "/healthz", "readinessProbe": "/readyz"}
+
+
+def gives_requests_time_to_end(manifests: Manifests) -> None:
+    pause = manifests.container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    grace = int(manifests.one("ConfigMap")["data"]["ACME_SUMS_GRACE_SECONDS"])
+    assert pause >= 5
+    assert pause + grace < manifests.pod["terminationGracePeriodSeconds"]
+
+
+def replaces_a_pod_before_it_ends(manifests: Manifests) -> None:
+    assert manifests.one("Deployment")["spec"]["strategy"] == {"rollingUpdate": {"maxUnavailable": 0}}
+
+
+def keeps_services_out_of_the_settings(manifests: Manifests) -> None:
+    assert manifests.pod["enableServiceLinks"] is False
+
+
+def takes_the_settings(manifests: Manifests) -> None:
+    settings = manifests.one("ConfigMap")
+    assert re.fullmatch(r"acme-sums-[a-z0-9]{10}", settings["metadata"]["name"])
+    assert manifests.container["envFrom"] == [{"configMapRef": {"name": settings["metadata"]["name"]}}]
+
+
+def has_the_memory_that_it_may_use(manifests: Manifests) -> None:
+    resources = manifests.container["resources"]
+    assert resources["limits"] == {"memory": resources["requests"]["memory"]}
+    assert resources["requests"].keys() == {"cpu", "memory"}
+
+
+def is_scaled_by_the_autoscaler_alone(manifests: Manifests) -> None:
+    deployment, scaler = manifests.one("Deployment"), manifests.one("HorizontalPodAutoscaler")["spec"]
+    target = {"apiVersion": deployment["apiVersion"], "kind": "Deployment", "name": deployment["metadata"]["name"]}
+    assert scaler["scaleTargetRef"] == target
+    assert "replicas" not in deployment["spec"]
+    assert scaler["minReplicas"] < scaler["maxReplicas"]
+    measured = {metric["resource"]["name"] for metric in scaler["metrics"]}
+    assert measured <= manifests.container["resources"]["requests"].keys()
+
+
+def lets_nodes_be_drained(manifests: Manifests) -> None:
+    budget = manifests.one("PodDisruptionBudget")["spec"]
+    assert 0 < budget["maxUnavailable"] < manifests.one("HorizontalPodAutoscaler")["spec"]["minReplicas"]
+    assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
+def is_spread(manifests: Manifests) -> None:
+    spread = {found["topologyKey"]: found for found in manifests.pod["topologySpreadConstraints"]}
+    assert spread.keys() == {"topology.kubernetes.io/zone", "kubernetes.io/hostname"}
+    assert all(found["matchLabelKeys"] == ["pod-template-hash"] for found in spread.values())
+
+
+def is_reached_on_its_port_and_reaches_nobody(manifests: Manifests) -> None:
+    policies = [policy["spec"] for policy in manifests.all("NetworkPolicy")]
+    assert any("Egress" in policy["policyTypes"] for policy in policies)
+    for policy in policies:
+        assert "Ingress" in policy["policyTypes"]
+        assert "egress" not in policy
+        for rule in policy["ingress"]:
+            assert rule["ports"] == [{"port": 8000}]
+            assert all(rule["from"])
+
+
+def has_its_namespace(manifests: Manifests) -> None:
+    namespace = manifests.one("Namespace")["metadata"]
+    assert namespace["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    others = [found["metadata"] for found in manifests.objects if found["kind"] != "Namespace"]
+    assert {found.get("namespace") for found in others} == {namespace["name"]}
+
+
+def names_a_version_of_the_image(manifests: Manifests) -> None:
+    image = manifests.container["image"]
+    assert re.fullmatch(r"registry\.example\.com/acme-sums(:v[\d.]+|@sha256:[0-9a-f]{64})", image)
+
+
+def is_monitored(manifests: Manifests) -> None:
+    monitor, service = manifests.one("ServiceMonitor"), manifests.one("Service")
+    assert monitor["apiVersion"] == "monitoring.coreos.com/v1"
+    assert monitor["spec"].keys() == {"selector", "endpoints"}
+    selector = monitor["spec"]["selector"]["matchLabels"]
+    assert selector
+    assert selector.items() <= service["metadata"]["labels"].items()
+    assert monitor["spec"]["endpoints"] == [{"port": service["spec"]["ports"][0]["name"], "path": "/metrics"}]
+    rules = [rule for policy in manifests.all("NetworkPolicy") for rule in policy["spec"]["ingress"]]
+    assert "monitoring" in json.dumps(rules)
+
+
+CHECKS = [
+    follows_the_schemas,
+    is_restricted,
+    selects_its_own_pods,
+    labels_every_object,
+    names_the_port,
+    is_asked_on_the_right_paths,
+    gives_requests_time_to_end,
+    replaces_a_pod_before_it_ends,
+    keeps_services_out_of_the_settings,
+    takes_the_settings,
+    has_the_memory_that_it_may_use,
+    is_scaled_by_the_autoscaler_alone,
+    lets_nodes_be_drained,
+    is_spread,
+    is_reached_on_its_port_and_reaches_nobody,
+]
+CHECKS_OF_PRODUCTION = [has_its_namespace, names_a_version_of_the_image, is_monitored]
+CASES = [(check, folder) for check in CHECKS for folder in (BASE, PRODUCTION)]
+CASES += [(check, PRODUCTION) for check in CHECKS_OF_PRODUCTION]
+# (the check that catches it, file, what is replaced, by what)
+FAULTS: list[tuple[Check, str, str, str]] = [
+    (follows_the_schemas, f"{BASE}/deployment.yaml", "maxSkew: 1", 'maxSkew: "1"'),
+    (follows_the_schemas, f"{BASE}/service.yaml", "appProtocol", "appProtokol"),
+    (follows_the_schemas, f"{BASE}/horizontalpodautoscaler.yaml", "autoscaling/v2", "autoscaling/v2beta2"),
+    (is_restricted, f"{BASE}/deployment.yaml", "runAsNonRoot: true", "runAsNonRoot: false"),
+    (is_restricted, f"{BASE}/deployment.yaml", "drop: [ALL]", "drop: [NET_RAW]"),
+    (is_restricted, f"{BASE}/deployment.yaml", "RuntimeDefault", "Unconfined"),
+    (is_restricted, f"{BASE}/deployment.yaml", "allowPrivilegeEscalation: false", "privileged: true"),
+    (is_restricted, f"{BASE}/deployment.yaml", "readOnlyRootFilesystem: true", "procMount: Unmasked"),
+    (is_restricted, f"{BASE}/deployment.yaml", "enableServiceLinks: false", "hostNetwork: true"),
+    (is_restricted, f"{BASE}/deployment.yaml", "containerPort: 8000", "hostPort: 80"),
+    (is_restricted, f"{BASE}/deployment.yaml", "path: /readyz,", "path: /readyz, host: 10.0.0.1,"),
+    (is_restricted, f"{BASE}/deployment.yaml", "automountServiceAccountToken: false", "hostPID: true"),
+    (selects_its_own_pods, f"{BASE}/service.yaml", "/name: acme-sums", "/name: acme"),
+    (selects_its_own_pods, f"{BASE}/poddisruptionbudget.yaml", "/name: acme-sums", "/name: acme"),
+    (selects_its_own_pods, f"{BASE}/networkpolicy.yaml", "/name: acme-sums", "/name: acme"),
+    (labels_every_object, f"{BASE}/kustomization.yaml", "/name: acme-sums", "/name: acme"),
+    (names_the_port, f"{BASE}/deployment.yaml", "name: http", "name: web"),
+    (names_the_port, f"{BASE}/service.yaml", "targetPort: http", "targetPort: web"),
+    (is_asked_on_the_right_paths, f"{BASE}/deployment.yaml", "path: /readyz", "path: /healthz"),
+    (gives_requests_time_to_end, f"{BASE}/kustomization.yaml", "SECONDS=20", "SECONDS=30"),
+    (replaces_a_pod_before_it_ends, f"{BASE}/deployment.yaml", "maxUnavailable: 0", "maxUnavailable: 1"),
+    (keeps_services_out_of_the_settings, f"{BASE}/deployment.yaml", "enableServiceLinks: f", "enableServiceLinks: t"),
+    (takes_the_settings, f"{BASE}/kustomization.yaml", "  - name: acme-sums\n", "  - name: sums\n"),
+    (has_the_memory_that_it_may_use, f"{BASE}/deployment.yaml", "limits:", "limits:\n              cpu: 250m"),
+    (is_scaled_by_the_autoscaler_alone, f"{BASE}/deployment.yaml", "  selector:\n", "  replicas: 2\n  selector:\n"),
+    (is_scaled_by_the_autoscaler_alone, f"{BASE}/horizontalpodautoscaler.yaml", "name: cpu", "name: storage"),
+    (lets_nodes_be_drained, f"{BASE}/horizontalpodautoscaler.yaml", "minReplicas: 2", "minReplicas: 1"),
+    (lets_nodes_be_drained, f"{BASE}/poddisruptionbudget.yaml", "AlwaysAllow", "IfHealthyBudget"),
+    (is_spread, f"{BASE}/deployment.yaml", "kubernetes.io/hostname", "kubernetes.io/arch"),
+    (is_reached_on_its_port_and_reaches_nobody, f"{BASE}/networkpolicy.yaml", "[Ingress, Egress]", "[Ingress]"),
+    (is_reached_on_its_port_and_reaches_nobody, f"{BASE}/networkpolicy.yaml", "port: 8000", "port: 80"),
+    (labels_every_object, f"{PRODUCTION}/kustomization.yaml", "/name: acme-sums", "/name: acme"),
+    (lets_nodes_be_drained, f"{PRODUCTION}/kustomization.yaml", "value: 3", "value: 1"),
+    (gives_requests_time_to_end, f"{PRODUCTION}/kustomization.yaml", "LOG_LEVEL=info", "GRACE_SECONDS=40"),
+    (is_reached_on_its_port_and_reaches_nobody, f"{PRODUCTION}/networkpolicy.yaml", "port: 8000", "port: 80"),
+    (selects_its_own_pods, f"{PRODUCTION}/networkpolicy.yaml", "/name: acme-sums", "/name: acme"),
+    (has_its_namespace, f"{PRODUCTION}/kustomization.yaml", "namespace: acme-sums", ""),
+    (has_its_namespace, f"{PRODUCTION}/namespace.yaml", "restricted", "baseline"),
+    (names_a_version_of_the_image, f"{PRODUCTION}/kustomization.yaml", "v0.1.0", "latest"),
+    (is_monitored, f"{PRODUCTION}/servicemonitor.yaml", "port: http", "port: web"),
+    (is_monitored, f"{PRODUCTION}/servicemonitor.yaml", "/name: acme-sums", "/name: acme"),
+    (is_monitored, f"{PRODUCTION}/networkpolicy.yaml", "monitoring", "default"),
+]
+
+
+@pytest.fixture(scope="module")
+def service(bake_once: Bake) -> Project:
+    return bake_once(project_slug="acme-sums", app="service")
+
+
+def name_of(parameter: object) -> str:
+    return getattr(parameter, "__name__", Path(str(parameter)).name)
+
+
+@pytest.mark.parametrize(("check", "folder"), CASES, ids=name_of)
+def test_the_service_in_the_cluster(service: Project, check: Check, folder: str) -> None:
+    check(rendered(service, folder))
+
+
+@pytest.mark.parametrize(("check", "name", "old", "new"), FAULTS)
+def test_a_planted_fault_is_caught(
+    service: Project, tmp_path: Path, check: Check, name: str, old: str, new: str
+) -> None:
+    project = copied(service, tmp_path)
+    project.edit(name, old, new)
+    manifests = rendered(project, Path(name).parent.as_posix())
+    with pytest.raises(AssertionError):
+        check(manifests)
+
+
+def test_every_check_has_a_planted_fault() -> None:
+    assert {check for check, *_ in FAULTS} == {check for check, _ in CASES}
+
+
+def test_an_edit_of_a_setting_rolls_out_new_pods(service: Project, tmp_path: Path) -> None:
+    project = copied(service, tmp_path)
+    project.edit(f"{PRODUCTION}/kustomization.yaml", "LOG_LEVEL=info", "LOG_LEVEL=debug")
+    before, after = rendered(service, PRODUCTION), rendered(project, PRODUCTION)
+    assert before.template != after.template
+    assert after.one("ConfigMap")["data"] == {"ACME_SUMS_GRACE_SECONDS": "20", "ACME_SUMS_LOG_LEVEL": "debug"}
+
+
+def test_the_image_can_be_named_by_its_digest(service: Project, tmp_path: Path) -> None:
+    project = copied(service, tmp_path)
+    digest = f"sha256:{'0' * 64}"
+    project.edit(f"{PRODUCTION}/kustomization.yaml", "newTag: v0.1.0", f"digest: {digest}")
+    assert rendered(project, PRODUCTION).container["image"] == f"registry.example.com/acme-sums@{digest}"
+
+
+@pytest.mark.parametrize("slug", ["ab", "null-1", LONGEST])
+def test_a_name_of_any_length_is_a_name_in_kubernetes(bake: Bake, slug: str) -> None:
+    manifests = rendered(bake(project_slug=slug, app="service"), PRODUCTION)
+    follows_the_schemas(manifests)
+    labels = [found["metadata"].get("labels", {}).values() for found in manifests.objects]
+    short = [manifests.container["name"], *(name for values in labels for name in values)]
+    short += [manifests.one(kind)["metadata"]["name"] for kind in ("Namespace", "Service")]
+    assert all(DNS_LABEL.fullmatch(name) for name in short)
+    assert all(len(found["metadata"]["name"]) <= 253 for found in manifests.objects)
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A service that `docker compose` has built and started, on a port that is free."""
+
+    engine: Engine
+    project: Project
+    override: Path
+
+    def compose(self, *arguments: str) -> str:
+        """Run `docker compose`, and return what it prints."""
+        files = ("--file", "compose.yaml", "--file", str(self.override))
+        options = ("--project-name", "test-compose", *files)
+        return self.engine.docker("compose", *options, *arguments, cwd=self.project.path).stdout
+
+    def inspect(self, part: str) -> Any:
+        """Return a part of what the engine tells of the container."""
+        name = self.compose("ps", "--all", "--quiet").strip()
+        return json.loads(self.engine.docker("inspect", "--format", f"{{{{json .{part}}}}}", name).stdout)
+
+    def ask(self, path: str, body: bytes | None = None) -> str:
+        """Return the answer to a request; one that is no success raises."""
+        address = self.compose("port", self.project.slug, "8000").strip()
+        with urllib.request.urlopen(f"http://{address}{path}", data=body, timeout=30) as response:
+            return str(response.read().decode())
+
+
+@pytest.fixture(scope="module", params=["venv", "all"])
+def composed(
+    request: pytest.FixtureRequest,
+    bake_once: Bake,
+    engine: Engine,
+    base_image: Callable[[str], str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Composed]:
+    if engine.docker("compose", "version", check=False).returncode != 0:
+        skip_or_fail(EngineUnavailable("There is no `docker compose`: install Docker's plugin of that name."))
+    project = bake_once(project_slug="acme-sums", app="service", strategy=request.param)
+    base_image(project.answers["python_version"])
+    override = tmp_path_factory.mktemp("compose") / "override.yaml"
+    override.write_text('services: { acme-sums: { ports: !override ["127.0.0.1::8000"] } }\n', "utf-8")
+    composed = Composed(engine, project, override)
+    try:
+        # Without a health check, or with one that fails, `--wait` ends in an error.
+        composed.compose("up", "--build", "--wait")
+        yield composed
+    finally:
+        composed.compose("down", "--rmi", "all")
+
+
+def test_compose_runs_the_service(composed: Composed) -> None:
+    assert json.loads(composed.ask("/crc32c", b"123456789")) == {"crc32c": "e3069283", "bytes": 9}
+
+
+def test_compose_locks_the_service_down(composed: Composed) -> None:
+    expected = {
+        "ReadonlyRootfs": True,
+        "Privileged": False,
+        "CapAdd": None,
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges:true"],
+        "Memory": 128 << 20,
+        "NanoCpus": 10**9,
+        "PidsLimit": 64,
+        "RestartPolicy": {"Name": "unless-stopped", "MaximumRetryCount": 0},
+    }
+    host = composed.inspect("HostConfig")
+    assert {name: host[name] for name in expected} == expected
+    assert host["LogConfig"]["Type"] == "local"
+    assert composed.inspect("Mounts") == []
+
+
+def test_compose_publishes_to_this_machine_alone(service: Project) -> None:
+    (published,) = yaml.safe_load(service.read("compose.yaml"))["services"]["acme-sums"]["ports"]
+    assert published == "127.0.0.1:8000:8000"
+
+
+def test_compose_waits_as_long_as_the_service_may_take(composed: Composed) -> None:
+    config = composed.inspect("Config")
+    assert "ACME_SUMS_GRACE_SECONDS=20" in config["Env"]
+    assert config["StopTimeout"] > 20
+
+
+def test_compose_watches_what_the_image_is_built_of(composed: Composed) -> None:
+    config = json.loads(composed.compose("config", "--format", "json"))["services"]["acme-sums"]
+    (watched,) = config["develop"]["watch"]
+    assert (watched["action"], watched["path"]) == ("rebuild", config["build"]["context"])
+    assert (composed.project.path / config["build"]["dockerfile"]).is_file()
+
+
+def test_every_path_that_the_cluster_asks_is_there(composed: Composed) -> None:
+    manifests = rendered(composed.project, PRODUCTION)
+    paths = {probe["path"] for probe in manifests.probes.values()}
+    paths |= {endpoint["path"] for endpoint in manifests.one("ServiceMonitor")["spec"]["endpoints"]}
+    for path in sorted(paths):
+        composed.ask(path)
+
+
+def test_every_setting_that_is_deployed_is_one(composed: Composed) -> None:
+    script = "from acme_sums.settings import describe; print(describe())"
+    known = set(re.findall(r"ACME_SUMS_\w+", composed.compose("exec", "--no-TTY", "acme-sums", "python", "-c", script)))
+    compose = yaml.safe_load(composed.project.read("compose.yaml"))["services"]["acme-sums"]["environment"]
+    assert {*compose, *rendered(composed.project, PRODUCTION).one("ConfigMap")["data"]} <= known
+
+
+def test_compose_stops_the_service_without_an_error(composed: Composed) -> None:
+    composed.compose("stop")
+    state = composed.inspect("State")
+    assert (state["ExitCode"], state["OOMKilled"]) == (0, False)

@@ -195,7 +195,7 @@ def test_a_requirement_that_was_not_locked_fails_the_build(
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
     project = copied(image.project, tmp_path)
     (project.path / "requirements.in").write_text("six\n", "utf-8")
-    project.edit("src/acme_sums/checksums.py", "import sys\n", "import sys\n\nimport six  # noqa: F401\n")
+    project.edit("src/acme_sums/checksums.py", "import os\n", "import os\n\nimport six  # noqa: F401\n")
     with pytest.raises(DockerError, match="six"):
         image.engine.docker("build", str(project.path))
 

@@ -50,6 +50,16 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_done(digits, tmp
     assert folder.endswith(f"{tmp_path}: Is a directory")
 
 
+def test_a_pipe_that_does_not_wait_is_no_empty_file():
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    result = run("crc32c", stdin=reading)
+    os.close(reading)
+    os.close(writing)
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert result.stderr.decode() == f"{NAME}: -: Resource temporarily unavailable\n"
+
+
 def test_a_name_that_is_not_utf8_is_printed_as_it_came(digits):
     name = bytes(digits) + b"\xff"
     digits.rename(name.decode(errors="surrogateescape"))

@@ -1,17 +1,58 @@
-"""Checksums of files, printed as the sum tools print them."""
+"""Checksums of files."""
 
+import errno
 import os
-import sys
-from collections.abc import Sequence
+import stat
+import time
+from collections.abc import Callable
 from io import FileIO
+from typing import TypeVar
 
 from . import crc32c
 
 CHUNK_BYTES = 1 << 20
 
 
-def crc32c_of(file: FileIO) -> int:
+class Reading:
+    """A file that is to be read, and how far that has come."""
+
+    def __init__(self, name: str) -> None:
+        """Begin with the name alone; `-` is standard input."""
+        self.name = name
+        self.size = 0
+        """How many bytes there are to read, 0 when that is not known."""
+        self.done = 0
+        """How many bytes have been read."""
+        self.started = float("inf")
+        """When that began, in seconds of time.monotonic()."""
+
+    def open(self) -> FileIO:
+        """Open the file, unbuffered, and note what is known of it.
+
+        Raises:
+            OSError: the file cannot be opened.
+
+        """
+        stdin = self.name == "-"
+        file = FileIO(0 if stdin else self.name, closefd=not stdin)
+        status = os.fstat(file.fileno())
+        if stat.S_ISREG(status.st_mode):
+            self.size = max(0, status.st_size - (file.tell() if stdin else 0))
+        # Whoever types the bytes knows how many they are: that never starts.
+        if not (stat.S_ISCHR(status.st_mode) and file.isatty()):
+            self.started = time.monotonic()
+        return file
+
+
+AnyReading = TypeVar("AnyReading", bound=Reading)
+
+
+def crc32c_of(file: FileIO, advance: Callable[[int], None]) -> int:
     """Return the CRC-32C of what is left in an unbuffered file, in constant memory.
+
+    Args:
+        file: what to read.
+        advance: called with the number of bytes of each chunk.
 
     Raises:
         OSError: the file cannot be read.
@@ -21,37 +62,28 @@ def crc32c_of(file: FileIO) -> int:
     value = 0
     while size := file.readinto(buffer):
         value = crc32c(buffer[:size], value)
+        advance(size)
+    # Not the end of the file: somebody made the pipe one that does not wait.
+    if size is None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
     return value
 
 
-def print_crc32c(names: Sequence[str], prog: str) -> int:
-    """Print `xxxxxxxx  NAME` for each file; the name `-` is standard input.
+def sum_of(reading: AnyReading, notice: Callable[[AnyReading], None]) -> int | OSError:
+    """Return the CRC-32C of a file, or why it cannot be read.
 
-    A file that cannot be read gives one line on stderr, and the others are still done.
-
-    Returns:
-        The exit status: 0, or 1 when a file could not be read or the output not be written.
+    Args:
+        reading: the file, and where to note how far it has come.
+        notice: called with it after each chunk.
 
     """
-    status = 0
-    for name in names:
-        stdin = name == "-"
-        try:
-            with FileIO(0 if stdin else name, closefd=not stdin) as file:
-                value = crc32c_of(file)
-        except OSError as error:
-            print(f"{prog}: {name}: {error.strerror}", file=sys.stderr)
-            status = 1
-            continue
-        try:
-            # As bytes, because a name need not be valid text.
-            sys.stdout.buffer.write(b"%08x  %s\n" % (value, os.fsencode(name)))
-            sys.stdout.flush()
-        except OSError as error:
-            # A reader that has gone, as with `| head -1`, needs no message. A full disk does.
-            if not isinstance(error, BrokenPipeError):
-                print(f"{prog}: standard output: {error.strerror}", file=sys.stderr)
-            # What is left in the buffer must not fail once more at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
-    return status
+
+    def advance(size: int) -> None:
+        reading.done += size
+        notice(reading)
+
+    try:
+        with reading.open() as file:
+            return crc32c_of(file, advance)
+    except OSError as error:
+        return error

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from . import __version__
-from .checksums import print_crc32c
+from .command import add_crc32c, run_crc32c
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -12,9 +12,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Print checksums of files.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-
-    crc32c = commands.add_parser("crc32c", help="print the CRC-32C of each file")
-    crc32c.add_argument("names", nargs="*", default=["-"], metavar="FILE", help="'-', the default, is standard input")
+    add_crc32c(commands)
     return parser
 
 
@@ -31,6 +29,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:
-        return print_crc32c(options.names, parser.prog)
+        return run_crc32c(options, parser.prog)
     except KeyboardInterrupt:
         return 130

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import __version__
-from .checksums import print_crc32c
+from .command import add_crc32c, run_crc32c
 
 
 class ServeHelp(argparse.Action):
@@ -29,9 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Serve checksums, or print those of files.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-
-    crc32c = commands.add_parser("crc32c", help="print the CRC-32C of each file")
-    crc32c.add_argument("names", nargs="*", default=["-"], metavar="FILE", help="'-', the default, is standard input")
+    add_crc32c(commands)
 
     about = "answer over HTTP until told to stop"
     serve = commands.add_parser("serve", help=about, description=about, add_help=False)
@@ -77,6 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "serve":
             return serve(parser.prog)
-        return print_crc32c(options.names, parser.prog)
+        return run_crc32c(options, parser.prog)
     except KeyboardInterrupt:
         return 130

@@ -67,6 +67,9 @@ def run_crc32c(options: argparse.Namespace, prog: str) -> int:
             good = all(results)
     except OutputLostError:
         return 1
+    except RuntimeError as error:
+        output.complain(f"--jobs {options.jobs}: {error}")
+        return 1
     finally:
         output.clear()
     return 0 if good else 1

@@ -1,11 +1,12 @@
 """Several things at once, in threads: the compiled module lets them run side by side."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from concurrent.futures import Future, wait
 from queue import SimpleQueue
-from threading import Event, Lock, Semaphore, Thread
-from typing import Generic, TypeVar
+from threading import Thread
+from typing import TypeVar
 
 MOST_JOBS = 1000
 AHEAD = 1000
@@ -16,6 +17,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Notice = Callable[[Item], None]
 Work = Callable[[Item, Notice[Item]], Result]
+Task = tuple[Item, Future[Result]]
 
 
 def usable_cpus() -> int:
@@ -32,97 +34,44 @@ def in_order(
 
     Args:
         work: called with an item, and with what to call now and then while it goes on.
-        items: taken one by one, when there is room for one more.
+        items: taken one by one.
         jobs: how many at once; 1 is done without threads.
         notice: called now and then, in the caller's thread, with the item that is to be yielded next.
 
     Raises:
-        BaseException: what the work or the items raised, when it is that item's turn.
+        RuntimeError: the system lets no further thread start.
 
     """
-    workers = Workers(work, items)
-    if jobs == 1 or not workers.start(jobs):
+    if jobs == 1:
         for item in items:
             yield item, work(item, notice)
         return
-    try:
-        while task := workers.tasks.get():
-            while not task.ended.wait(TICK_SECONDS):
-                notice(task.item)
-            if task.error:
-                raise task.error
-            yield task.item, task.result
-            workers.room.release()
-    finally:
-        workers.stop()
+    tasks: SimpleQueue[Task[Item, Result]] = SimpleQueue()
+    for _ in range(jobs):
+        # A daemon that waits for a pipe does not keep the program from ending.
+        Thread(target=serve, args=(work, tasks), daemon=True).start()
+    waiting: deque[Task[Item, Result]] = deque()
+    for item in items:
+        waiting.append((item, Future()))
+        tasks.put(waiting[-1])
+        if len(waiting) == AHEAD:
+            yield finished(*waiting.popleft(), notice)
+    while waiting:
+        yield finished(*waiting.popleft(), notice)
 
 
-class Task(Generic[Item, Result]):
-    """An item, and what becomes of it once it has ended."""
-
-    item: Item
-    result: Result
-    error: BaseException | None = None
-
-    def __init__(self) -> None:
-        """Begin with nothing known."""
-        self.ended = Event()
+def serve(work: Work[Item, Result], tasks: "SimpleQueue[Task[Item, Result]]") -> None:
+    """Do the work on what is put into the queue, for ever."""
+    while True:
+        item, future = tasks.get()
+        try:
+            future.set_result(work(item, lambda _: None))
+        except BaseException as error:
+            future.set_exception(error)
 
 
-class Workers(Generic[Item, Result]):
-    """Threads that take items one after the other, and work on them side by side.
-
-    They are daemons: one that waits for a pipe does not keep the program from ending.
-    """
-
-    def __init__(self, work: Work[Item, Result], items: Iterable[Item]) -> None:
-        """Make ready, and start nothing yet."""
-        self.work = work
-        self.items = iter(items)
-        self.tasks: SimpleQueue[Task[Item, Result] | None] = SimpleQueue()
-        self.room = Semaphore(AHEAD)
-        self.turn = Lock()
-        self.count = 0
-        self.stopped = False
-
-    def start(self, jobs: int) -> int:
-        """Start threads, as many as wanted or as the system lets, and return how many."""
-        with suppress(RuntimeError):  # what a container's bound on them raises
-            while self.count < jobs:
-                Thread(target=self.run, daemon=True).start()
-                self.count += 1
-        return self.count
-
-    def stop(self) -> None:
-        """Let each thread end after what it is doing."""
-        self.stopped = True
-        self.room.release(self.count)
-
-    def run(self) -> None:
-        """Work until nothing is left."""
-        while task := self.take():
-            try:
-                task.result = self.work(task.item, lambda _: None)
-            except BaseException as error:
-                task.error = error
-            task.ended.set()
-
-    def take(self) -> Task[Item, Result] | None:
-        """Take the next item when there is room for it; one thread at a time, so that their order is known."""
-        self.room.acquire()
-        with self.turn:
-            task: Task[Item, Result] = Task()
-            try:
-                if not self.stopped:
-                    task.item = next(self.items)
-                    self.tasks.put(task)
-                    return task
-            except StopIteration:
-                pass
-            except BaseException as error:
-                task.error = error
-                task.ended.set()
-                self.tasks.put(task)
-            self.stopped = True
-            self.tasks.put(None)
-            return None
+def finished(item: Item, future: "Future[Result]", notice: Notice[Item]) -> tuple[Item, Result]:
+    """Wait for one item's result."""
+    while not wait([future], TICK_SECONDS).done:
+        notice(item)
+    return item, future.result()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,8 @@ QUESTIONS: dict[str, Any] = {
 }
 STRATEGIES = [name for name in QUESTIONS["strategy"] if name != "all"]
 APPS = QUESTIONS["app"]
+# As locked down as a cluster would have it; the uid is none that an image knows.
+HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--user=12345:0")
 
 
 @dataclass(frozen=True)
@@ -111,18 +114,22 @@ class Image:
 
     def run(self, *command: str, options: tuple[str, ...] = (), **kwargs: Any) -> subprocess.CompletedProcess[str]:
         """Run one command in a container as locked down as a cluster would have it."""
-        hardened = (
-            "--read-only",
-            "--cap-drop=ALL",
-            "--security-opt=no-new-privileges",
-            "--user=12345:0",
-            "--network=none",
-        )
-        return self.engine.docker("run", "--rm", "--interactive", *hardened, *options, self.tag, *command, **kwargs)
+        fixed = ("run", "--rm", "--interactive", "--network=none", *HARDENED)
+        return self.engine.docker(*fixed, *options, self.tag, *command, **kwargs)
 
     def shell(self, script: str) -> str:
         """Run a shell script as root, and return what it prints."""
         return self.engine.docker("run", "--rm", "--user=0", "--network=none", self.tag, "sh", "-euc", script).stdout
+
+
+@contextmanager
+def container(engine: Engine, tag: str, *options: str, command: tuple[str, ...] = ()) -> Iterator[str]:
+    """Start a container, give its id, and remove it at the end."""
+    name = engine.docker("run", "--detach", *options, tag, *command).stdout.strip()
+    try:
+        yield name
+    finally:
+        engine.docker("rm", "--force", "--volumes", name, check=False)
 
 
 Build = Callable[[Project], Image]

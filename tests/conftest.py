@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -136,8 +137,10 @@ Build = Callable[[Project], Image]
 
 
 @pytest.fixture(scope="session")
-def build(engine: Engine, base_image: Callable[[str], str]) -> Build:
+def build(engine: Engine, base_image: Callable[[str], str]) -> Iterator[Build]:
     """Build a project's image, once for each project."""
+    # Other runs may share the engine.
+    mine = f"test-{os.getpid()}"
 
     @cache
     def build_once(path: Path, tag: str, version: str) -> str:
@@ -147,7 +150,10 @@ def build(engine: Engine, base_image: Callable[[str], str]) -> Build:
 
     def build(project: Project) -> Image:
         version, strategy, app = (project.answers[name] for name in ("python_version", "strategy", "app"))
-        tag = f"test-{project.slug}:{strategy}-{app}-{version}"
+        tag = f"{mine}-{project.slug}:{strategy}-{app}-{version}"
         return Image(engine, tag, project, build_once(project.path, tag, version))
 
-    return build
+    yield build
+    tags = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{mine}-*").stdout.split()
+    if tags:
+        engine.docker("image", "rm", *tags, check=False)

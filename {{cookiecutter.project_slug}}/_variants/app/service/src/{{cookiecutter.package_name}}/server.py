@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 import sys
+from contextlib import suppress
 from types import FrameType
 
 import h11
@@ -73,10 +74,27 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more, and finish what has arrived."""
-        for server in self.servers:
-            server.close()
+        await self.accept_the_last()
         await asyncio.sleep(SETTLE_SECONDS)
         await super().shutdown(sockets)
+
+    async def accept_the_last(self) -> None:
+        """Stop listening. For their clients, connections that wait to be accepted are open: closing resets them."""
+        listeners = [listener.dup() for server in self.servers for listener in server.sockets]
+        for server in self.servers:
+            server.close()
+        waiting = []
+        for listener in listeners:
+            # Until none is left; nothing is awaited in between, so that a flood of them comes to an end.
+            with listener, suppress(OSError):
+                while True:
+                    waiting.append(listener.accept()[0])
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*(loop.connect_accepted_socket(self.protocol, connection) for connection in waiting))
+
+    def protocol(self) -> asyncio.Protocol:
+        """Make what reads a connection, as uvicorn does for those that asyncio accepts."""
+        return Protocol(self.config, self.server_state, self.lifespan.state)
 
 
 def run(settings: Settings) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,6 +28,8 @@ QUESTIONS: dict[str, Any] = {
 }
 STRATEGIES = [name for name in QUESTIONS["strategy"] if name != "all"]
 APPS = QUESTIONS["app"]
+# As locked down as a cluster would have it; the uid is none that an image knows.
+HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--user=12345:0")
 
 
 @dataclass(frozen=True)
@@ -111,26 +115,32 @@ class Image:
 
     def run(self, *command: str, options: tuple[str, ...] = (), **kwargs: Any) -> subprocess.CompletedProcess[str]:
         """Run one command in a container as locked down as a cluster would have it."""
-        hardened = (
-            "--read-only",
-            "--cap-drop=ALL",
-            "--security-opt=no-new-privileges",
-            "--user=12345:0",
-            "--network=none",
-        )
-        return self.engine.docker("run", "--rm", "--interactive", *hardened, *options, self.tag, *command, **kwargs)
+        fixed = ("run", "--rm", "--interactive", "--network=none", *HARDENED)
+        return self.engine.docker(*fixed, *options, self.tag, *command, **kwargs)
 
     def shell(self, script: str) -> str:
         """Run a shell script as root, and return what it prints."""
         return self.engine.docker("run", "--rm", "--user=0", "--network=none", self.tag, "sh", "-euc", script).stdout
 
 
+@contextmanager
+def container(engine: Engine, tag: str, *options: str, command: tuple[str, ...] = ()) -> Iterator[str]:
+    """Start a container, give its id, and remove it at the end."""
+    name = engine.docker("run", "--detach", *options, tag, *command).stdout.strip()
+    try:
+        yield name
+    finally:
+        engine.docker("rm", "--force", "--volumes", name, check=False)
+
+
 Build = Callable[[Project], Image]
 
 
 @pytest.fixture(scope="session")
-def build(engine: Engine, base_image: Callable[[str], str]) -> Build:
+def build(engine: Engine, base_image: Callable[[str], str]) -> Iterator[Build]:
     """Build a project's image, once for each project."""
+    # Other runs may share the engine.
+    mine = f"test-{os.getpid()}"
 
     @cache
     def build_once(path: Path, tag: str, version: str) -> str:
@@ -140,7 +150,10 @@ def build(engine: Engine, base_image: Callable[[str], str]) -> Build:
 
     def build(project: Project) -> Image:
         version, strategy, app = (project.answers[name] for name in ("python_version", "strategy", "app"))
-        tag = f"test-{project.slug}:{strategy}-{app}-{version}"
+        tag = f"{mine}-{project.slug}:{strategy}-{app}-{version}"
         return Image(engine, tag, project, build_once(project.path, tag, version))
 
-    return build
+    yield build
+    tags = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{mine}-*").stdout.split()
+    if tags:
+        engine.docker("image", "rm", *tags, check=False)

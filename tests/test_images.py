@@ -7,12 +7,11 @@ import re
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from tests.conftest import APPS, QUESTIONS, STRATEGIES, Bake, Build, Image, Project
+from tests.conftest import APPS, HARDENED, QUESTIONS, STRATEGIES, Bake, Build, Image, Project, container
 from tests.engine import DockerError, Engine
 
 COMBINATIONS = [(strategy, app) for strategy in STRATEGIES for app in APPS]
@@ -215,19 +214,6 @@ def test_a_failing_test_fails_the_test_image_alone(bake_once: Bake, build: Build
     tag = f"{image.tag}-tests"
     image.engine.docker("build", "--tag", tag, str(project.path))
     assert layers(Image(image.engine, tag, project, image.base)) == layers(image)
-
-
-@contextmanager
-def container(engine: Engine, tag: str, *options: str) -> Iterator[str]:
-    """Start a container and remove it at the end."""
-    name = engine.docker("run", "--detach", *options, tag).stdout.strip()
-    try:
-        yield name
-    finally:
-        engine.docker("rm", "--force", "--volumes", name, check=False)
-
-
-HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--user=12345:0")
 
 
 @pytest.fixture(scope="module", params=STRATEGIES)

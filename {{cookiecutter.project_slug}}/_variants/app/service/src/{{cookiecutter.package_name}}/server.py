@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 import sys
+from contextlib import suppress
 from types import FrameType
 
 import h11
@@ -20,6 +21,24 @@ from .settings import Settings
 SETTLE_SECONDS = 0.2
 
 
+class Connection(h11.Connection):
+    """What is sent and received on one connection. Unlike h11, it takes no body with two kinds of length."""
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """Return what has been received next.
+
+        Raises:
+            h11.RemoteProtocolError: it is no HTTP, or a proxy in front may have read the end of its body elsewhere.
+
+        """
+        event = super().next_event()
+        if type(event) is h11.Request:
+            names = {name for name, _ in event.headers}
+            if b"transfer-encoding" in names and (b"content-length" in names or event.http_version == b"1.0"):
+                raise h11.RemoteProtocolError("Transfer-Encoding with Content-Length or HTTP/1.0")
+        return event
+
+
 class Protocol(H11Protocol):
     """HTTP/1.1. The whole head of a request has to come in time, and what is no HTTP gets a problem document."""
 
@@ -28,6 +47,7 @@ class Protocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
         super().connection_made(transport)
+        self.conn = Connection(h11.SERVER)
         self.bound_head()
 
     def data_received(self, data: bytes) -> None:
@@ -73,10 +93,27 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more, and finish what has arrived."""
-        for server in self.servers:
-            server.close()
+        await self.accept_the_last()
         await asyncio.sleep(SETTLE_SECONDS)
         await super().shutdown(sockets)
+
+    async def accept_the_last(self) -> None:
+        """Stop listening. For their clients, connections that wait to be accepted are open: closing resets them."""
+        listeners = [listener.dup() for server in self.servers for listener in server.sockets]
+        for server in self.servers:
+            server.close()
+        waiting = []
+        for listener in listeners:
+            # Until none is left; nothing is awaited in between, so that a flood of them comes to an end.
+            with listener, suppress(OSError):
+                while True:
+                    waiting.append(listener.accept()[0])
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*(loop.connect_accepted_socket(self.protocol, connection) for connection in waiting))
+
+    def protocol(self) -> asyncio.Protocol:
+        """Make what reads a connection, as uvicorn does for those that asyncio accepts."""
+        return Protocol(self.config, self.server_state, self.lifespan.state)
 
 
 def run(settings: Settings) -> None:

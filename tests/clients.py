@@ -1,0 +1,101 @@
+"""Clients that keep a service busy until they are refused or told to stop, and count what came back.
+
+A container runs this file by itself: it needs nothing but Python.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+BODY = bytes(range(256)) * 256
+ROUNDS_UNTIL_BUSY = 5
+
+
+def crc32c(data: bytes) -> str:
+    """Return the checksum, bit by bit as it is defined."""
+    value = 0xFFFFFFFF
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+    return f"{value ^ 0xFFFFFFFF:08x}"
+
+
+@dataclass
+class Clients:
+    """Some that post a body and some that get a path; every other one keeps its connection."""
+
+    host: str
+    posts: int
+    gets: int
+    path: str
+    expected: str = field(default_factory=lambda: crc32c(BODY))
+    told: asyncio.Event = field(default_factory=asyncio.Event)
+    accepted: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    answers: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+    last_200_on_path: float = 0
+
+    async def run(self) -> None:
+        """Let all of them ask, and print the outcome as the last line."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.told.set)
+        self.host = socket.gethostbyname(self.host)
+        requests = [("POST /crc32c", BODY)] * self.posts + [(f"GET {self.path}", b"")] * self.gets
+        await asyncio.gather(*(self.ask(*request, keep=bool(n % 2)) for n, request in enumerate(requests)))
+        names = ("accepted", "refused", "answers", "lost", "last_200_on_path")
+        print(json.dumps({name: getattr(self, name) for name in names}))
+
+    async def ask(self, target: str, body: bytes, *, keep: bool) -> None:
+        """Send one request after the other."""
+        more = "" if keep else "connection: close\r\n"
+        head = f"{target} HTTP/1.1\r\nhost: {self.host}\r\ncontent-length: {len(body)}\r\n{more}\r\n"
+        while not self.told.is_set():
+            try:
+                reader, writer = await asyncio.wait_for(asyncio.open_connection(self.host, 8000), timeout=10)
+            except OSError as error:
+                # However it fails: nothing was sent, and every client may ask elsewhere.
+                self.refused[type(error).__name__] += 1
+                return
+            self.accepted += 1
+            try:
+                open_still = True
+                while open_still and not self.told.is_set():
+                    asked = time.time()
+                    writer.write(head.encode() + body)
+                    open_still = await self.answered(target, asked, reader) and keep
+            except (OSError, EOFError) as error:
+                self.lost[f"{target}: {error!r}"] += 1
+            finally:
+                writer.transport.abort()
+
+    async def answered(self, target: str, asked: float, reader: asyncio.StreamReader) -> bool:
+        """Read one answer and count it; tell whether the connection stays open."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        status = head.split()[1]
+        length = next(line for line in head.splitlines() if line.startswith("content-length:"))
+        body = await reader.readexactly(int(length.partition(":")[2]))
+        if status == "200" and target.startswith("POST") and json.loads(body)["crc32c"] != self.expected:
+            status = "wrong"
+        if status == "200" and target.startswith("GET"):
+            self.last_200_on_path = max(self.last_200_on_path, asked)
+        self.answers[f"{target} {status}"] += 1
+        if self.answers.total() == ROUNDS_UNTIL_BUSY * (self.posts + self.gets):
+            print("busy", flush=True)
+        return "\r\nconnection: close\r\n" not in head
+
+
+async def main(host: str, posts: str, gets: str, path: str) -> None:
+    """Run them as the command line says."""
+    await Clients(host, int(posts), int(gets), path).run()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -107,15 +107,19 @@ class Direct(APIRoute):
         return self.endpoint
 
 
-# What FastAPI cannot see for itself, then.
+# What FastAPI cannot see for itself, then. The examples belong together.
 CRC32C_REQUEST = {
-    "requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
+    "requestBody": {
+        "content": {
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}, "example": "123456789"}
+        }
+    },
     "parameters": [
         {
             "name": "expected",
             "in": "query",
             "description": "the checksum that the body should have, in hexadecimal",
-            "schema": {"type": "string", "pattern": HEXADECIMAL.pattern},
+            "schema": {"type": "string", "pattern": HEXADECIMAL.pattern, "examples": ["e3069283"]},
         },
         {
             "name": "x-goog-hash",

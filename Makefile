@@ -1,7 +1,7 @@
 # `make test` and `make demo` need a checkout, Python 3.11 or later and, for images, Docker or root on Debian.
 PYTHON ?= python3
 
-.PHONY: help test demo lint lock clean
+.PHONY: help test demo load sizes lint lock clean
 
 help:  ## tell what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -11,6 +11,12 @@ test: .venv/ready  ## run all tests; images are built and run by a Docker engine
 
 demo: .venv/ready  ## generate the default project, build its image, run it and ask it for a checksum
 	.venv/bin/python -m tests.demo
+
+load: .venv/ready  ## compare the service under load with a bare app, for three minutes
+	.venv/bin/python -m tests.load
+
+sizes: .venv/ready  ## tell what the service adds to the image, by package
+	.venv/bin/python -m tests.sizes
 
 lint: .venv/ready  ## run the pre-commit hooks on all files
 	.venv/bin/pre-commit run --all-files

@@ -51,19 +51,24 @@ def ask(url: str) -> str:
             time.sleep(0.2)
 
 
-def generate(folder: Path) -> Path:
-    """Generate the default project in a folder."""
-    show("cookiecutter", "--no-input", str(TEMPLATE))
+def generate(folder: Path, *answers: str) -> Path:
+    """Generate the default project in a folder, but for some `QUESTION=ANSWER`."""
+    show("cookiecutter", "--no-input", str(TEMPLATE), *answers)
     command = [sys.executable, "-m", "cookiecutter", "--default-config", "--no-input", "--output-dir", str(folder)]
-    subprocess.run([*command, str(TEMPLATE)], check=True)
+    subprocess.run([*command, str(TEMPLATE), *answers], check=True)
     return folder / SLUG
+
+
+def build(engine: Engine, project: Path, tag: str) -> None:
+    """Build a project's image, on any base that is at hand; docker tells on stderr how far it is."""
+    say(f"Base image: {engine.base_image('3.14')}")
+    show("docker", "build", "--tag", tag, ".")
+    subprocess.run(["docker", "build", "--tag", tag, "."], cwd=project, env=engine.environment, check=True)
 
 
 def in_a_container(engine: Engine, project: Path) -> None:
     """Build the image, run it locked down, and ask it."""
-    say(f"Base image: {engine.base_image('3.14')}")
-    show("docker", "build", "--tag", SLUG, ".")
-    subprocess.run(["docker", "build", "--tag", SLUG, "."], cwd=project, env=engine.environment, check=True)
+    build(engine, project, SLUG)
     options = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--publish=127.0.0.1::8000")
     show("docker", "run", "--detach", *options, SLUG)
     container = engine.docker("run", "--detach", *options, SLUG).stdout.strip()

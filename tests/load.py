@@ -1,0 +1,305 @@
+"""Compare the service under load with the same route in a bare Starlette app, in the same image and in turns.
+
+    python -m tests.load [--rounds N] [--seconds N] [--json FILE]
+
+Both run on one CPU, and the load, made by wrk, on another where there are two. Nothing leaves the loopback interface.
+Requests per second of CPU time hardly depend on what else the machine does; all other figures do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tests.demo import build, generate, say
+from tests.engine import DockerError, Engine, EngineUnavailable, running_engine
+
+IMAGE = "load-service"
+WRK_IMAGE = "load-wrk"
+PORTS = {"service": 8000, "bare": 8001}
+BODIES = {"1 kB": 1_000, "1 MB": 1_000_000}
+CONNECTIONS = 16
+PROBE_PAUSE_MS = 10
+# What /proc counts in, wherever Linux runs.
+CLOCK_TICKS = 100
+WRK = "wrk -t1 --timeout 30s -s /load.lua"
+
+# What uvicorn and Starlette do by themselves, with uvicorn's own defaults: it logs each request on stdout.
+BARE = """
+import sys
+
+import uvicorn
+from checksum_service import crc32c
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+
+async def post_crc32c(request):
+    value = size = 0
+    async for piece in request.stream():
+        value = crc32c(piece, value)
+        size += len(piece)
+    return JSONResponse({"crc32c": f"{value:08x}", "bytes": size})
+
+
+async def get_healthz(request):
+    return JSONResponse({"status": "ok"})
+
+
+routes = [Route("/crc32c", post_crc32c, methods=["POST"]), Route("/healthz", get_healthz)]
+uvicorn.run(Starlette(routes=routes), port=int(sys.argv[1]))
+"""
+
+# Arguments: size of the body, 0 for a GET; milliseconds between two requests of a connection. Prints a line of JSON.
+WRK_SCRIPT = """
+function init(args)
+  local size, pause = tonumber(args[1]), tonumber(args[2])
+  if size > 0 then
+    wrk.method = "POST"
+    wrk.body = string.rep("x", size)
+  end
+  if pause > 0 then
+    delay = function() return pause end
+  end
+end
+
+function done(summary, latency)
+  local errors = summary.errors
+  local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout
+  print(string.format('{"requests": %d, "failed": %d, "seconds": %f, "p50": %f, "p99": %f}', summary.requests, failed,
+    summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
+end
+"""
+
+WRK_DOCKERFILE = f"""
+FROM python:3.14-slim
+RUN apt-get update && apt-get install --yes --no-install-recommends wrk
+COPY <<'EOF' /load.lua
+{WRK_SCRIPT}
+EOF
+"""
+
+Results = dict[str, dict[str, list[float]]]
+
+
+class LoadError(Exception):
+    """The figures would mean nothing: a request failed, or no service answers."""
+
+
+@contextmanager
+def container(engine: Engine, *arguments: str) -> Iterator[str]:
+    """Start a container and remove it at the end."""
+    name = engine.docker("run", "--detach", "--no-healthcheck", *arguments).stdout.strip()
+    try:
+        yield name
+    finally:
+        engine.docker("rm", "--force", name, check=False)
+
+
+@dataclass(frozen=True)
+class Arena:
+    """A container with wrk, whose loopback interface the containers of both apps share."""
+
+    engine: Engine
+    loader: str
+    apps: dict[str, str]
+
+    def wrk(self, script: str) -> list[dict[str, float]]:
+        """Run commands with wrk in them, and return what each has counted, in the order in which they end.
+
+        Raises:
+            LoadError: a request failed, or none was answered.
+
+        """
+        printed = self.engine.docker("exec", self.loader, "sh", "-euc", script).stdout
+        counts = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+        for count in counts:
+            if count["failed"] or not count["requests"]:
+                message = f"{count['failed']} requests failed, {count['requests']} were answered: {script}"
+                raise LoadError(message)
+        return counts
+
+    def cpu_seconds(self, app: str) -> float:
+        """Return the time that an app has had a CPU for itself."""
+        stat = self.engine.docker("exec", self.apps[app], "cat", "/proc/1/stat").stdout
+        user, system = stat.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / CLOCK_TICKS
+
+    def load(self, app: str, body: str, seconds: int) -> dict[str, float]:
+        """Post bodies as fast as they are answered."""
+        before = self.cpu_seconds(app)
+        (count,) = self.wrk(upload(app, body, seconds))
+        return {
+            f"{body}: requests/s": count["requests"] / count["seconds"],
+            f"{body}: requests/CPU s": count["requests"] / (self.cpu_seconds(app) - before),
+            f"{body}: p50 ms": count["p50"],
+            f"{body}: p99 ms": count["p99"],
+        }
+
+    def probe_during_uploads(self, app: str, body: str, seconds: int) -> dict[str, float]:
+        """Ask for the health again and again, while uploads, which start earlier and end later, take what they get."""
+        url = f"http://127.0.0.1:{PORTS[app]}/healthz"
+        probe = f"{WRK} -c1 -d{seconds}s {url} -- 0 {PROBE_PAUSE_MS}"
+        count, _ = self.wrk(f"{upload(app, body, seconds + 1)} & sleep 0.5; {probe}; wait")
+        return {f"health during {body}: p50 ms": count["p50"], f"health during {body}: p99 ms": count["p99"]}
+
+
+def upload(app: str, body: str, seconds: int) -> str:
+    """Return the command that posts bodies of a size."""
+    url = f"http://127.0.0.1:{PORTS[app]}/crc32c"
+    return f"{WRK} -c{CONNECTIONS} -d{seconds}s {url} -- {BODIES[body]} 0"
+
+
+def cpus(engine: Engine) -> tuple[str, str]:
+    """Choose a CPU for the services and one for the load, out of those that containers may use."""
+    code = "import os; print(*sorted(os.sched_getaffinity(0)))"
+    found = engine.docker("run", "--rm", "--network=none", IMAGE, "python", "-c", code).stdout.split()
+    return found[0], found[-1]
+
+
+@contextmanager
+def arena(engine: Engine) -> Iterator[Arena]:
+    """Start wrk's container, the service and the bare app."""
+    own, other = cpus(engine)
+    commands = {"service": ["checksum-service", "serve"], "bare": ["python", "-c", BARE, str(PORTS["bare"])]}
+    with ExitStack() as stack:
+        idle = (f"--cpuset-cpus={other}", "--network=none", WRK_IMAGE, "sleep", "infinity")
+        loader = stack.enter_context(container(engine, *idle))
+        options = (f"--cpuset-cpus={own}", f"--network=container:{loader}")
+        apps = {}
+        for app, command in commands.items():
+            port = f"--env=CHECKSUM_SERVICE_PORT={PORTS[app]}"
+            apps[app] = stack.enter_context(container(engine, *options, port, IMAGE, *command))
+            wait_for(engine, apps[app])
+        yield Arena(engine, loader, apps)
+
+
+def wait_for(engine: Engine, name: str) -> None:
+    """Wait until a container answers. The image's health check asks either of the two apps.
+
+    Raises:
+        LoadError: it does not within 30 seconds.
+
+    """
+    deadline = time.monotonic() + 30
+    while engine.docker("exec", name, "python", "-m", "checksum_service.healthcheck", check=False).returncode:
+        if time.monotonic() > deadline:
+            raise LoadError(engine.docker("logs", name).stderr)
+        time.sleep(0.2)
+
+
+def run(engine: Engine, rounds: int, seconds: int) -> Results:
+    """Measure both apps in turns, so that whatever else the machine does meets both."""
+    results: Results = defaultdict(lambda: {app: [] for app in PORTS})
+    with arena(engine) as there:
+        figures = [partial(there.load, body=body) for body in BODIES]
+        figures.append(partial(there.probe_during_uploads, body="1 MB"))
+        say("warming up")
+        for app in PORTS:
+            for body in BODIES:
+                there.load(app, body, seconds=1)
+        for number in range(rounds):
+            say(f"round {number + 1} of {rounds}")
+            for figure in figures:
+                for app in sorted(PORTS, reverse=number % 2 == 0):
+                    for name, value in figure(app, seconds=seconds).items():
+                        results[name][app].append(value)
+    return results
+
+
+def summary(figures: list[float]) -> dict[str, float]:
+    """Return median, min and max."""
+    return {"median": median(figures), "min": min(figures), "max": max(figures)}
+
+
+def summaries(results: Results) -> dict[str, dict[str, dict[str, float]]]:
+    """Summarise the ratios of each round, and the figures of both apps."""
+    return {
+        name: {
+            "service/bare": summary([ours / bare for ours, bare in zip(*apps.values(), strict=True)]),
+            **{app: summary(figures) for app, figures in apps.items()},
+        }
+        for name, apps in results.items()
+    }
+
+
+def table(rows: dict[str, dict[str, dict[str, float]]]) -> str:
+    """Lay the summaries out: median (min to max)."""
+    lines = [f"{'':28} {'service/bare':>24} {'service':>28} {'bare':>28}"]
+    for name, columns in rows.items():
+        ratio, *apps = columns.values()
+        cells = [f"{'{median:.2f} ({min:.2f} to {max:.2f})'.format(**ratio):>24}"]
+        cells += [f"{'{median:.1f} ({min:.1f} to {max:.1f})'.format(**app):>28}" for app in apps]
+        lines.append(f"{name:28} {' '.join(cells)}")
+    return "\n".join(lines)
+
+
+FACTS = """
+import json, pathlib, platform
+from importlib.metadata import distributions
+cpu = [line.split(":")[1].strip() for line in pathlib.Path("/proc/cpuinfo").open() if line.startswith("model name")]
+load = pathlib.Path("/proc/loadavg").read_text().split()[:3]
+versions = {each.name: each.version for each in distributions()}
+print(json.dumps({"cpu": cpu[:1], "load": load, "versions": {"python": platform.python_version(), **versions}}))
+"""
+
+
+def facts(engine: Engine) -> dict[str, Any]:
+    """Tell where and with what the figures are taken, and how busy the machine is before it starts."""
+    inside = engine.docker("run", "--rm", "--network=none", IMAGE, "python", "-c", FACTS).stdout
+    told: dict[str, Any] = json.loads(inside)
+    query = ("dpkg-query", "--show", "--showformat=${Version}", "wrk")
+    told["versions"]["wrk"] = engine.docker("run", "--rm", "--network=none", WRK_IMAGE, *query).stdout
+    form = (
+        '{"docker": "{{.ServerVersion}}", "kernel": "{{.KernelVersion}}", "cpus": {{.NCPU}}, "memory": {{.MemTotal}}}'
+    )
+    host = json.loads(engine.docker("info", "--format", form).stdout)
+    return {"date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": host, **told}
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="load", description="Compare the service with a bare Starlette app.")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="how often each app has its turn (5)")
+    parser.add_argument("--seconds", type=int, default=5, metavar="N", help="how long each figure is taken (5)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Build, measure, and tell."""
+    options = parse(arguments)
+    with tempfile.TemporaryDirectory() as folder, running_engine() as engine:
+        build(engine, generate(Path(folder), "app=service", "strategy=venv"), IMAGE)
+        say("\nBuilding wrk's image")
+        engine.docker("build", "--tag", WRK_IMAGE, "-", input=WRK_DOCKERFILE)
+        told = facts(engine)
+        results = run(engine, options.rounds, options.seconds)
+    rows = summaries(results)
+    say(
+        f"\n{CONNECTIONS} connections, {options.rounds} rounds of {options.seconds} s: median (min to max)\n\n{table(rows)}"
+    )
+    if options.json:
+        report = {**told, "rounds": options.rounds, "seconds": options.seconds, "rows": rows, "figures": results}
+        options.json.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (DockerError, EngineUnavailable, LoadError, OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"load: {error}")

@@ -1,0 +1,203 @@
+"""The running service keeps to its own API description, whatever it is asked."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from tests.conftest import TEMPLATE, TOOLS, Bake, Build
+from tests.load import container
+from tests.test_images import HARDENED, answer
+
+# What schemathesis calls a failure of each of its checks, and where the planted one is to be found.
+FINDINGS = {
+    "Server error": "/server-error",
+    "Undocumented status code": "/undocumented-status",
+    "Undocumented Content-Type": "/other-type",
+    "Response violates schema": "/other-schema",
+    "Missing required response headers": "/missing-header",
+    "Schema-violating request accepted": "/takes-anything",
+    "Schema-valid request rejected": "/takes-nothing",
+    "Missing required header accepted": "/needs-no-header",
+    "API accepts requests without authentication": "/needs-no-password",
+    "Wrong response to undeclared method": "/other-methods",
+    "Allow header mismatch": "/other-methods",
+    "Created resource not found": "Stateful tests",
+    "Deleted resource still available": "Stateful tests",
+}
+# Run in the container before the service starts: a fault for each check.
+FAULTS = """
+from typing import Annotated
+
+from acme_sums import server, settings
+from acme_sums.problems import documented
+from acme_sums.service import app
+from fastapi import HTTPException, Response, Security
+from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel
+
+
+class Word(BaseModel):
+    word: str
+
+
+class Thing(BaseModel):
+    id: int
+
+
+def given(name, where, **schema):
+    return {"parameters": [{"name": name, "in": where, "required": True, "schema": {"type": "string", **schema}}]}
+
+
+@app.get("/server-error", responses=documented(500))
+def server_error() -> Word:
+    raise ValueError
+
+
+@app.get("/undocumented-status")
+def undocumented_status() -> Word:
+    return Response(status_code=418)
+
+
+@app.get("/other-type")
+def other_type() -> Word:
+    return PlainTextResponse("a")
+
+
+@app.get("/other-schema")
+def other_schema() -> Word:
+    return JSONResponse({"word": 1})
+
+
+@app.get("/missing-header", responses={200: {"headers": {"x-told": {"required": True, "schema": {"type": "string"}}}}})
+def missing_header() -> Word:
+    return Word(word="a")
+
+
+@app.get("/takes-anything", openapi_extra=given("word", "query", pattern="^[a-z]{3}$"))
+def takes_anything() -> Word:
+    return Word(word="a")
+
+
+@app.get("/takes-nothing", responses=documented(400), openapi_extra=given("word", "query"))
+def takes_nothing() -> Word:
+    return JSONResponse({"title": "no", "status": 400, "detail": "no"}, 400, None, "application/problem+json")
+
+
+@app.get("/needs-no-header", openapi_extra=given("x-needed", "header"))
+def needs_no_header() -> Word:
+    return Word(word="a")
+
+
+@app.get("/needs-no-password")
+def needs_no_password(_: Annotated[object, Security(HTTPBearer(auto_error=False))]) -> Word:
+    return Word(word="a")
+
+
+@app.get("/other-methods")
+def other_methods() -> Word:
+    return Word(word="a")
+
+
+@app.api_route("/other-methods", methods=["DELETE", "OPTIONS"], include_in_schema=False)
+def other_method() -> Response:
+    return Response(headers={"allow": "PUT"})
+
+
+@app.post("/ghosts", status_code=201)
+def post_ghost() -> Thing:
+    return Thing(id=1)
+
+
+@app.get("/ghosts/{ghost_id}", responses=documented(404))
+def get_ghost(ghost_id: int) -> Thing:
+    raise HTTPException(404, "nothing")
+
+
+@app.post("/things", status_code=201)
+def post_thing() -> Thing:
+    return Thing(id=1)
+
+
+@app.delete("/things/{thing_id}", status_code=204)
+def delete_thing(thing_id: int) -> None:
+    pass
+
+
+@app.get("/things/{thing_id}")
+def get_thing(thing_id: int) -> Thing:
+    return Thing(id=1)
+"""
+SERVE = "\nserver.run(settings.load())\n"
+
+
+Serving = Callable[..., AbstractContextManager[str]]
+
+
+@pytest.fixture(scope="module")
+def serving(bake_once: Bake, build: Build) -> Serving:
+    """Return the function that starts the service's container, by a command of one's own, and gives its address."""
+    image = build(bake_once(project_slug="acme-sums", strategy="venv", app="service"))
+
+    @contextmanager
+    def start(*command: str) -> Iterator[str]:
+        with container(image.engine, *HARDENED, "--publish=127.0.0.1::8000", image.tag, *command) as name:
+            address = image.engine.docker("port", name, "8000/tcp").stdout.splitlines()[0]
+            answer(f"http://{address}/healthz")
+            yield f"http://{address}"
+
+    return start
+
+
+def findings(url: str, folder: Path, *options: str) -> dict[str, Any]:
+    """Ask a service all that its API description allows and forbids, and return the report."""
+    config = ("--config-file", str(TEMPLATE / "tests/schemathesis.toml"))
+    report = folder / "report.json"
+    command = [str(TOOLS / "st"), *config, "run", f"{url}/openapi.json", f"--report-json-path={report}", *options]
+    finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+    assert report.exists(), finished.stdout + finished.stderr
+    # For whoever reads a failure.
+    print(finished.stdout)
+    told: dict[str, Any] = json.loads(report.read_text("utf-8"))
+    return told
+
+
+def test_the_api_description_is_valid(serving: Serving) -> None:
+    with serving() as url:
+        description = answer(f"{url}/openapi.json")
+    assert description["openapi"].startswith("3.1.")
+    OpenAPIV31SpecValidator(description).validate()
+
+
+def test_the_service_does_what_its_api_description_says(serving: Serving, tmp_path: Path) -> None:
+    with serving() as url:
+        report = findings(url, tmp_path)
+    assert (report["failures"], report["errors"], report["exit_code"]) == ([], [], 0)
+    assert {name: found for name, found in report["warnings"].items() if found} == {}
+    # A service that remembers nothing has no sequence of requests to try.
+    assert {name: phase["status"] for name, phase in report["phases"].items()} == {
+        "examples": "success",
+        "coverage": "success",
+        "fuzzing": "success",
+        "stateful": "skip",
+    }
+    asked = report["valid_rates"]
+    assert asked.keys() == {"POST /crc32c", "GET /healthz", "GET /readyz", "GET /metrics"}
+    assert all(answers["accepted"] for phases in asked.values() for answers in phases.values())
+
+
+def test_every_check_finds_the_fault_that_is_planted_for_it(serving: Serving, tmp_path: Path) -> None:
+    with serving("python", "-c", FAULTS + SERVE) as url:
+        report = findings(url, tmp_path, "--max-examples=30")
+    found = {failure["title"]: failure["operations"] for failure in report["failures"]}
+    assert found.keys() == FINDINGS.keys()
+    for title, place in FINDINGS.items():
+        assert place in " ".join(found[title])

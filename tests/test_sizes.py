@@ -1,0 +1,45 @@
+"""`make sizes`: what it lists explains the difference of the two images."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.conftest import TEMPLATE
+from tests.engine import Engine
+from tests.locks import SHIPPED
+from tests.sizes import brought_by
+
+LOCK = (SHIPPED / "_variants/app/service/requirements.txt").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def lines(engine: Engine, base_image: Any) -> dict[str, tuple[float, str]]:
+    """Run the script; return megabytes, and what brought them, by the name that stands between."""
+    base_image("3.14")
+    command = [sys.executable, "-m", "tests.sizes"]
+    result = subprocess.run(command, cwd=TEMPLATE, env=engine.environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    rows = re.findall(r"^ *(-?\d+\.\d\d) +(?:-?[\d.]+% +)?(\S.*?)(?:  +(.*))?$", result.stdout, re.MULTILINE)
+    return {name: (float(size), brought) for size, name, brought in rows}
+
+
+def test_the_rows_add_up_to_the_difference_of_the_images(lines: dict[str, tuple[float, str]]) -> None:
+    total, difference = (lines.pop(name)[0] for name in ("sum", "difference of the two images"))
+    assert sum(size for size, _ in lines.values()) == pytest.approx(total, abs=0.01 * len(lines))
+    assert total == pytest.approx(difference, rel=0.03)
+
+
+def test_every_locked_distribution_has_a_row(lines: dict[str, tuple[float, str]]) -> None:
+    locked = re.findall(r"^([a-z0-9-]+)==", LOCK, re.MULTILINE)
+    assert {*locked, "checksum-service"} <= lines.keys()
+    assert lines["starlette"][1] == "fastapi"
+
+
+def test_a_distribution_is_brought_by_all_that_lead_to_it() -> None:
+    lock = "a==1 \\\n    --hash=x\n    # via -r requirements.in\nb==1\n    # via\n    #   -r requirements.in\n    #   c\nc==1\n    # via a\n"
+    assert brought_by(lock) == {"a": {"a"}, "b": {"a", "b"}, "c": {"a"}}

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tests.conftest import TEMPLATE, TOOLS, Bake, Build
-from tests.load import container
-from tests.test_images import HARDENED, answer
+from tests.conftest import HARDENED, TEMPLATE, TOOLS, Bake, Build, container
+from tests.test_images import answer
 
 # What schemathesis calls a failure of each of its checks, and where the planted one is to be found.
 FINDINGS = {
@@ -149,7 +148,8 @@ def serving(bake_once: Bake, build: Build) -> Serving:
 
     @contextmanager
     def start(*command: str) -> Iterator[str]:
-        with container(image.engine, *HARDENED, "--publish=127.0.0.1::8000", image.tag, *command) as name:
+        options = (*HARDENED, "--publish=127.0.0.1::8000")
+        with container(image.engine, image.tag, *options, command=command) as name:
             address = image.engine.docker("port", name, "8000/tcp").stdout.splitlines()[0]
             answer(f"http://{address}/healthz")
             yield f"http://{address}"

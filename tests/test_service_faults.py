@@ -207,7 +207,10 @@ def load(image: Image, net: str, *arguments: str) -> Iterator[Load]:
 
 
 def test_sigterm_under_load_loses_no_request(image: Image) -> None:
-    with network(image.engine) as net, container(image.engine, image.tag, *HARDENED, *reachable(net, "service")) as name:
+    with (
+        network(image.engine) as net,
+        container(image.engine, image.tag, *HARDENED, *reachable(net, "service")) as name,
+    ):
         service = Service(image.engine, name)
         until(service.listens)
         # No init stands between.

@@ -290,9 +290,8 @@ def main(arguments: list[str] | None = None) -> None:
         told = facts(engine)
         results = run(engine, options.rounds, options.seconds)
     rows = summaries(results)
-    say(
-        f"\n{CONNECTIONS} connections, {options.rounds} rounds of {options.seconds} s: median (min to max)\n\n{table(rows)}"
-    )
+    say(f"\n{CONNECTIONS} connections, {options.rounds} rounds of {options.seconds} s: median (min to max)\n")
+    say(table(rows))
     if options.json:
         report = {**told, "rounds": options.rounds, "seconds": options.seconds, "rows": rows, "figures": results}
         options.json.write_text(json.dumps(report, indent=2) + "\n", "utf-8")

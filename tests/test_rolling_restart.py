@@ -10,9 +10,9 @@ from tests.conftest import HARDENED, Bake, Build, container
 from tests.test_service_faults import Service, load, network, reachable, until
 
 ROUNDS = 3
-# An operator restarts the containers and leaves nginx alone, which asks the other service when one refuses a connection,
-# or closes one that it had kept. A POST may be repeated because summing changes nothing; nginx has to be told so. And it
-# shall not shun for ten seconds what has refused once: by then, the other one is restarted.
+# An operator restarts the containers and leaves nginx alone, which asks the other service when one refuses a
+# connection, or closes one that it had kept. A POST may be repeated because summing changes nothing; nginx has to be
+# told so. And it shall not shun for ten seconds what has refused once: by then, the other one is restarted.
 NGINX = r"""
 FROM {base}
 RUN apt-get update && apt-get install --yes --no-install-recommends nginx-light

@@ -263,7 +263,7 @@ def test_a_killed_service_comes_back(image: Image, policy: str) -> None:
         service.wait()
 
 
-# Sums of repeated clients.BODY, put together from the definition's sum of one: sum(a + b) follows from both and b's size.
+# Sums of clients.BODY, so many times: calculated in Python, the large ones by combining the sums of their halves.
 BODY_SUMS = {100: "b389d33e", 200: "464be2ea", 1600: "47280b76", 32800: "f129ca9a"}
 
 

@@ -148,7 +148,8 @@ def copied(project: Project, folder: Any) -> Project:
 
 def test_an_edit_of_the_source_changes_a_small_layer_only(image: Image, tmp_path: Any) -> None:
     project = copied(image.project, tmp_path)
-    project.edit("src/acme_sums/checksums.py", "1 << 20", "1 << 19")
+    # Never the same twice: an engine that stays would have the build of the last run.
+    project.edit("src/acme_sums/checksums.py", "1 << 20", f"1 << 19  # {time.time_ns()}")
     tag = f"{image.tag}-edited"
     log = image.engine.docker("build", "--progress=plain", "--tag", tag, str(project.path)).stderr
     assert re.search(r"gcc .*-O[23] .*-c src/acme_sums/_native\.c", log), "not compiled with the interpreter's flags"

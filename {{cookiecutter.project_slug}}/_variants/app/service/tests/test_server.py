@@ -84,11 +84,12 @@ def test_from_sigterm_on_the_service_is_not_ready(start):
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
         (HEAD + b"Content-Length: nine\r\n\r\n", 400),
         (HEAD + b"Content-Length: 9\r\nContent-Length: 8\r\n\r\n123456789", 400),
+        (HEAD + b"Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (HEAD + b"Transfer-Encoding: gzip\r\n\r\n", 501),
         (HEAD + b"X: " + b"x" * 1_000_000, 431),
         (CHUNKED + b"no size\r\n", 400),
     ],
-    ids=["text", "tls", "no number", "two lengths", "encoding", "long head", "broken chunk"],
+    ids=["text", "tls", "no number", "two lengths", "two kinds of length", "encoding", "long head", "broken chunk"],
 )
 def test_what_is_no_http_is_a_problem(service, request_bytes, status):
     with service.connect() as client:

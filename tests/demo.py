@@ -96,7 +96,8 @@ def natively(project: Path) -> None:
     ):
         show(*command)
         subprocess.run(command, cwd=project, check=True)
-    serve = [str(venv / "bin" / SLUG), "serve", "--host", "127.0.0.1", "--port", str(port)]
+    settings = ("CHECKSUM_SERVICE_HOST=127.0.0.1", f"CHECKSUM_SERVICE_PORT={port}")
+    serve = ["env", *settings, str(venv / "bin" / SLUG), "serve"]
     show(*serve)
     service = subprocess.Popen(serve)
     try:

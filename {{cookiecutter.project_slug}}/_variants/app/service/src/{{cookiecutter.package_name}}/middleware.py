@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import re
+import secrets
 import time
-import uuid
 
 from prometheus_client import Gauge, Histogram
 from starlette.datastructures import Headers, MutableHeaders
@@ -98,7 +98,7 @@ class Telemetry:
             return
         began = time.perf_counter()
         given = Headers(scope=scope).get("x-request-id", "")
-        identity = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        identity = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
         request_id.set(identity)
         status = 0
 

@@ -217,14 +217,15 @@ def test_a_bar_is_gone_before_a_complaint(terminal):
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_an_interruption_removes_the_bar(terminal, tmp_path, jobs):
-    with (tmp_path / "endless").open("wb") as file:
-        file.truncate(1 << 40)
+    (tmp_path / "endless").symlink_to("/dev/zero")
     process = terminal.start("--jobs", jobs, "endless", "endless", cwd=tmp_path)
     terminal.wait_for(b"endless")
     process.send_signal(signal.SIGINT)
     assert terminal.end(process) == b""
     assert process.returncode == 130
-    assert terminal.lines()[0][-2:] == [f"  0% [{'':30}] endless", ""]
+    bar, nothing = terminal.lines()[0][-2:]
+    assert bar.endswith("B endless")
+    assert nothing == ""
 
 
 def test_a_dumb_terminal_gets_none(terminal, large):

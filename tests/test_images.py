@@ -157,7 +157,8 @@ def test_an_edit_of_the_source_changes_a_small_layer_only(image: Image, tmp_path
     kept = [old == new for old, new in zip(layers(image), layers(edited), strict=True)]
     assert not all(kept)
     changed_bytes = sum(size for size, same in zip(layer_sizes(edited), kept, strict=True) if not same)
-    assert changed_bytes < 400_000
+    # The engine counts whole blocks; the largest is pex's, which adds files of its own to the service's.
+    assert changed_bytes < 500_000
     assert kept.index(False) >= len(kept) - 2  # the project, and the import that checks it
 
 

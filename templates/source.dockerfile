@@ -1,3 +1,4 @@
-# Only what the wheel is built from: an edit of the tests, say, changes nothing here.
-COPY LICENSE README.md pyproject.toml requirements.in setup.py /src/
-COPY src /src/src
+# Only what the wheel is built from: an edit of the tests, say, changes nothing here. Permissions
+# are the same whoever made the checkout.
+COPY --chmod=u=rwX,go=rX LICENSE README.md pyproject.toml requirements.in setup.py /src/
+COPY --chmod=u=rwX,go=rX src /src/src

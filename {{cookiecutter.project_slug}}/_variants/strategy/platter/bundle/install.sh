@@ -64,7 +64,7 @@ prepare() {
     fi
     { mkdir -p "$target" && touch "$target/.incomplete"; } 2>/dev/null ||
         fail "cannot write to $target; name another folder, or run this as a user who may"
-    "$python" -m venv --without-pip "$target"
+    [ -e "$target/bin/python" ] && [ -z "$repair" ] || "$python" -m venv --without-pip "$target"
 }
 
 # pip runs from its wheel: it is needed now, not in the virtualenv. It also ends with an error

@@ -69,7 +69,7 @@ class Builder:
 
 
 @pytest.fixture(scope="module")
-def builder(engine: Engine, base_image: Any, bake_once: Bake) -> Any:
+def builder(engine: Engine, base_image: Any, bake_once: Bake) -> Iterator[Any]:
     """Return the function that gives a project of a strategy, without its pipelines, and the engine."""
 
     def of(strategy: str, app: str = "cli") -> Builder:
@@ -77,7 +77,10 @@ def builder(engine: Engine, base_image: Any, bake_once: Bake) -> Any:
         base_image(project.answers["python_version"])
         return Builder(project, engine)
 
-    return of
+    yield of
+    images = engine.docker("image", "ls", "--quiet", "acme-bake").stdout.split()
+    if images:
+        engine.docker("image", "rm", "--force", *images, check=False)
 
 
 @pytest.fixture

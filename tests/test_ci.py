@@ -70,7 +70,7 @@ if arguments[:2] == ["buildx", "bake"]:
         print(plan.decode())
 elif arguments[:2] == ["image", "ls"]:
     loaded = json.loads((folder / "0").read_text())["targets"].values()
-    print(*(tag for target in loaded for tag in target["tags"]), sep="\\n")
+    print(*(tag for target in loaded for tag in target.get("tags", [])), sep="\\n")
 elif arguments[0] == "run":
     sys.stdin.read()
     print(os.environ.get("WRONG", "e3069283  -"))

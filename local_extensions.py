@@ -162,11 +162,12 @@ def generated_paths(package_name: str) -> list[str]:
     return sorted(name.replace("{{cookiecutter.package_name}}", package_name) for name in common)
 
 
-def strategies() -> list[str]:
-    """List the strategies that have a folder of their own to be laid side by side."""
-    return sorted(
-        folder.name for folder in (template_folder() / VARIANTS / "strategy").iterdir() if folder.name != "all"
-    )
+def strategies(answers: Mapping[str, str], stage: str = "") -> list[str]:
+    """List the strategies that a project has, or those of them whose Dockerfile has a stage."""
+    chosen = "*" if answers["strategy"] == "all" else answers["strategy"]
+    dockerfiles = (template_folder() / VARIANTS / "strategy").glob(f"{chosen}/Dockerfile")
+    wanted = re.compile(rf"^FROM .* AS {stage}$" if stage else "", re.MULTILINE)
+    return sorted(path.parent.name for path in dockerfiles if wanted.search(path.read_text("utf-8")))
 
 
 def dockerfile(answers: Mapping[str, str], strategy: str) -> str:
@@ -201,12 +202,12 @@ class Answers(Extension):
             label=label,
             literal=literal,
             one_line=one_line,
+            strategies=strategies,
         )
         environment.globals.update(
             generated_paths=generated_paths,
             locked=locked,
             names=names,
-            strategies=strategies,
         )
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002

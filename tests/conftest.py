@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -95,6 +96,20 @@ def bake(cookies: Any) -> Bake:
 def bake_once(cookies_session: Any) -> Bake:
     """Generate projects that stay until all tests are done; the same answers give the same project."""
     return cache(baker(cookies_session))
+
+
+COMMIT_TIME = 1_700_000_000
+
+
+def committed(project: Project, folder: Path) -> Project:
+    """Copy a project and commit it, at a known time."""
+    copy = Project(shutil.copytree(project.path, folder / project.slug), project.answers)
+    times = {f"GIT_{who}_DATE": f"{COMMIT_TIME} +0000" for who in ("AUTHOR", "COMMITTER")}
+    person = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false")
+    for command in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "--message", "first")):
+        result = copy.run("git", *person, *command, env={**os.environ, **times})
+        assert result.returncode == 0, result.stderr
+    return copy
 
 
 @dataclass(frozen=True)

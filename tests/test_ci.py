@@ -7,14 +7,30 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.conftest import APPS, QUESTIONS, STRATEGIES, TEMPLATE, TOOLS, Bake, Build, Project
+from tests.conftest import (
+    APPS,
+    COMMIT_TIME,
+    QUESTIONS,
+    STRATEGIES,
+    TEMPLATE,
+    TOOLS,
+    Bake,
+    Build,
+    Project,
+    committed,
+)
+from tests.engine import Engine
 
 SOURCES = TEMPLATE / "{{cookiecutter.project_slug}}/_variants/ci"
 WORKFLOW, PIPELINE = ".github/workflows/ci.yml", ".gitlab-ci.yml"
@@ -36,12 +52,29 @@ GITLAB = {
     "CI_REGISTRY_IMAGE": "registry.example.com/acme",
     "CI_COMMIT_REF_NAME": "v1.2.3",
     "CI_COMMIT_REF_SLUG": "v1-2-3",
-    "CI_DEFAULT_BRANCH": "main",
+    "CI_DEFAULT_BRANCH": "trunk",
 }
-# A docker that writes down its calls; a container of it gives the right answer, or $WRONG.
-DOCKER = """#!/bin/sh
-echo "$*" >> "$CALLS"
-if [ "$1" = run ]; then cat > /dev/null; echo "${WRONG-e3069283  -}"; fi
+# A docker that writes down its calls, and what the real one would bake. A container gives the right answer, or $WRONG.
+DOCKER = f"""#!{sys.executable}
+import json, os, pathlib, subprocess, sys
+
+arguments = sys.argv[1:]
+folder = pathlib.Path(os.environ["DOCKER_CALLS"])
+number = len(list(folder.iterdir()))
+call = {{"arguments": arguments, "targets": {{}}}}
+if arguments[:2] == ["buildx", "bake"]:
+    plan = subprocess.run(["docker", "buildx", "bake", "--print", *arguments[2:]],
+        env={{**os.environ, "PATH": os.environ["REAL_PATH"]}}, stdout=subprocess.PIPE, check=True).stdout
+    call["targets"] = json.loads(plan)["target"]
+    if "--print" in arguments:
+        print(plan.decode())
+elif arguments[:2] == ["image", "ls"]:
+    loaded = json.loads((folder / "0").read_text())["targets"].values()
+    print(*(tag for target in loaded for tag in target.get("tags", [])), sep="\\n")
+elif arguments[0] == "run":
+    sys.stdin.read()
+    print(os.environ.get("WRONG", "e3069283  -"))
+(folder / str(number)).write_text(json.dumps(call))
 """
 
 every_ci = pytest.mark.parametrize("ci", QUESTIONS["ci"])
@@ -205,73 +238,178 @@ def test_a_wheel_is_built_for_every_tested_python(bake_once: Bake) -> None:
     assert tags == {f"cp{version.replace('.', '')}" for version in pythons_of(project)}
 
 
-def run_script(
-    project: Project, shell: str, script: str, folder: Path, **environment: str
-) -> tuple[int, list[str], dict[str, str]]:
-    """Run a pipeline's script with a docker that only tells what it was asked.
+@dataclass(frozen=True)
+class Call:
+    """A call of docker, and what it would have baked."""
 
-    Returns:
-        The exit status, the calls of docker, and the outputs of the step.
+    arguments: list[str]
+    targets: dict[str, Any]
 
+
+RunScript = Callable[..., tuple[int, list[Call], dict[str, str]]]
+
+
+@pytest.fixture
+def run_script(engine: Engine, tmp_path: Path) -> RunScript:
+    """Return the function that runs a pipeline's script with a docker that only tells what it was asked.
+
+    It returns the exit status, the calls of docker, and the outputs of the step.
     """
-    (folder / "bin").mkdir()
-    (folder / "bin/docker").write_text(DOCKER, "utf-8")
-    (folder / "bin/docker").chmod(0o755)
-    calls, output = folder / "calls", folder / "output"
-    calls.touch()
+    programs, calls, output = tmp_path / "bin", tmp_path / "calls", tmp_path / "output"
+    programs.mkdir()
+    calls.mkdir()
     output.touch()
-    path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    given = {"PATH": path, "CALLS": str(calls), "GITHUB_OUTPUT": str(output), **environment}
-    result = project.run(shell, "-e", "-c", script, env=given)
-    outputs = dict(line.split("=", 1) for line in output.read_text("utf-8").splitlines())
-    return result.returncode, calls.read_text("utf-8").splitlines(), outputs
+    (programs / "docker").write_text(DOCKER, "utf-8")
+    (programs / "docker").chmod(0o755)
+    real = engine.environment["PATH"]
+    given = {
+        **engine.environment,
+        "PATH": f"{programs}{os.pathsep}{real}",
+        "REAL_PATH": real,
+        "DOCKER_CALLS": str(calls),
+        "GITHUB_OUTPUT": str(output),
+    }
+
+    def run(project: Project, shell: str, script: str, **environment: str) -> tuple[int, list[Call], dict[str, str]]:
+        result = project.run(shell, "-e", "-c", script, env={**given, **environment})
+        texts = [path.read_text("utf-8") for path in sorted(calls.iterdir(), key=lambda path: int(path.name))]
+        outputs = dict(line.split("=", 1) for line in output.read_text("utf-8").splitlines())
+        return result.returncode, [Call(**json.loads(text)) for text in texts], outputs
+
+    return run
 
 
-def test_github_finds_every_dockerfile_and_a_name_that_a_registry_takes(
-    bake_once: Bake, tmp_path: Path, answers: dict[str, str]
+def test_github_finds_every_image_a_name_that_a_registry_takes_and_the_time_of_the_commit(
+    bake_once: Bake, run_script: RunScript, tmp_path: Path, answers: dict[str, str]
 ) -> None:
-    project = bake_once(ci="github", **answers)
+    if not shutil.which("jq"):
+        pytest.skip("GitHub's machines have jq: install it to run this script")
+    project = committed(bake_once(ci="github", **answers), tmp_path)
     where = {"GITHUB_REPOSITORY": "Acme/Sums", "GITHUB_REF_NAME": "feature/x"}
-    status, _, outputs = run_script(project, "bash", script_with(project, "GITHUB_OUTPUT"), tmp_path, **where)
-    assert (status, outputs["name"]) == (0, "ghcr.io/acme/sums:feature-x")
-    expected = {"Dockerfile": ""}
-    if answers["strategy"] == "all":
-        expected = {f"strategies/{name}/Dockerfile": f"-{name}" for name in STRATEGIES}
-    assert {image["dockerfile"]: image["suffix"] for image in json.loads(outputs["images"])} == expected
-    assert all((project.path / name).is_file() for name in expected)
+    status, _, outputs = run_script(project, "bash", script_with(project, "GITHUB_OUTPUT"), **where)
+    suffixes = [f"-{name}" for name in sorted(STRATEGIES)] if answers["strategy"] == "all" else [""]
+    assert (status, json.loads(outputs.pop("suffixes"))) == (0, suffixes)
+    assert outputs == {"name": "ghcr.io/acme/sums", "tag": "feature-x", "time": str(COMMIT_TIME)}
+
+
+BAKE_ACTION = "docker/bake-action@"
+
+
+def baked_by_github(project: Project, engine: Engine, job: str, suffix: str) -> dict[str, Any]:
+    """Return the target that a job of GitHub's bakes, as the action calls buildx."""
+    (step,) = (step for step in jobs_of(project)[job]["steps"] if step.get("uses", "").startswith(BAKE_ACTION))
+    found = {"name": "ghcr.io/acme/sums", "tag": "main", "time": str(COMMIT_TIME)}
+    text = json.dumps(step).replace("${{ matrix.suffix }}", suffix)
+    for name, value in found.items():
+        text = text.replace(f"${{{{ needs.images.outputs.{name} }}}}", value)
+    step = json.loads(text)
+    given, environment = step["with"], step["env"]
+    assert "${{" not in json.dumps([given["set"], given["targets"], environment])
+    options = [f"--{name}" for name in ("load", "push") if given.get(name)]
+    sets = [f"--set={line}" for line in given["set"].splitlines()]
+    bake = ["docker", "buildx", "bake", "--print", *options, *sets, given["targets"]]
+    printed = project.run(*bake, env={**engine.environment, **environment})
+    assert printed.returncode == 0, printed.stderr
+    target: dict[str, Any] = json.loads(printed.stdout)["target"][given["targets"]]
+    return target
+
+
+@pytest.mark.parametrize(("strategy", "suffix"), [("venv", ""), ("all", "-pex")])
+def test_github_shares_all_layers_and_pushes_what_it_tested(
+    bake_once: Bake, engine: Engine, strategy: str, suffix: str
+) -> None:
+    project = bake_once(ci="github", strategy=strategy)
+    tested = baked_by_github(project, engine, "image", suffix)
+    pushed = baked_by_github(project, engine, "push-image", suffix)
+    scope = {"type": "gha", "scope": f"image{suffix}"}
+    assert (tested["tags"], tested["output"]) == (["tested"], [{"type": "docker"}])
+    assert (tested["cache-from"], tested["cache-to"]) == ([scope], [{**scope, "mode": "max"}])
+    assert pushed["cache-from"] == [scope]
+    shared = {"type": "registry", "ref": f"ghcr.io/acme/sums/cache:main{suffix}", "mode": "max"}
+    assert pushed["cache-to"] == [shared]
+    assert pushed["tags"] == [f"ghcr.io/acme/sums:main{suffix}"]
+    assert_released(pushed)
+    for target in (tested, pushed):
+        assert target["args"] == {"SOURCE_DATE_EPOCH": str(COMMIT_TIME)}
+        assert "platforms" not in target
+
+
+def assert_released(target: dict[str, Any]) -> None:
+    """Check that an image is pushed with an SBOM and its provenance, and every time in it is the commit's."""
+    assert target["attest"] == [{"mode": "max", "type": "provenance"}, {"type": "sbom"}]
+    (output,) = target["output"]
+    assert (output["type"], output["push"], output["rewrite-timestamp"]) == ("image", "true", "true")
+
+
+def test_github_builds_from_scratch_every_week(bake_once: Bake) -> None:
+    (build,) = (
+        step["with"]
+        for step in jobs_of(bake_once(ci="github"))["image"]["steps"]
+        if step.get("uses", "").startswith(BAKE_ACTION)
+    )
+    scratch = "${{ github.event_name == 'schedule' || github.event_name == 'workflow_dispatch' }}"
+    assert (build["pull"], build["no-cache"]) == (True, scratch)
+
+
+def gitlab(project: Project, source: str = "push") -> dict[str, str]:
+    """Return the environment of the job that builds the images."""
+    given = {**GITLAB, "CI_PIPELINE_SOURCE": source}
+    own = jobs_of(project)["build-image"]["variables"]
+    return {**given, **{name: Template(value).substitute(given) for name, value in own.items()}}
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
 @pytest.mark.parametrize("wrong", ["00000000  -", ""])
-def test_a_wrong_answer_of_the_image_fails_the_pipeline(bake_once: Bake, tmp_path: Path, ci: str, wrong: str) -> None:
-    project = bake_once(ci=ci)
+def test_a_wrong_answer_of_the_image_fails_the_pipeline(
+    bake_once: Bake, run_script: RunScript, tmp_path: Path, ci: str, wrong: str
+) -> None:
+    project = committed(bake_once(ci=ci), tmp_path)
     script = script_with(project, "printf 123456789")
-    status, calls, _ = run_script(project, "sh", script, tmp_path, WRONG=wrong, **GITLAB)
+    environment = gitlab(project) if ci == "gitlab" else {}
+    status, calls, _ = run_script(project, "sh", script, WRONG=wrong, **environment)
     assert status != 0
-    assert not any("--push" in call for call in calls)
+    assert any(call.arguments[0] == "run" for call in calls)
+    assert not any("--push" in call.arguments for call in calls)
 
 
 @pytest.mark.parametrize("source", ["push", "schedule", "merge_request_event"])
 def test_gitlab_builds_runs_and_pushes_every_image(
-    bake_once: Bake, tmp_path: Path, answers: dict[str, str], source: str
+    bake_once: Bake, run_script: RunScript, tmp_path: Path, answers: dict[str, str], source: str
 ) -> None:
-    project = bake_once(ci="gitlab", **answers)
+    project = committed(bake_once(ci="gitlab", **answers), tmp_path)
     script = script_with(project, "printf 123456789")
-    where = {**GITLAB, "CI_PIPELINE_SOURCE": source}
-    status, calls, _ = run_script(project, "sh", script, tmp_path, **where)
+    status, calls, _ = run_script(project, "sh", script, **gitlab(project, source))
     suffixes = [f"-{name}" for name in sorted(STRATEGIES)] if answers["strategy"] == "all" else [""]
+    image = "registry.example.com/acme"
     assert status == 0
-    builds = [call for call in calls if "--load" in call]
-    assert [re.findall(r"cache:v1-2-3(\S*),mode=max", call) for call in builds] == [[suffix] for suffix in suffixes]
-    assert all("--pull" in call and ("--no-cache" in call) == (source == "schedule") for call in builds)
-    runs = [call for call in calls if call.startswith("run ")]
-    assert len(runs) == len(suffixes)
-    assert all(call.endswith(f" tested {project.slug} crc32c") for call in runs)
-    pushed = [call for call in calls if "--push" in call]
-    assert [re.findall(r"--tag \S+:v1\.2\.3(\S*)", call) for call in pushed] == (
-        [] if source == "merge_request_event" else [[suffix] for suffix in suffixes]
-    )
-    assert all("--sbom=true --provenance=mode=max" in call and "--no-cache" not in call for call in pushed)
+    (build,) = (call for call in calls if "--load" in call.arguments)
+    assert "--pull" in build.arguments
+    assert ("--no-cache" in build.arguments) == (source == "schedule")
+    for suffix, target in zip(suffixes, build.targets.values(), strict=True):
+        branches = [f"{image}/cache:v1-2-3{suffix}", f"{image}/cache:trunk{suffix}"]
+        assert [found["ref"] for found in target["cache-from"]] == branches
+        assert target["cache-to"] == [{"type": "registry", "ref": branches[0], "mode": "max"}]
+        assert target["args"] == {"SOURCE_DATE_EPOCH": str(COMMIT_TIME)}
+    tags = [f"{image}:v1.2.3{suffix}" for suffix in suffixes]
+    runs = [call.arguments for call in calls if call.arguments[0] == "run"]
+    assert [run[-3:] for run in runs] == [[tag, project.slug, "crc32c"] for tag in tags]
+    assert all({"--read-only", "--cap-drop", "--security-opt", "--user"} <= {*run} for run in runs)
+    pushes = [call for call in calls if "--push" in call.arguments]
+    assert len(pushes) == (source != "merge_request_event")
+    for push in pushes:
+        assert "--no-cache" not in push.arguments
+        assert [target["tags"] for target in push.targets.values()] == [[tag] for tag in tags]
+        for target in push.targets.values():
+            assert_released(target)
+            assert "platforms" not in target
+
+
+def test_gitlab_fails_when_no_image_was_built(bake_once: Bake, run_script: RunScript, tmp_path: Path) -> None:
+    project = committed(bake_once(ci="gitlab"), tmp_path)
+    project.edit("docker-bake.hcl", 'tags = ["${IMAGE}:${TAG}"]', "tags = []")
+    status, calls, _ = run_script(project, "sh", script_with(project, "printf 123456789"), **gitlab(project))
+    assert status != 0
+    assert not any("--push" in call.arguments for call in calls)
 
 
 @pytest.mark.parametrize("app", APPS)

@@ -23,6 +23,7 @@ COMMON = {
     "LICENSE",
     "Makefile",
     "README.md",
+    "docker-bake.hcl",
     "pyproject.toml",
     "requirements-build.in",
     "requirements-build.txt",
@@ -85,7 +86,7 @@ BY_STRATEGY = {
     "wheels": {"Dockerfile"},
     "pex": {"Dockerfile", *PEX},
     "platter": {"Dockerfile", *PLATTER},
-    "all": {"docker-bake.hcl", *PEX, *PLATTER}
+    "all": {*PEX, *PLATTER}
     | {f"strategies/{name}/Dockerfile" for name in ("venv", "user", "wheels", "pex", "platter")},
 }
 BY_CI: dict[str, set[str]] = {

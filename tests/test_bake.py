@@ -1,0 +1,345 @@
+"""docker-bake.hcl: what it names, what its targets build, and layers that one machine builds for another."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import tarfile
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import APPS, COMMIT_TIME, QUESTIONS, STRATEGIES, Bake, Project, committed
+from tests.engine import Engine, EngineUnavailable, second_engine
+from tests.engine.fixtures import skip_or_fail
+from tests.registry import registry
+from tests.sizes import counts_blocks
+
+WITH_ARTIFACTS = ["pex", "platter", "wheels"]
+ANSWER = "e3069283  -\n"
+
+
+@dataclass(frozen=True)
+class Builder:
+    """A project and the engine that bakes it."""
+
+    project: Project
+    engine: Engine
+
+    def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the project, with variables of docker-bake.hcl in its environment."""
+        result = self.project.run(*command, env={**self.engine.environment, **variables})
+        assert result.returncode == 0, result.stderr
+        return result
+
+    def plan(self, *arguments: str, **variables: str) -> dict[str, Any]:
+        """Return what `docker buildx bake` would build, by target."""
+        printed = self.run("docker", "buildx", "bake", "--print", *arguments, **variables)
+        targets: dict[str, Any] = json.loads(printed.stdout)["target"]
+        return targets
+
+    def steps(self, *arguments: str, **variables: str) -> dict[str, bool]:
+        """Bake, and tell for each RUN step whether it was found in a cache."""
+        log = self.run("docker", "buildx", "bake", "--progress=rawjson", *arguments, **variables).stderr
+        found: dict[str, bool] = {}
+        for line in log.splitlines():
+            for vertex in json.loads(line).get("vertexes", []):  # codespell:ignore vertexes
+                # Not the number of the step: where two builds have one in common, it may be the other's.
+                name = re.sub(r" \d+/\d+\] RUN ", "] RUN ", vertex["name"])
+                if "] RUN " in name:
+                    # A step that was found is told of again when its layer is fetched.
+                    found[name] = found.get(name, False) or vertex.get("cached", False)
+        return found
+
+    def image_id(self) -> str:
+        """Return what tells the image from all others."""
+        return self.engine.docker("inspect", "--format", "{{.Id}}", self.project.slug).stdout
+
+    def answer(self, tag: str) -> str:
+        """Return what the command in an image makes of the nine digits."""
+        options = ("run", "--rm", "--interactive", "--network=none")
+        return self.engine.docker(*options, tag, self.project.slug, "crc32c", input="123456789").stdout
+
+
+@pytest.fixture(scope="module")
+def builder(engine: Engine, base_image: Any, bake_once: Bake) -> Iterator[Any]:
+    """Return the function that gives a project of a strategy, without its pipelines, and the engine."""
+
+    def of(strategy: str, app: str = "cli") -> Builder:
+        project = bake_once(project_slug="acme-bake", strategy=strategy, app=app)
+        base_image(project.answers["python_version"])
+        return Builder(project, engine)
+
+    yield of
+    images = engine.docker("image", "ls", "--quiet", "acme-bake").stdout.split()
+    if images:
+        engine.docker("image", "rm", "--force", *images, check=False)
+
+
+@pytest.fixture
+def dated(builder: Any, tmp_path: Path) -> Builder:
+    """Give a project of the default strategy with one commit, of a known time."""
+    given: Builder = builder("venv")
+    return replace(given, project=committed(given.project, tmp_path))
+
+
+# What is named.
+
+
+def expected(kind: str, strategy: str) -> set[str]:
+    """Name the targets of a kind that a project is to have."""
+    among = WITH_ARTIFACTS if kind == "artifacts" else STRATEGIES
+    return {f"{kind}-{name}" for name in among} if strategy == "all" else {kind} if strategy in among else set()
+
+
+@pytest.mark.parametrize("strategy", QUESTIONS["strategy"])
+def test_every_target_builds_its_stage_of_its_dockerfile(builder: Any, strategy: str) -> None:
+    given: Builder = builder(strategy)
+    kinds = [kind for kind in ("image", "test-image", "artifacts", "release") if expected(kind, strategy)]
+    for kind in kinds:
+        plan = given.plan(kind)
+        assert plan.keys() == expected(kind, strategy)
+        for name, target in plan.items():
+            text = given.project.read(target["dockerfile"])
+            assert target["dockerfile"] in ("Dockerfile", f"strategies/{name.removeprefix(f'{kind}-')}/Dockerfile")
+            assert kind in ("image", "release") or f" AS {target['target']}\n" in text
+    listed = given.run("docker", "buildx", "bake", "--list=type=targets,format=json").stdout
+    assert {entry["name"] for entry in json.loads(listed)} == {"default", *kinds}.union(
+        *(expected(kind, strategy) for kind in kinds)
+    )
+    assert given.plan().keys() == expected("image", strategy)
+
+
+@pytest.mark.parametrize("strategy", QUESTIONS["strategy"])
+def test_what_has_artifacts_is_found_in_the_dockerfiles(builder: Any, strategy: str) -> None:
+    project = builder(strategy).project
+    dockerfiles = [name for name in project.files if name.endswith("Dockerfile")]
+    stages = sum(" AS artifacts\n" in project.read(name) for name in dockerfiles)
+    assert stages == len(expected("artifacts", strategy))
+    assert bool(re.search(r"^artifacts:", project.read("Makefile"), re.M)) == bool(stages)
+
+
+@pytest.mark.parametrize("strategy", ["venv", "all"])
+def test_a_plain_bake_touches_no_registry_and_is_for_this_machine_alone(builder: Any, strategy: str) -> None:
+    for target in builder(strategy).plan().values():
+        assert target.keys().isdisjoint({"cache-from", "cache-to", "platforms", "output"})
+        assert target["attest"] == [{"disabled": True, "type": "provenance"}]
+
+
+@pytest.mark.parametrize("strategy", ["venv", "all"])
+def test_each_branch_and_strategy_has_layers_of_its_own(builder: Any, strategy: str) -> None:
+    given: Builder = builder(strategy)
+    cache = "registry.example.com/cache"
+    for name, target in given.plan(CACHE=cache, BRANCH="mine").items():
+        suffix = name.removeprefix("image")
+        assert [found["ref"] for found in target["cache-from"]] == [f"{cache}:mine{suffix}", f"{cache}:main{suffix}"]
+        assert target["cache-to"] == [{"type": "registry", "ref": f"{cache}:mine{suffix}", "mode": "max"}]
+    for target in given.plan(CACHE=cache, MAIN="trunk").values():
+        assert [found["ref"].partition("-")[0] for found in target["cache-from"]] == [f"{cache}:trunk"]
+        assert "cache-to" not in target
+    for target in given.plan("test-image", CACHE=cache, BRANCH="mine").values():
+        assert "cache-to" not in target, "it would replace those of the image"
+
+
+@pytest.mark.parametrize("strategy", ["venv", "all"])
+def test_a_release_is_for_two_platforms_attested_and_of_one_time(builder: Any, strategy: str) -> None:
+    given: Builder = builder(strategy)
+    where = {"IMAGE": "registry.example.com/acme", "TAG": "1.2.3"}
+    for name, target in given.plan("--push", "release", **where).items():
+        assert target["tags"] == [f"registry.example.com/acme:1.2.3{name.removeprefix('release')}"]
+        assert target["platforms"] == ["linux/amd64", "linux/arm64"]
+        assert target["attest"] == [{"mode": "max", "type": "provenance"}, {"type": "sbom"}]
+        output = {"type": "image", "push": "true", "rewrite-timestamp": "true", "store": "false"}
+        assert target["output"] == [output]
+    for target in given.plan("release", PLATFORMS="", **where).values():
+        assert "platforms" not in target
+
+
+# What is built.
+
+
+def test_make_builds_the_image_and_runs_its_tests(builder: Any) -> None:
+    given: Builder = builder("venv")
+    given.run("make", "image")
+    assert given.answer("acme-bake") == ANSWER
+    assert "python -m pytest" in given.run("make", "test-image").stderr
+
+
+@pytest.mark.parametrize("strategy", ["wheels", "all"])
+def test_make_leaves_the_artifacts_in_dist(builder: Any, strategy: str) -> None:
+    given: Builder = builder(strategy)
+    given.run("make", "artifacts")
+    dist = given.project.path / "dist"
+    files = ["pex/acme-bake.pex", "platter/*.tar.gz", "wheels/acme_bake-*.whl"]
+    for name in files if strategy == "all" else ["acme_bake-*.whl"]:
+        assert [path.is_file() for path in dist.glob(name)] == [True], name
+
+
+def test_one_strategy_of_all_can_be_built(builder: Any) -> None:
+    given: Builder = builder("all")
+    given.run("docker", "buildx", "bake", "--load", "image-wheels", TAG="one")
+    assert given.answer("acme-bake:one-wheels") == ANSWER
+
+
+def test_a_build_is_dated_by_the_last_commit(dated: Builder) -> None:
+    dated.run("make", "image", TAG="dated")
+    created = dated.engine.docker("inspect", "--format", "{{.Created}}", "acme-bake:dated").stdout.strip()
+    assert created == "2023-11-14T22:13:20Z"
+    plan = dated.run("make", "--dry-run", "image", SOURCE_DATE_EPOCH="0")
+    assert plan.stdout == "SOURCE_DATE_EPOCH=0 docker buildx bake --load\n"
+
+
+def test_without_a_commit_a_build_is_dated_by_the_clock(dated: Builder) -> None:
+    shutil.rmtree(dated.project.path / ".git")
+    assert dated.run("make", "--dry-run", "image").stdout == "SOURCE_DATE_EPOCH= docker buildx bake --load\n"
+    dated.run("make", "image", TAG="undated")
+    assert dated.answer("acme-bake:undated") == ANSWER
+
+
+# What others get.
+
+
+@pytest.fixture(scope="module")
+def shared(engine: Engine, base_image: Any) -> Iterator[str]:
+    """Run a registry that the engine, which keeps images in containerd, can write layers to."""
+    base_image("3.14")
+    if not counts_blocks(engine):
+        skip_or_fail(EngineUnavailable("Docker exports layers where it keeps images in containerd: turn that on"))
+    with registry(engine) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def other_machine(engine: Engine, base_image: Any) -> Iterator[Engine]:
+    """Start an engine that has the base image and has built nothing."""
+    try:
+        with second_engine(engine, base_image("3.14")) as second:
+            yield second
+    except EngineUnavailable as reason:
+        skip_or_fail(reason)
+
+
+@pytest.fixture
+def fresh(other_machine: Engine) -> Engine:
+    """Have the other machine forget what it built."""
+    forget(other_machine)
+    return other_machine
+
+
+def forget(engine: Engine) -> None:
+    """Remove what an engine built: the image too, because it would hold on to its layers."""
+    engine.docker("image", "rm", "--force", "acme-bake", check=False)
+    engine.docker("builder", "prune", "--all", "--force")
+
+
+COMPILER = re.compile(r"compile-image.* RUN apt-get")
+
+
+def test_a_new_machine_compiles_nothing_and_has_the_same_image(builder: Any, shared: str, fresh: Engine) -> None:
+    here: Builder = builder("venv")
+    there = replace(here, engine=fresh)
+    variables = {"CACHE": f"{shared}/plain/cache", "SOURCE_DATE_EPOCH": str(COMMIT_TIME)}
+    first = here.steps("--load", BRANCH="main", **variables)
+    assert any(COMPILER.search(step) for step in first)
+    # A new branch has what the main one has.
+    assert there.steps("--load", BRANCH="new", **variables) == dict.fromkeys(first, True)
+    assert there.image_id() == here.image_id()
+    assert there.answer("acme-bake") == ANSWER
+    # What it wrote for its branch is whole, though it had built none of it.
+    forget(fresh)
+    assert there.steps("--load", MAIN="new", **variables) == dict.fromkeys(first, True)
+
+
+def edited(project: Project, folder: Path) -> Project:
+    """Copy a project, and change a line of Python."""
+    copy = Project(shutil.copytree(project.path, folder / "edited"), project.answers)
+    copy.edit("src/acme_bake/checksums.py", "1 << 20", "1 << 19")
+    return copy
+
+
+def test_after_an_edit_a_new_machine_has_the_compiler_from_the_registry(
+    builder: Any, shared: str, fresh: Engine, tmp_path: Path
+) -> None:
+    here: Builder = builder("venv")
+    cache = f"{shared}/max/cache"
+    here.steps("--load", CACHE=cache, BRANCH="main")
+    steps = Builder(edited(here.project, tmp_path), fresh).steps("--load", CACHE=cache)
+    assert {found for step, found in steps.items() if COMPILER.search(step)} == {True}
+    assert {found for step, found in steps.items() if "uv build" in step} == {False}
+
+
+def test_mode_min_would_forget_the_compiler(builder: Any, shared: str, fresh: Engine, tmp_path: Path) -> None:
+    # One machine does: layers that the first engine has shared before, it exports in either mode.
+    there = replace(builder("venv"), engine=fresh)
+    cache = f"{shared}/min/cache"
+    export = f"--set=*.cache-to=type=registry,ref={cache}:main,mode=min"
+    there.steps("--load", export, CACHE=cache, BRANCH="main")
+    forget(fresh)
+    steps = replace(there, project=edited(there.project, tmp_path)).steps("--load", CACHE=cache)
+    assert {found for step, found in steps.items() if COMPILER.search(step)} == {False}
+
+
+def blob(address: str, path: str) -> bytes:
+    """Fetch something from the registry."""
+    media = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json"
+    request = urllib.request.Request(f"http://{address}/v2/{path}", headers={"Accept": media})
+    with urllib.request.urlopen(request, timeout=60) as response:
+        content: bytes = response.read()
+    return content
+
+
+def test_no_file_of_a_pushed_image_is_younger_than_the_commit(dated: Builder, shared: str) -> None:
+    # Earlier than any time that a Dockerfile may set by itself.
+    early = 100_000_000
+    variables = {"IMAGE": f"{shared}/acme", "TAG": "pushed", "PLATFORMS": "", "SOURCE_DATE_EPOCH": str(early)}
+    # The SBOM is made by an image that only Docker's registry has.
+    dated.run("docker", "buildx", "bake", "--push", "release", "--set=*.attest=type=sbom,disabled=true", **variables)
+    base = dated.engine.docker("inspect", "--format", "{{len .RootFS.Layers}}", "python:3.14-slim").stdout
+    index = json.loads(blob(shared, "acme/manifests/pushed"))
+    image, provenance = (json.loads(blob(shared, f"acme/manifests/{it['digest']}")) for it in index["manifests"])
+    assert provenance["layers"][0]["annotations"]["in-toto.io/predicate-type"].startswith(
+        "https://slsa.dev/provenance/"
+    )
+    config = json.loads(blob(shared, f"acme/blobs/{image['config']['digest']}"))
+    assert config["created"] == "1973-03-03T09:46:40Z"
+    # The base image stays as it is.
+    own = image["layers"][int(base) :]
+    times = [time for layer in own for time in times_in(blob(shared, f"acme/blobs/{layer['digest']}"))]
+    assert max(times) == early
+
+
+def times_in(layer: bytes) -> list[float]:
+    """Tell when the files of a layer were changed."""
+    with tarfile.open(fileobj=BytesIO(layer)) as archive:
+        return [member.mtime for member in archive]
+
+
+# What the README says.
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: it
+clusters: [{name: it, cluster: {server: "https://kubernetes.example.com"}}]
+contexts: [{name: it, context: {cluster: it, user: it}}]
+users: [{name: it, user: {token: none}}]
+"""
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_buildx_takes_the_builders_of_the_readme(builder: Any, tmp_path: Path, app: str) -> None:
+    given: Builder = builder("venv", app)
+    commands = re.findall(r"^docker buildx create .*$", given.project.read("README.md"), re.M)
+    (tmp_path / "kubeconfig").write_text(KUBECONFIG, "utf-8")
+    here = {"BUILDX_CONFIG": str(tmp_path), "KUBECONFIG": str(tmp_path / "kubeconfig")}
+    for command in commands:
+        given.run("sh", "-c", command, **here)
+    made = [json.loads(path.read_text("utf-8")) for path in sorted((tmp_path / "instances").iterdir())]
+    assert [(builder["Driver"], len(builder["Nodes"])) for builder in made] == [("kubernetes", 1), ("remote", 2)]

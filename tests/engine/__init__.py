@@ -13,6 +13,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -135,6 +136,42 @@ def running_engine() -> Iterator[Engine]:
 
 
 @contextmanager
+def second_engine(engine: Engine, *images: str) -> Iterator[Engine]:
+    """Give a second private engine, as another machine would have it: empty but for some images of the first.
+
+    Raises EngineUnavailable when the first is not private: only that one brings the programs.
+    """
+    if not engine.private:
+        message = "Only a private engine brings the programs for a second one: stop Docker, and run as root on Debian"
+        raise EngineUnavailable(message)
+    # The paths of sockets are short: not in a deeper folder.
+    with tempfile.TemporaryDirectory(prefix="engine-") as folder:
+        home = Path(folder)
+        shutil.copytree(cache_folder() / "engine/root", home / "root", symlinks=True, copy_function=_link_or_copy)
+        (home / "config").mkdir()
+        (home / "config/cli-plugins").symlink_to(home / "root/usr/libexec/docker/cli-plugins")
+        second = Engine(_private_environment(home), private=True)
+        try:
+            # The first engine's own turn: two that start at once may choose one range of addresses.
+            with _turn(cache_folder()):
+                _run_script([_HERE / "start-engine"], {**second.environment, "ENGINE_HOME": str(home)})
+            if images:
+                saved = home / "images.tar"
+                engine.docker("save", "--output", str(saved), *images)
+                second.docker("load", "--input", str(saved))
+            yield second
+        finally:
+            _stop(home)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+@contextmanager
 def _turn(cache: Path) -> Iterator[None]:
     """Let only one process at a time start or stop an engine."""
     with (cache / "engine.lock").open("w") as lock:
@@ -207,10 +244,22 @@ def _stop(home: Path) -> None:
     with suppress(FileNotFoundError):
         bridge = (home / "bridge").read_text().strip()
         subprocess.run(["ip", "link", "delete", bridge], check=False, capture_output=True)
+        _remove_rules(bridge)
     for leftover in ("bridge", "dockerd.pid", "docker.sock"):
         (home / leftover).unlink(missing_ok=True)
     # A stale process number of containerd in there costs the next start ten seconds.
     shutil.rmtree(home / "exec", ignore_errors=True)
+
+
+def _remove_rules(bridge: str) -> None:
+    """Remove the firewall's rules for a bridge, which dockerd leaves: its addresses may be another's tomorrow."""
+    for table in ("filter", "nat", "raw"):
+        iptables = ["iptables", "--wait", "--table", table]
+        rules = subprocess.run([*iptables, "--list-rules"], check=False, capture_output=True, text=True).stdout
+        for rule in rules.splitlines():
+            arguments = shlex.split(rule)
+            if bridge in arguments:
+                subprocess.run([*iptables, "--delete", *arguments[1:]], check=False, capture_output=True)
 
 
 def _processes(home: Path) -> list[tuple[int, str]]:

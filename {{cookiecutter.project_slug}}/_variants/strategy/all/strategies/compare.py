@@ -22,21 +22,21 @@ import tarfile
 import tempfile
 import time
 import tomllib
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 HERE = Path(__file__).resolve().parent
 FIRST = "venv"
 PATIENCE = 60
+ATTEMPTS = 3
 # What a project may hold that no build needs.
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "build", "dist", "*.egg-info", "*.so", "__pycache__", ".*_cache")
 
@@ -49,15 +49,19 @@ HASHES = (
 
 REGISTRY_PORT = 5000
 # Debian's own configuration asks for a password.
-REGISTRY_DOCKERFILE = f"""
-FROM {{base}}
+REGISTRY_DOCKERFILE = """
+ARG BASE=scratch
+FROM ${BASE}
 RUN apt-get update \\
     && apt-get install --yes --no-install-recommends docker-registry \\
     && rm -rf /var/lib/apt/lists/*
-RUN printf '%s\\n' 'version: 0.1' 'log: {{{{level: warn}}}}' 'http: {{{{addr: ":{REGISTRY_PORT}"}}}}' \\
-        'storage: {{{{filesystem: {{{{rootdirectory: /var/lib/registry}}}}}}}}' >/registry.yml
+COPY <<EOF /registry.yml
+version: 0.1
+http: {addr: ":5000"}
+log: {level: warn}
+storage: {filesystem: {rootdirectory: /var/lib/registry}}
+EOF
 VOLUME /var/lib/registry
-EXPOSE {REGISTRY_PORT}
 CMD ["docker-registry", "serve", "/registry.yml"]
 """
 MANIFESTS = (
@@ -93,16 +97,20 @@ class Figure:
 
 
 FIGURES = {
-    "size": Figure("above the base", "MB", 1e-6),
+    "size": Figure("above the base image", "MB", 1e-6),
     "compressed": Figure("the same, as pushed", "MB", 1e-6),
     "cold": Figure("cold build", "s"),
-    "edit_py": Figure("after an edit of one .py", "s"),
-    "edit_c": Figure("after an edit of one .c", "s"),
-    "add_requirement": Figure("with one more requirement", "s"),
+    "edit_py": Figure("rebuild after an edit of one .py", "s"),
+    "edit_c": Figure("rebuild after an edit of one .c", "s"),
+    "add_requirement": Figure("rebuild with one more requirement", "s"),
     "pushed": Figure("pushed after the edit of one .py", "kB", 1e-3),
     "start": Figure("docker run to first answer", "s"),
     "import": Figure("import", "s"),
     "memory": Figure("memory", "MB", 1e-6),
+}
+GROUPS: dict[str, Sequence[str]] = {
+    "Images": ("size", "compressed", "pushed", "start", "import", "memory"),
+    "Builds": ("cold", "edit_py", "edit_c", "add_requirement"),
 }
 
 
@@ -126,6 +134,11 @@ class Engine:
             last = f"{finished.stdout}{finished.stderr}".strip().splitlines()[-40:]
             raise CompareError("\n".join([f"status {finished.returncode}: {shlex.join(command)}", *last]))
         return finished
+
+    def image(self, name: str) -> dict[str, Any]:
+        """Return what the engine knows of an image."""
+        (known,) = json.loads(self.docker("image", "inspect", name).stdout)
+        return dict(known)
 
 
 @dataclass(frozen=True)
@@ -247,7 +260,7 @@ class Registry:
 def running_registry(engine: Engine, base: str) -> Iterator[Registry]:
     """Start a registry, made from the base image and Debian's package."""
     tag = f"compare-registry-{os.getpid()}"
-    engine.docker("build", "--tag", tag, "-", input=REGISTRY_DOCKERFILE.format(base=base))
+    engine.docker("build", f"--build-arg=BASE={base}", "--tag", tag, "-", input=REGISTRY_DOCKERFILE)
     try:
         with container(engine, f"--publish=127.0.0.1::{REGISTRY_PORT}", tag) as name:
             registry = Registry(published(engine, name, REGISTRY_PORT))
@@ -290,6 +303,11 @@ def wait_for(url: str) -> None:
             time.sleep(0.001)
 
 
+def kept_a_layer(log: str) -> bool:
+    """Tell from the plain log of a build whether any of its RUN steps was cached."""
+    return any(f"\n#{number} CACHED\n" in log for number in re.findall(r"^#(\d+) \[.*\] RUN ", log, re.MULTILINE))
+
+
 @dataclass
 class Turn:
     """What is measured of one way in one round."""
@@ -301,6 +319,7 @@ class Turn:
     add_requirement: Edit
     token: str = field(default_factory=lambda: uuid4().hex)
     figures: dict[str, float] = field(default_factory=dict)
+    built: set[str] = field(default_factory=set)
 
     @property
     def repository(self) -> str:
@@ -315,11 +334,24 @@ class Turn:
         """Edit a copy of the project, build it, and return the seconds that the build takes."""
         with (project or self.project).copied() as copy:
             edit(copy, self.token)
+            self.built.add(step)
             # Other rounds' cache mounts have another namespace, and are empty here.
-            fixed = ("build", f"--build-arg=BUILDKIT_CACHE_MOUNT_NS={self.token}", "--tag", self.tag(step))
+            namespace = f"--build-arg=BUILDKIT_CACHE_MOUNT_NS={self.token}"
+            fixed = (
+                "build",
+                "--progress=plain",
+                namespace,
+                "--tag",
+                self.tag(step),
+                "--file",
+                copy.dockerfile(self.way),
+            )
             begin = time.perf_counter()
-            self.engine.docker(*fixed, *options, "--file", copy.dockerfile(self.way), ".", cwd=copy.path)
-            return time.perf_counter() - begin
+            log = self.engine.docker(*fixed, *options, ".", cwd=copy.path).stderr
+            took = time.perf_counter() - begin
+        if edit is not edit_nothing and not kept_a_layer(log):
+            raise CompareError(f"the engine has lost the layers of {self.way}'s build: is there room on its disk?")
+        return took
 
     def tell(self, **figures: float) -> None:
         """Keep figures, and show them."""
@@ -343,7 +375,7 @@ class Turn:
         """Count what is above the base image, and what has to be pushed after an edit."""
         cold, edited = self.push("cold"), self.push("edit_py")
         base = self.project.base(self.way)
-        below = json.loads(self.engine.docker("inspect", "--format", "{{json .RootFS.Layers}}", base).stdout)
+        below = self.engine.image(base)["RootFS"]["Layers"]
         if cold.diff_ids[: len(below)] != below:
             raise CompareError(f"{self.way} is not built on {base}")
         own = cold.layers[len(below) :]
@@ -355,8 +387,7 @@ class Turn:
 
     def port(self) -> int | None:
         """Return the port that the image exposes, or None when it serves nothing."""
-        form = "{{json .Config.ExposedPorts}}"
-        ports = json.loads(self.engine.docker("inspect", "--format", form, self.tag("cold")).stdout)
+        ports = self.engine.image(self.tag("cold"))["Config"].get("ExposedPorts")
         return int(next(iter(ports)).split("/")[0]) if ports else None
 
     def runs(self) -> None:
@@ -397,14 +428,14 @@ class Turn:
 
     def clean(self) -> None:
         """Remove what was built."""
-        pattern = f"{self.registry.address}/{self.repository}"
-        tags = self.engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", pattern).stdout.split()
-        if tags:
-            self.engine.docker("image", "rm", "--force", *tags, check=False)
+        if self.built:
+            self.engine.docker("image", "rm", "--force", *map(self.tag, sorted(self.built)), check=False)
 
 
 Step = Callable[[Turn], None]
+# Ways, their figures, and the values of all rounds; or what is left of these.
 Results = dict[str, dict[str, list[float]]]
+Summaries = dict[str, dict[str, dict[str, Any]]]
 
 
 def measure(
@@ -435,24 +466,36 @@ def measure(
             say(f"round {number + 1} of {rounds}")
             begin = number % len(ways)
             for way in [*ways[begin:], *ways[:begin]]:
-                turn = Turn(engine, registry, project, way, add_requirement)
                 # Sizes are exact: once is enough.
                 steps = [Turn.builds, *([] if number else [Turn.sizes]), Turn.runs, *extra]
-                for name, value in take(turn, steps).items():
+                for name, value in taken(partial(Turn, engine, registry, project, way, add_requirement), steps).items():
                     results[way].setdefault(name, []).append(value)
     return results
 
 
-def take(turn: Turn, steps: Sequence[Step]) -> dict[str, float]:
-    """Let a way have its turn, and return its figures."""
-    say(f"  {turn.way}:", end="")
-    try:
-        for step in steps:
-            step(turn)
-    finally:
-        turn.clean()
-        say("")
-    return turn.figures
+def taken(new_turn: Callable[[], Turn], steps: Sequence[Step]) -> dict[str, float]:
+    """Let a way have its turn, and return its figures. A download that fails shall not cost all that was measured.
+
+    Raises:
+        CompareError: it fails for the third time.
+
+    """
+    attempts = 0
+    while True:
+        turn = new_turn()
+        attempts += 1
+        say(f"  {turn.way}:", end="")
+        try:
+            for step in steps:
+                step(turn)
+            return turn.figures
+        except CompareError as error:
+            if attempts == ATTEMPTS:
+                raise
+            say(f"\n{error}\n  once more", end="")
+        finally:
+            turn.clean()
+            say("")
 
 
 def have(engine: Engine, base: str) -> None:
@@ -466,7 +509,7 @@ def summary(values: Sequence[float]) -> dict[str, float]:
     return {"median": median(values), "min": min(values), "max": max(values)}
 
 
-def summarise(results: Results) -> dict[str, dict[str, dict[str, Any]]]:
+def summarise(results: Results) -> Summaries:
     """Summarise the figures of each way, and their ratios to the first way's in the same round."""
     first = next(iter(results.values()))
 
@@ -484,12 +527,17 @@ def facts(engine: Engine, base: str) -> dict[str, Any]:
     have(engine, base)
     inside = engine.docker("run", "--rm", "--network=none", base, "python", "-c", FACTS).stdout
     told: dict[str, Any] = json.loads(inside)
-    form = '{"kernel": "{{.KernelVersion}}", "cpus": {{.NCPU}}, "memory": {{.MemTotal}}, "storage": "{{.Driver}}"}'
-    machine = {"cpu": told.pop("cpu"), **json.loads(engine.docker("info", "--format", form).stdout)}
-    told["versions"]["docker"] = engine.docker("version", "--format", "{{.Server.Version}}").stdout.strip()
+    host, server = (json.loads(engine.docker(word, "--format", "json").stdout) for word in ("info", "version"))
+    machine = {
+        "cpu": told.pop("cpu"),
+        "cpus": host["NCPU"],
+        "memory": host["MemTotal"],
+        "kernel": host["KernelVersion"],
+    }
     buildx = engine.docker("buildx", "version", check=False).stdout.split()
-    told["versions"]["buildx"] = buildx[1] if len(buildx) > 1 else "none"
-    return {"date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine, "base": base, **told}
+    told["versions"] |= {"docker": server["Server"]["Version"], "buildx": buildx[1] if len(buildx) > 1 else "none"}
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"date": date, "machine": machine, "storage": host["Driver"], "base": base, **told}
 
 
 def three_digits(value: float) -> str:
@@ -515,12 +563,13 @@ def figure_cell(name: str, told: dict[str, Any]) -> str:
     return middle if low == high else f"{middle} ({low} to {high})"
 
 
-def table(
-    ways: dict[str, dict[str, dict[str, Any]]], names: Sequence[str], cell: Callable[[str, dict[str, Any]], str]
-) -> str:
+Cell = Callable[[str, dict[str, Any]], str]
+
+
+def table(ways: Summaries, names: Sequence[str], cell: Cell) -> str:
     """Lay some figures of all ways out, in Markdown that reads as text, too."""
-    units = {name: FIGURES[name].unit if cell is figure_cell else "" for name in names}
-    head = ["", *(f"{FIGURES[name].title}{units[name] and f', {units[name]}'}" for name in names)]
+    heads = {name: [FIGURES[name].title, *([FIGURES[name].unit] if cell is figure_cell else [])] for name in names}
+    head = ["", *(", ".join(filter(None, words)) for words in heads.values())]
     rows = [[way, *(cell(name, told[name]) if name in told else "" for name in names)] for way, told in ways.items()]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     rule = ["-" * widths[0], *(f"{'-' * (width - 1)}:" for width in widths[1:])]
@@ -528,15 +577,17 @@ def table(
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def tables(ways: dict[str, dict[str, dict[str, Any]]]) -> str:
+def tables(ways: Summaries, groups: dict[str, Sequence[str]] = GROUPS) -> str:
     """Lay everything out, the ratios first."""
-    of_images = [name for name in FIGURES if name in ("size", "compressed", "pushed", "start", "import", "memory")]
-    of_builds = [name for name in FIGURES if name not in of_images]
     first = next(iter(ways))
-    groups = [("Images", of_images), ("Builds", of_builds)]
-    parts = [(f"{title}, times {first}'s", names, ratio_cell) for title, names in groups]
-    parts += [(f"{title}: median (min to max)", names, figure_cell) for title, names in groups]
-    return "\n\n".join(f"{title}\n\n{table(ways, names, cell)}" for title, names, cell in parts)
+    measured = {
+        title: [name for name in names if any(name in figures for figures in ways.values())]
+        for title, names in groups.items()
+    }
+    kinds: list[tuple[str, Cell]] = [(f"times {first}", ratio_cell), ("median (min to max)", figure_cell)]
+    return "\n\n".join(
+        f"{title}, {kind}:\n\n{table(ways, names, cell)}" for kind, cell in kinds for title, names in measured.items()
+    )
 
 
 def say(text: str, end: str = "\n") -> None:

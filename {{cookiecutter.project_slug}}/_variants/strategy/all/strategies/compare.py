@@ -350,7 +350,8 @@ class Turn:
             log = self.engine.docker(*fixed, *options, ".", cwd=copy.path).stderr
             took = time.perf_counter() - begin
         if edit is not edit_nothing and not kept_a_layer(log):
-            raise CompareError(f"the engine has lost the layers of {self.way}'s build: is there room on its disk?")
+            # BuildKit lets a build join another one's uncached steps; and it drops layers when the disk is full.
+            raise CompareError(f"no layer of {self.way}'s build was kept: does the engine build something else?")
         return took
 
     def tell(self, **figures: float) -> None:

@@ -350,7 +350,7 @@ class Turn:
             log = self.engine.docker(*fixed, *options, ".", cwd=copy.path).stderr
             took = time.perf_counter() - begin
         if edit is not edit_nothing and not kept_a_layer(log):
-            # BuildKit lets a build join another one's uncached steps; and it drops layers when the disk is full.
+            # BuildKit lets a build join the uncached steps of another one that runs at that time.
             raise CompareError(f"no layer of {self.way}'s build was kept: does the engine build something else?")
         return took
 

@@ -330,24 +330,16 @@ class Turn:
         """Return the tag of the image that a step builds."""
         return f"{self.registry.address}/{self.repository}:{step}"
 
-    def build(self, step: str, edit: Edit = edit_nothing, *options: str, project: Project | None = None) -> float:
+    def build(self, step: str, edit: Edit = edit_nothing, *options: str) -> float:
         """Edit a copy of the project, build it, and return the seconds that the build takes."""
-        with (project or self.project).copied() as copy:
+        self.built.add(step)
+        # Other rounds' cache mounts have another namespace, and are empty here.
+        own = (f"--build-arg=BUILDKIT_CACHE_MOUNT_NS={self.token}", f"--tag={self.tag(step)}", *options)
+        with self.project.copied() as copy:
             edit(copy, self.token)
-            self.built.add(step)
-            # Other rounds' cache mounts have another namespace, and are empty here.
-            namespace = f"--build-arg=BUILDKIT_CACHE_MOUNT_NS={self.token}"
-            fixed = (
-                "build",
-                "--progress=plain",
-                namespace,
-                "--tag",
-                self.tag(step),
-                "--file",
-                copy.dockerfile(self.way),
-            )
+            file = f"--file={copy.dockerfile(self.way)}"
             begin = time.perf_counter()
-            log = self.engine.docker(*fixed, *options, ".", cwd=copy.path).stderr
+            log = self.engine.docker("build", "--progress=plain", *own, file, ".", cwd=copy.path).stderr
             took = time.perf_counter() - begin
         if edit is not edit_nothing and not kept_a_layer(log):
             # BuildKit lets a build join the uncached steps of another one that runs at that time.

@@ -420,9 +420,11 @@ class Turn:
         self.tell(**{"import": took, "memory": int(memory[1]) * 1024})
 
     def clean(self) -> None:
-        """Remove what was built."""
+        """Remove the images, and the cache mounts, whose description holds the token."""
         if self.built:
             self.engine.docker("image", "rm", "--force", *map(self.tag, sorted(self.built)), check=False)
+        own = f"description~={self.token}"
+        self.engine.docker("builder", "prune", "--all", "--force", "--filter", own, check=False)
 
 
 Step = Callable[[Turn], None]

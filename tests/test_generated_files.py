@@ -86,7 +86,7 @@ BY_STRATEGY = {
     "wheels": {"Dockerfile"},
     "pex": {"Dockerfile", *PEX},
     "platter": {"Dockerfile", *PLATTER},
-    "all": {*PEX, *PLATTER}
+    "all": {"strategies/compare.py", *PEX, *PLATTER}
     | {f"strategies/{name}/Dockerfile" for name in ("venv", "user", "wheels", "pex", "platter")},
 }
 BY_CI: dict[str, set[str]] = {

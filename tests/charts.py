@@ -1,0 +1,98 @@
+"""Draw one figure of all ways as bars: an SVG for a light page and one for a dark page, the same at each run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+# Small enough for two beside each other in a README, and one for the width of a phone.
+WIDTH, ROW, HEAD = 4.2, 0.22, 0.62
+BAR = 0.66
+# What is so much larger than the rest would leave no bar to see.
+LOGARITHMIC = 100
+# The font that matplotlib brings: places in the drawing do not depend on what a machine has.
+SETTINGS = {
+    "svg.hashsalt": "comparison",
+    "svg.fonttype": "none",
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+}
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The colours of a page."""
+
+    name: str
+    text: str
+    quiet: str
+    ours: str
+    peers: str
+
+
+THEMES = (
+    Theme("light", text="#1f2328", quiet="#59636e", ours="#0969da", peers="#afb8c1"),
+    Theme("dark", text="#f0f6fc", quiet="#9198a1", ours="#4493f8", peers="#545d68"),
+)
+
+
+def draw(path: Path, about: Any, figures: dict[str, dict[str, Any]], peers: Collection[str]) -> None:
+    """Draw the medians of a figure, the smallest first, and write each ratio beside its bar.
+
+    Args:
+        path: where the drawings go, without the theme and `.svg`.
+        about: title, unit and factor of the figure.
+        figures: what is told of each way, the first way first.
+        peers: the ways that are not our own.
+
+    """
+    with mpl.rc_context(SETTINGS):
+        for theme in THEMES:
+            drawing = chart(theme, about, figures, peers)
+            drawing.savefig(f"{path}-{theme.name}.svg", transparent=True, metadata={"Date": None, "Creator": None})
+            finish(Path(f"{path}-{theme.name}.svg"))
+
+
+def chart(theme: Theme, about: Any, figures: dict[str, dict[str, Any]], peers: Collection[str]) -> Figure:
+    """Draw the bars on a page of one theme."""
+    ways = sorted(figures, key=lambda way: figures[way]["median"])
+    values = [figures[way]["median"] * about.factor for way in ways]
+    height = HEAD + ROW * len(ways)
+    drawing = Figure(figsize=(WIDTH, height))
+    axes = drawing.add_axes((0.22, 0.02, 0.53, 1 - HEAD / height))
+    logarithmic = max(values) > LOGARITHMIC * min(values)
+    colours = [theme.peers if way in peers else theme.ours for way in ways]
+    axes.barh(range(len(ways)), values, height=BAR, color=colours, log=logarithmic)
+    axes.set_yticks(range(len(ways)), ways, color=theme.text)
+    axes.set_ylim(len(ways) - 0.5, -0.5)
+    axes.set_xlim(min(values) / 3 if logarithmic else 0, max(values))
+    axes.tick_params(length=0)
+    axes.xaxis.set_visible(False)
+    axes.spines[:].set_visible(False)
+    for row, way in enumerate(ways):
+        ratio, value = figures[way]["ratio"]["median"], values[row]
+        label = f"{rounded(ratio)}\u00d7 \u00b7 {rounded(value)} {about.unit}"
+        place = {"xytext": (4, 0), "textcoords": "offset points", "va": "center"}
+        axes.annotate(label, (value, row), color=theme.text, **place)
+    first = next(iter(figures))
+    scale = ", logarithmic scale" if logarithmic else ""
+    drawing.text(0.01, 1 - 0.2 / height, about.title.capitalize(), color=theme.text, fontsize=10, fontweight="bold")
+    drawing.text(0.01, 1 - 0.4 / height, f"{first} = 1; less is better{scale}", color=theme.quiet)
+    drawing.text(0.99, 1 - 0.4 / height, "this template", color=theme.ours, ha="right")
+    return drawing
+
+
+def rounded(value: float) -> str:
+    """Write a number with two digits, or all before the point."""
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}"
+
+
+def finish(path: Path) -> None:
+    """Let the reader's own font be used, and remove spaces at the ends of lines, which no hook would leave."""
+    text = path.read_text("utf-8").replace("'DejaVu Sans'", "system-ui, sans-serif")
+    path.write_text("".join(f"{line.rstrip()}\n" for line in text.splitlines()), "utf-8")

@@ -1,5 +1,5 @@
-# A compiled module or a requirement that cannot load fails the build, not the first start.
-RUN ["python", "-c", "import {{ cookiecutter.package_name }}.service"]
+# A compiled module that cannot load fails the build, not the first start.
+RUN ["python", "-c", "import {{ cookiecutter.package_name }}"]
 
 EXPOSE 8000
 HEALTHCHECK --start-period=10s CMD ["python", "-m", "{{ cookiecutter.package_name }}.healthcheck"]

@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import APPS, HARDENED, QUESTIONS, STRATEGIES, Bake, Build, Image, Project, container
 from tests.engine import DockerError, Engine
+from tests.sizes import sizes
 
 COMBINATIONS = [(strategy, app) for strategy in STRATEGIES for app in APPS]
 # What a build needs and a running image does not.
@@ -157,9 +158,48 @@ def test_an_edit_of_the_source_changes_a_small_layer_only(image: Image, tmp_path
     kept = [old == new for old, new in zip(layers(image), layers(edited), strict=True)]
     assert not all(kept)
     changed_bytes = sum(size for size, same in zip(layer_sizes(edited), kept, strict=True) if not same)
-    # The engine counts whole blocks; the largest is pex's, which adds files of its own to the service's.
+    # The engine counts whole blocks.
     assert changed_bytes < 500_000
     assert kept.index(False) >= len(kept) - 2  # the project, and the import that checks it
+
+
+def own_size(image: Image) -> int:
+    """Return the size of what an image has above its base, in bytes."""
+    below = layer_sizes(Image(image.engine, image.base, image.project, image.base))
+    return sum(layer_sizes(image)[len(below) :])
+
+
+def test_nothing_but_the_requirements_and_the_project_takes_room_in_the_virtualenv(
+    bake_once: Bake, build: Build
+) -> None:
+    image = build(bake_once(project_slug="acme-sums", strategy="venv", app="service"))
+    counted = sizes(image.engine, image.tag)
+    total, rest = sum(size for size, _ in counted.values()), counted[""][0]
+    assert {"fastapi", "pydantic_core", "acme-sums"} <= counted.keys()
+    assert total <= 1.05 * (total - rest)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_no_strategy_takes_more_room_than_the_virtualenv(bake_once: Bake, build: Build, strategy: str) -> None:
+    image, venv = (
+        build(bake_once(project_slug="acme-sums", strategy=name, app="service")) for name in (strategy, "venv")
+    )
+    assert 0.95 * own_size(venv) <= own_size(image) <= 1.05 * own_size(venv)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_requirement_that_cannot_load_fails_the_build(
+    bake_once: Bake, build: Build, tmp_path: Any, strategy: str
+) -> None:
+    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="service"))
+    project = copied(image.project, tmp_path)
+    # As a module that wants a library which the slim image has not.
+    dockerfile = project.read("Dockerfile")
+    assert dockerfile.count("import fastapi,") == 1
+    broken = dockerfile.replace("import fastapi,", "import ctypes; ctypes.CDLL('libpq.so.5'); import fastapi,")
+    (project.path / "Dockerfile").write_text(broken, "utf-8")
+    with pytest.raises(DockerError, match=r"libpq\.so\.5: cannot open shared object file"):
+        image.engine.docker("build", str(project.path))
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -1,0 +1,102 @@
+"""Built twice, without cache, at different times, in different folders: the same image, to the digest."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.conftest import STRATEGIES, TOOLS, Bake, Project
+from tests.engine import Engine
+
+# It has no wheel, so its C is compiled in the build.
+COMPILED = "crcmod==1.7"
+WITH_ARTIFACTS = ["wheels", "pex", "platter"]
+COMMIT_TIMES = "1760000000", "1770000000"
+
+
+@pytest.fixture(scope="module")
+def checkouts(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project]:
+    """Return the same project in two folders: one as it is, one as another umask and clock would have it."""
+    baked = bake_once(project_slug="acme-sums", strategy="all", app="service")
+    one = Project(shutil.copytree(baked.path, tmp_path_factory.mktemp("one") / "acme-sums"), baked.answers)
+    requirements = one.path / "requirements.in"
+    requirements.write_text(f"{requirements.read_text('utf-8')}{COMPILED}\n", "utf-8")
+    lock = ("pip", "compile", "--quiet", "--universal", "--python-version=3.11", "--generate-hashes")
+    assert one.run(TOOLS / "uv", *lock, "requirements.in", "-o", "requirements.txt").returncode == 0
+    two = Project(shutil.copytree(one.path, tmp_path_factory.mktemp("two") / "elsewhere"), baked.answers)
+    subprocess.run(["chmod", "-R", "g+w,o-r", str(two.path)], check=True)
+    subprocess.run(["find", str(two.path), "-exec", "touch", "-d", "2001-02-03", "{}", "+"], check=True)
+    return one, two
+
+
+def bake_target(engine: Engine, project: Project, target: str, tag: str, *options: str, epoch: str) -> None:
+    """Build one target as the project's Makefile does, with the date of a commit."""
+    repository, _, name = tag.partition(":")
+    environment = {**engine.environment, "IMAGE": repository, "TAG": name, "SOURCE_DATE_EPOCH": epoch}
+    engine.docker("buildx", "bake", *options, target, cwd=project.path, env=environment)
+
+
+def inspect(engine: Engine, tag: str, what: str) -> str:
+    """Return what the engine tells of an image."""
+    return engine.docker("image", "inspect", "--format", what, tag).stdout.strip()
+
+
+@pytest.fixture
+def tags(engine: Engine, base_image: Any, checkouts: tuple[Project, Project]) -> Iterator[list[str]]:
+    """Return names for three images, which are gone after the test."""
+    base_image(checkouts[0].answers["python_version"])
+    repository = f"test-{os.getpid()}-reproducible"
+    yield [f"{repository}:{name}" for name in ("one", "two", "later")]
+    listed = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", repository).stdout.split()
+    engine.docker("image", "rm", *listed, check=False)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_two_builds_give_the_same_digest_and_the_same_artifacts(
+    engine: Engine, checkouts: tuple[Project, Project], tags: list[str], strategy: str
+) -> None:
+    artifacts: list[dict[str, str]] = []
+    for project, tag in zip(checkouts, tags, strict=False):
+        bake_target(engine, project, f"image-{strategy}", tag, "--load", "--no-cache", epoch=COMMIT_TIMES[0])
+        if strategy in WITH_ARTIFACTS:
+            # The layers are those of the build before: the engine takes the newest that it has.
+            bake_target(engine, project, f"artifacts-{strategy}", tag, epoch=COMMIT_TIMES[0])
+            files = (project.path / "dist" / strategy).iterdir()
+            artifacts.append({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files})
+    one, two, _ = tags
+    assert inspect(engine, f"{one}-{strategy}", "{{.Id}}") == inspect(engine, f"{two}-{strategy}", "{{.Id}}")
+    if strategy in WITH_ARTIFACTS:
+        assert any(name.startswith("acme") for name in artifacts[0])
+        assert artifacts[0] == artifacts[1]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_later_commit_that_changes_nothing_sends_no_layer_again(
+    engine: Engine, checkouts: tuple[Project, Project], tags: list[str], strategy: str
+) -> None:
+    one, _, later = tags
+    for tag, epoch in zip((one, later), COMMIT_TIMES, strict=True):
+        bake_target(engine, checkouts[0], f"image-{strategy}", tag, "--load", epoch=epoch)
+    one, later = f"{one}-{strategy}", f"{later}-{strategy}"
+    assert inspect(engine, later, "{{.Id}}") != inspect(engine, one, "{{.Id}}")
+    assert inspect(engine, later, "{{.RootFS.Layers}}") == inspect(engine, one, "{{.RootFS.Layers}}")
+    assert inspect(engine, later, "{{.Created}}") == "2026-02-02T02:40:00Z"
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_requirement_without_a_wheel_is_built_with_the_locked_backend(
+    engine: Engine, checkouts: tuple[Project, Project], tags: list[str], strategy: str
+) -> None:
+    (version,) = re.findall(r"^setuptools==(\S+)", checkouts[0].read("requirements-build.txt"), re.M)
+    bake_target(engine, checkouts[0], f"image-{strategy}", tags[0], "--load", epoch=COMMIT_TIMES[0])
+    script = "find / -xdev -path '*/crcmod-1.7.dist-info/WHEEL' -exec cat {} +"
+    image = f"{tags[0]}-{strategy}"
+    wheel = engine.docker("run", "--rm", "--network=none", "--user=0", image, "sh", "-c", script).stdout
+    assert f"Generator: setuptools ({version})" in wheel

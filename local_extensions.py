@@ -35,6 +35,8 @@ SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 PACKAGE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # Names that something else in the project, its image or on Windows already has.
 TAKEN = {"python", "python3", "pip", "pip3", "pex", "tests", "con", "prn", "aux", "nul"}
+# The targets of docker-bake.hcl: bake reads the services of compose.yaml as targets, too.
+TAKEN |= {"image", "test-image", "artifacts", "release"}
 TAKEN |= {f"{device}{number}" for device in ("com", "lpt") for number in range(1, 10)}
 # Words that YAML reads as something else than text.
 TAKEN |= {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}

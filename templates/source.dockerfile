@@ -1,6 +1,6 @@
 # project-image compiles the project, and has only what the wheel is built from: an edit of the tests,
-# say, changes nothing here. Permissions are the same whoever made the checkout.
+# say, changes nothing here.
 FROM compile-image AS project-image
 
-COPY --chmod=u=rwX,go=rX LICENSE README.md pyproject.toml requirements.in setup.py /src/
-COPY --chmod=u=rwX,go=rX src /src/src
+COPY LICENSE README.md pyproject.toml requirements.in setup.py /src/
+COPY src /src/src

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
+from tests.compare import harness
 from tests.conftest import APPS, COMMIT_TIME, QUESTIONS, STRATEGIES, Bake, Project, committed
 from tests.engine import Engine, EngineUnavailable, second_engine
 from tests.engine.fixtures import skip_or_fail
-from tests.registry import registry
 from tests.sizes import counts_blocks
 
 WITH_ARTIFACTS = ["pex", "platter", "wheels"]
@@ -209,11 +209,11 @@ def test_without_a_commit_a_build_is_dated_by_the_clock(dated: Builder) -> None:
 @pytest.fixture(scope="module")
 def shared(engine: Engine, base_image: Any) -> Iterator[str]:
     """Run a registry that the engine, which keeps images in containerd, can write layers to."""
-    base_image("3.14")
+    base = base_image("3.14")
     if not counts_blocks(engine):
         skip_or_fail(EngineUnavailable("Docker exports layers where it keeps images in containerd: turn that on"))
-    with registry(engine) as address:
-        yield address
+    with harness.running_registry(harness.Engine(engine.environment), base) as registry:
+        yield registry.address
 
 
 @pytest.fixture(scope="module")

@@ -62,20 +62,20 @@ def test_the_ratios_are_those_of_the_figures(finished: Any) -> None:
         assert peer["size"]["ratio"]["median"] == pytest.approx(peer["size"]["median"] / ours["size"]["median"])
 
 
-# Exact, so one round tells. Times vary, so a ratio is worse only when no round comes near the committed one.
+# Sizes are exact. Times vary: worse is a ratio that no round brings near to the committed one. A cold build is downloads
+# for the most part, and as slow as the network.
 @pytest.mark.slow
 @pytest.mark.parametrize("peer", MEASURED[1:])
-@pytest.mark.parametrize("name", [name for group in harness.GROUPS.values() for name in group])
+@pytest.mark.parametrize("name", ["size", "compressed", "pushed", "edit_py", "edit_c", "add_requirement"])
 def test_no_ratio_to_a_peer_is_worse_than_the_committed_one(finished: Any, name: str, peer: str) -> None:
     now = finished[1]["ways"][peer][name]["ratio"]["max"]
     assert now * WORSE >= COMMITTED["ways"][peer][name]["ratio"]["median"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["one_of_100_c_ratio", "shared_cache_ratio"])
-def test_no_ratio_to_its_own_build_is_worse_than_the_committed_one(finished: Any, name: str) -> None:
-    now = finished[1]["ways"]["venv"][name]["min"]
-    assert now <= COMMITTED["ways"]["venv"][name]["median"] * WORSE
+def test_an_edit_of_one_of_many_c_files_costs_no_more_than_the_committed_ratio(finished: Any) -> None:
+    now = finished[1]["ways"]["venv"]["one_of_100_c_ratio"]["min"]
+    assert now <= COMMITTED["ways"]["venv"]["one_of_100_c_ratio"]["median"] * WORSE
 
 
 @pytest.mark.slow

@@ -37,10 +37,11 @@ def checkouts(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> tupl
 
 
 def bake_target(engine: Engine, project: Project, target: str, tag: str, *options: str, epoch: str) -> None:
-    """Build one target as the project's Makefile does, with the date of a commit."""
+    """Build one target as the project's Makefile does, with the date of a commit, and caches for this folder alone."""
     repository, _, name = tag.partition(":")
     environment = {**engine.environment, "IMAGE": repository, "TAG": name, "SOURCE_DATE_EPOCH": epoch}
-    engine.docker("buildx", "bake", *options, target, cwd=project.path, env=environment)
+    own = f"--set=*.args.BUILDKIT_CACHE_MOUNT_NS={project.path.name}-{os.getpid()}"
+    engine.docker("buildx", "bake", own, *options, target, cwd=project.path, env=environment)
 
 
 def inspect(engine: Engine, tag: str, what: str) -> str:

@@ -58,9 +58,12 @@ group "default" {
 
   # A new branch begins with what the main one has. The default, mode=min, would forget compile-image.
   cache-from = CACHE == "" ? [] : [
-    for branch in distinct(compact([BRANCH, MAIN])) : "type=registry,ref=${CACHE}:${branch}{{ suffix }}"
+    for branch in distinct(compact([BRANCH, MAIN])) :
+    "type=registry,ref=${CACHE}:${replace(branch, "/", "-")}{{ suffix }}"
   ]
-  cache-to = CACHE == "" || BRANCH == "" ? [] : ["type=registry,ref=${CACHE}:${BRANCH}{{ suffix }},mode=max"]
+  cache-to = CACHE == "" || BRANCH == "" ? [] : [
+    "type=registry,ref=${CACHE}:${replace(BRANCH, "/", "-")}{{ suffix }},mode=max"
+  ]
 
   # Provenance holds the time of the build: without it, the same source gives the same image.
   attest = ["type=provenance,disabled=true"]
@@ -88,6 +91,6 @@ group "default" {
   inherits  = ["image{{ suffix }}"]
   platforms = compact(split(",", PLATFORMS))
   attest    = ["type=provenance,mode=max", "type=sbom"]
-  # All times become SOURCE_DATE_EPOCH. Docker's own engine can push such an image, but not keep it.
+  # No time is later than SOURCE_DATE_EPOCH. Docker's own engine can push such an image, but not keep it.
   output = ["type=image,rewrite-timestamp=true,store=false"]
 }

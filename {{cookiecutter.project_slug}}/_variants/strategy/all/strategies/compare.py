@@ -195,8 +195,33 @@ def edit_py(project: Project, token: str) -> None:
 
 def edit_c(project: Project, token: str) -> None:
     """Change what one C file compiles to: a compiler's cache sees through a comment."""
-    source = min((project.path / "src" / project.package).glob("*.c"))
-    project.append(f"src/{project.package}/{source.name}", f'const char edited_{token}[] = "{token}";')
+    project.append(c_source(project), f'const char edited_{token}[] = "{token}";')
+
+
+def c_source(project: Project) -> str:
+    """Return where the project's first C file is.
+
+    Raises:
+        CompareError: it has none.
+
+    """
+    files = sorted((project.path / "src" / project.package).glob("*.c"))
+    if not files:
+        raise CompareError(f"src/{project.package} has no C file: there is nothing to edit and to compile again")
+    return files[0].relative_to(project.path).as_posix()
+
+
+def check(project: Project) -> None:
+    """See that each edit can be made, before anything is measured.
+
+    Raises:
+        CompareError: one cannot.
+
+    """
+    c_source(project)
+    name = REQUIREMENT.partition("==")[0]
+    if re.search(rf"^{name}\b", (project.path / "requirements.txt").read_text("utf-8"), re.MULTILINE):
+        raise CompareError(f"{name} is locked already: name another requirement, with its hashes, in compare.py")
 
 
 def add_requirement(project: Project, token: str) -> None:
@@ -452,6 +477,7 @@ def measure(
         extra: what else is to be done in each turn.
 
     """
+    check(project)
     bases = {project.base(way) for way in ways}
     for base in bases:
         have(engine, base)
@@ -527,7 +553,7 @@ def facts(engine: Engine, base: str) -> dict[str, Any]:
         "cpu": told.pop("cpu"),
         "cpus": host["NCPU"],
         "memory": host["MemTotal"],
-        "kernel": host["KernelVersion"],
+        "kernel": host["KernelVersion"].partition("-")[0],
     }
     buildx = engine.docker("buildx", "version", check=False).stdout.split()
     told["versions"] |= {"docker": server["Server"]["Version"], "buildx": buildx[1] if len(buildx) > 1 else "none"}

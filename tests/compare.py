@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,44 @@ harness.FIGURES |= {
     "shared_cache_ratio": harness.Figure("times its cold build", ""),
 }
 FURTHER = ("one_of_100_c", "one_of_100_c_ratio", "shared_cache", "shared_cache_ratio")
+
+Summaries = dict[str, dict[str, dict[str, Any]]]
+
+
+def against(name: str, peer: str) -> Callable[[Summaries], float]:
+    """Return what tells the recommended strategy's figure as a part of a peer's."""
+    return lambda told: 1 / float(told[peer][name]["ratio"]["median"])
+
+
+def against_the_best(name: str) -> Callable[[Summaries], float]:
+    """Return what tells the recommended strategy's figure as a part of that of the best peer."""
+    return lambda told: 1 / min(float(told[peer][name]["ratio"]["median"]) for peer in peers())
+
+
+def of_the_first(name: str) -> Callable[[Summaries], float]:
+    """Return what tells a figure of the recommended strategy."""
+    return lambda told: float(told[harness.FIRST][name]["median"])
+
+
+def largest_of_the_others(told: Summaries) -> float:
+    """Tell the size of the largest of the other strategies as a part of the recommended one's."""
+    return max(float(told[way]["size"]["ratio"]["median"]) for way in ways() if way not in peers())
+
+
+# What the template is to reach: the figure of venv, what it is compared with, at most, and what tells it.
+GOALS: tuple[tuple[str, str, float, Callable[[Summaries], float]], ...] = (
+    ("above the base image", "`article-venv`", 0.65, against("size", "article-venv")),
+    ("above the base image, the largest strategy", "`venv`", 1.05, largest_of_the_others),
+    ("rebuild after an edit of one .py", "`article-venv`", 0.35, against("edit_py", "article-venv")),
+    ("rebuild after an edit of one .py", "`uv-multistage`", 0.6, against("edit_py", "uv-multistage")),
+    ("rebuild after an edit of one .c of 100", "one .c of 1", 1.3, of_the_first("one_of_100_c_ratio")),
+    ("rebuild with one more requirement", "`article-venv`", 0.35, against("add_requirement", "article-venv")),
+    ("pushed after the edit of one .py", "40 kB", 1, lambda told: of_the_first("pushed")(told) / 40_000),
+    ("pushed after the edit of one .py", "`article-venv`", 0.01, against("pushed", "article-venv")),
+    ("cold build", "the fastest peer", 1.1, against_the_best("cold")),
+    ("build on an empty machine, from a registry's cache", "its cold build", 0.1, of_the_first("shared_cache_ratio")),
+    ("docker run to first answer", "the fastest peer", 1, against_the_best("start")),
+)
 
 # A real module in small: it takes the compiler as long as such a file does.
 C_FILE = """
@@ -197,11 +235,16 @@ def further_steps(engine: Engine, stack: ExitStack) -> list[harness.Step]:
     return [many_files, shared_cache(harness.Engine(second.environment))]
 
 
+def peers() -> list[str]:
+    """List the ways that are not our own."""
+    return sorted(path.parent.name for path in PEERS.glob("*/Dockerfile"))
+
+
 def ways() -> list[str]:
     """List all ways, the first and the other strategies before the peers."""
     strategies = sorted(path.parent.name for path in STRATEGY.glob("*/Dockerfile"))
     strategies.sort(key=lambda way: way != harness.FIRST)
-    return [*strategies, *sorted(path.parent.name for path in PEERS.glob("*/Dockerfile"))]
+    return [*strategies, *peers()]
 
 
 def measured(chosen: Sequence[str], rounds: int) -> dict[str, Any]:
@@ -230,11 +273,23 @@ def told(report: dict[str, Any]) -> str:
     )
 
 
+def goals(summaries: Summaries) -> str:
+    """Lay out what the template is to reach, and what it reached."""
+    lines = ["| `venv` | times what | at most | measured |", "| --- | --- | ---: | ---: |"]
+    for title, other, limit, value in GOALS:
+        reached = harness.three_digits(value(summaries))
+        lines.append(f"| {title} | {other} | {limit:g} | {reached if float(reached) <= limit else f'**{reached}**'} |")
+    return "\n".join(lines)
+
+
 def made_text(report: dict[str, Any]) -> str:
     """Write what stands between the marks in the document."""
     summaries = report["ways"]
     further = [name for name in FURTHER if any(name in figures for figures in summaries.values())]
-    parts = [told(report), harness.tables(summaries)]
+    parts = [told(report)]
+    if set(ways()) <= summaries.keys():
+        parts += ["What this template is to reach; **bold** is what it misses:", goals(summaries)]
+    parts.append(harness.tables(summaries))
     if further:
         parts += ["Further figures, median (min to max):", harness.table(summaries, further, harness.figure_cell)]
     return "\n\n".join(parts)
@@ -250,10 +305,9 @@ def with_made_text(document: str, report: dict[str, Any]) -> str:
 def render(report: dict[str, Any], document: Path, charts: Path) -> None:
     """Write the figures into the document, and draw the charts into a folder."""
     document.write_text(with_made_text(document.read_text("utf-8"), report), "utf-8")
-    peers = {path.parent.name for path in PEERS.glob("*/Dockerfile")}
     for name in ("size", "cold", "edit_py", "pushed"):
         figures = {way: figures[name] for way, figures in report["ways"].items()}
-        draw(charts / f"comparison-{name.replace('_', '-')}", harness.FIGURES[name], figures, peers)
+        draw(charts / f"comparison-{name.replace('_', '-')}", harness.FIGURES[name], figures, peers())
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -28,6 +28,8 @@ QUESTIONS: dict[str, Any] = {
     if not name.startswith("_")
 }
 STRATEGIES = [name for name in QUESTIONS["strategy"] if name != "all"]
+# What these make besides the image is exported, too.
+WITH_ARTIFACTS = ["pex", "platter", "wheels"]
 APPS = QUESTIONS["app"]
 # As locked down as a cluster would have it; the uid is none that an image knows.
 HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--user=12345:0")

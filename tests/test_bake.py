@@ -17,12 +17,11 @@ from typing import Any
 import pytest
 
 from tests.compare import harness
-from tests.conftest import APPS, COMMIT_TIME, QUESTIONS, STRATEGIES, Bake, Project, committed
+from tests.conftest import APPS, COMMIT_TIME, QUESTIONS, STRATEGIES, WITH_ARTIFACTS, Bake, Project, committed
 from tests.engine import Engine, EngineUnavailable, second_engine
 from tests.engine.fixtures import skip_or_fail
 from tests.sizes import counts_blocks
 
-WITH_ARTIFACTS = ["pex", "platter", "wheels"]
 ANSWER = "e3069283  -\n"
 
 

@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import STRATEGIES, TOOLS, Bake, Project
+from tests.conftest import STRATEGIES, TOOLS, WITH_ARTIFACTS, Bake, Project
 from tests.engine import Engine
 
 # It has no wheel, so its C is compiled in the build.
 COMPILED = "crcmod==1.7"
-WITH_ARTIFACTS = ["wheels", "pex", "platter"]
 COMMIT_TIMES = "1760000000", "1770000000"
 
 

@@ -21,7 +21,7 @@ from tests.engine import Engine
 COMMITTED = json.loads((DOCS / "comparison.json").read_text("utf-8"))
 EVERY_PEER = sorted(path.name for path in PEERS.iterdir())
 MEASURED = ["venv", "article-venv", "uv-multistage"]
-ROUNDS = 3
+ROUNDS = 2
 WORSE = 1.2
 
 
@@ -62,8 +62,8 @@ def test_the_ratios_are_those_of_the_figures(finished: Any) -> None:
         assert peer["size"]["ratio"]["median"] == pytest.approx(peer["size"]["median"] / ours["size"]["median"])
 
 
-# Sizes are exact. Times vary: worse is a ratio that no round brings near to the committed one. A cold build is downloads
-# for the most part, and as slow as the network.
+# Sizes are exact. Times vary: worse is a ratio that no round brings near to the committed one. A cold build is mostly
+# downloads, and as slow as the network.
 @pytest.mark.slow
 @pytest.mark.parametrize("peer", MEASURED[1:])
 @pytest.mark.parametrize("name", ["size", "compressed", "pushed", "edit_py", "edit_c", "add_requirement"])

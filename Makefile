@@ -18,7 +18,7 @@ load: .venv/ready  ## compare the service under load with a bare app, for three 
 sizes: .venv/ready  ## tell what the service adds to the image, by package
 	.venv/bin/python -m tests.sizes
 
-compare: .venv/ready  ## compare the strategies with other ways to build the same image, for about an hour
+compare: .venv/ready  ## compare the strategies with other ways to build the same image, for half an hour
 	.venv/bin/python -m tests.compare
 
 lint: .venv/ready  ## run the pre-commit hooks on all files

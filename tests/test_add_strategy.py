@@ -191,7 +191,9 @@ def test_the_tests_of_the_template_take_it_from_its_folder(template: Extended, e
         "tests/test_images.py::test_it_runs_as_a_number_that_is_not_root",
     ]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", NAME, *chosen]
-    tests = subprocess.run(command, cwd=template.path, env=engine.environment, capture_output=True, text=True, check=False)
+    tests = subprocess.run(
+        command, cwd=template.path, env=engine.environment, capture_output=True, text=True, check=False
+    )
     assert tests.returncode == 0, tests.stdout
     for test in ("file_set", "hadolint", "every_target", "number"):
         assert test in tests.stdout, f"no test of {test} was run"

@@ -16,7 +16,7 @@ from tests.conftest import TEMPLATE
 from tests.release import CHANGELOG, notes, sections
 
 TEXT = CHANGELOG.read_text("utf-8")
-NEWEST = next(iter(sections(TEXT)))
+NEWEST = next(iter(sections(TEXT)), "")
 # A gh that writes down what it is asked, and may fail.
 GH = f"""#!{sys.executable}
 import json, os, pathlib, sys

@@ -52,7 +52,8 @@ def test_every_tag_has_its_section() -> None:
 
 
 def test_the_notes_are_what_is_told_of_the_version_alone() -> None:
-    changelog = "# Changelog\n\n## Unreleased\n\n- new\n\n## 1.10.0 - 2026-02-03\n\n### Added\n\n- b\n\n## 1.9.0 - 2026-01-02\n\n- a\n"
+    newest, older = "## 1.10.0 - 2026-02-03\n\n### Added\n\n- b\n\n", "## 1.9.0 - 2026-01-02\n\n- a\n"
+    changelog = f"# Changelog\n\n## Unreleased\n\n- new\n\n{newest}{older}"
     assert notes(changelog, "v1.10.0") == "### Added\n\n- b"
     for tag in ("v1.9.0", "1.10.0", "v1.10", "main"):
         with pytest.raises(ValueError, match=r"the newest version in CHANGELOG\.md is 1\.10\.0"):

@@ -6,16 +6,21 @@ quoting filters carry every other answer intact into the format it lands in.
 
 from __future__ import annotations
 
+import atexit
 import json
 import keyword
+import os
 import re
+import runpy
+import shlex
 import sys
 from email.errors import MessageError
 from email.headerregistry import Address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cookiecutter.exceptions import FailedHookException
+from cookiecutter.utils import work_in
 from jinja2 import pass_context
 from jinja2.ext import Extension
 
@@ -40,6 +45,12 @@ TAKEN |= {"image", "test-image", "artifacts", "release"}
 TAKEN |= {f"{device}{number}" for device in ("com", "lpt") for number in range(1, 10)}
 # Words that YAML reads as something else than text.
 TAKEN |= {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
+# Modules that one Python has and another has not: the one that runs cookiecutter must not matter.
+TAKEN |= set(
+    "aifc annotationlib asynchat asyncore audioop binhex cgi cgitb chunk compression crypt distutils imghdr imp"
+    " lib2to3 mailcap msilib nis nntplib ossaudiodev pipes profiling smtpd sndhdr spwd sre_compile sre_constants"
+    " sre_parse sunau telnetlib tomllib uu xdrlib".split()
+)
 
 
 def template_folder() -> Path:
@@ -126,6 +137,15 @@ def problem(field: str, value: str) -> str | None:
     return None
 
 
+def kept(answers: Mapping[str, object], fields: list[str]) -> str:
+    """Tell somebody at a terminal how to be asked again without typing the good answers again."""
+    if not fields or not sys.stdin.isatty():
+        return ""
+    arguments = " ".join(f"{field}={shlex.quote(str(answers[field]))}" for field in fields)
+    hint = f"\nTo keep the other answers, put them at the end of the command: {arguments}"
+    return hint.encode(sys.stdout.encoding, "replace").decode(sys.stdout.encoding)
+
+
 def checked(answers: Mapping[str, object]) -> Mapping[str, object]:
     """Return the answers as they are when each can work.
 
@@ -133,9 +153,9 @@ def checked(answers: Mapping[str, object]) -> Mapping[str, object]:
         FailedHookException: cookiecutter shows its text alone, and ends with status 1.
 
     """
-    problems = (problem(field, str(answers[field])) for field in RULES if field in answers)
-    if found := next(filter(None, problems), None):
-        raise FailedHookException(found)
+    found = {field: problem(field, str(answers[field])) for field in RULES if field in answers}
+    if refused := next(filter(None, found.values()), None):
+        raise FailedHookException(refused + kept(answers, [field for field in found if not found[field]]))
     return answers
 
 
@@ -203,6 +223,83 @@ def names(context: Context) -> str:
     fields = ("project_slug", "package_name", "project_name", "author_name")
     words = (re.findall(r"[\w'\u2019-]+", context["cookiecutter"][field].lower()) for field in fields)
     return ",".join(dict.fromkeys(word for found in words for word in found))
+
+
+def hook(name: str) -> dict[str, Any]:
+    """Load what a hook defines: a hook cannot import from here, and its rules are to be written once."""
+    return runpy.run_path(str(template_folder().parent / "hooks" / f"{name}.py"))
+
+
+def targets(answers: Mapping[str, str]) -> list[str]:
+    """List the files that a project with these answers has, as POSIX paths."""
+    package = answers["package_name"]
+    brought = hook("post_gen_project")["planned"](template_folder() / VARIANTS, answers, [])
+    names = (target.as_posix().replace("{{cookiecutter.package_name}}", package) for target in brought)
+    return sorted({*generated_paths(package), *names})
+
+
+def room() -> int:
+    """Tell how many bytes suffice while a project is generated, with all variants in it."""
+    # Blocks of 4 KiB; each file may grow by half of its size and a block when its template is rendered.
+    sizes = (path.stat().st_size for path in template_folder().rglob("*"))
+    return sum(4096 * (1 + -(-3 * size // 8192)) for size in sizes)
+
+
+def needs(answers: Mapping[str, str]) -> dict[str, Any]:
+    """Tell what the first hook looks for: which files will be written, and how many bytes they take."""
+    return {"targets": targets(answers), "room": room()}
+
+
+def tell_what_is_left(project: Path, *, new: bool) -> None:
+    """Say what a generation that stopped left behind: the variants' folder is there until the last hook's end."""
+    if not os.path.lexists(project / VARIANTS):
+        return
+    if new:
+        left = f"{project} is incomplete: remove it before you generate it again."
+    else:
+        left = (
+            f"In {project}, files that the template brings may be replaced or cut short; all others are as they were. "
+            f"{VARIANTS}/ is the template's: remove it before you generate again."
+        )
+    print(f"The generation stopped before its end. {left}", file=sys.stderr)
+
+
+def placed(answers: Mapping[str, str]) -> str:
+    """Return the name of the project's folder, when everything in the project can be written.
+
+    Raises:
+        FailedHookException: cookiecutter shows its text alone, and ends with status 1.
+
+    """
+    checked(answers)
+    slug = answers["project_slug"]
+    # Cruft does not tell these: there the first hook looks.
+    if {"_output_dir", "_repo_dir"} <= answers.keys():
+        project = Path(answers["_output_dir"], slug)
+        try:
+            with work_in(answers["_repo_dir"]):
+                found = hook("pre_gen_project")["problem"](project, **needs(answers))
+        except ValueError as mistake:
+            found = f"The template has a mistake: {mistake}"
+        if found:
+            raise FailedHookException(f"{found} Nothing was changed.")
+        atexit.register(tell_what_is_left, project, new=not project.exists())
+    return slug
+
+
+class Target(Extension):
+    """Has cookiecutter look at the target before it makes the project's folder: when it renders the folder's name."""
+
+    priority = 101  # after the answers, whose rule this expression need not pass
+
+    def __init__(self, environment: Environment) -> None:
+        """Add the filters that look at the target, from here or from the first hook."""
+        super().__init__(environment)
+        environment.filters.update(needs=needs, placed=placed)
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002
+        """Replace the expression that is the folder's name."""
+        return "{{ cookiecutter | placed }}" if name is None and source == PROJECT else source
 
 
 class Answers(Extension):

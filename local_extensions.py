@@ -233,9 +233,10 @@ def hook(name: str) -> dict[str, Any]:
 def targets(answers: Mapping[str, str]) -> list[str]:
     """List the files that a project with these answers has, as POSIX paths."""
     package = answers["package_name"]
-    brought = hook("post_gen_project")["planned"](template_folder() / VARIANTS, answers, [])
-    names = (target.as_posix().replace("{{cookiecutter.package_name}}", package) for target in brought)
-    return sorted({*generated_paths(package), *names})
+    generated = generated_paths("{{cookiecutter.package_name}}")
+    brought = hook("post_gen_project")["planned"](template_folder() / VARIANTS, answers, generated)
+    names = (*generated, *(target.as_posix() for target in brought))
+    return sorted(name.replace("{{cookiecutter.package_name}}", package) for name in names)
 
 
 def room() -> int:

@@ -1,4 +1,4 @@
-"""The hooks as units, and what they leave of a user's own files."""
+"""The hooks as units, and in copies of the template that are changed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.command import copied_template
 from tests.conftest import QUESTIONS, TEMPLATE
 
 
@@ -130,43 +131,6 @@ def test_hooks_need_the_standard_library_only(hook: str) -> None:
     assert {name.partition(".")[0] for name in names} - {"__main__", "__mp_main__"} <= sys.stdlib_module_names
 
 
-def regenerate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Generate with the defaults over what is there."""
-    command = [sys.executable, "-m", "cookiecutter", "--default-config", "--no-input", "-f", str(TEMPLATE), *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env={"HOME": str(folder)})
-
-
-@pytest.mark.parametrize("strategy", QUESTIONS["strategy"])
-def test_overwriting_keeps_every_file_that_the_template_does_not_generate(tmp_path: Path, strategy: str) -> None:
-    assert regenerate(tmp_path).returncode == 0
-    project = tmp_path / "checksum-service"
-    mine = {
-        "notes.txt": "mine",
-        "src/checksum_service/extra.c": "int extra;",
-        "strategies/mine/Dockerfile": "FROM scratch",
-        "bundle/mine.txt": "mine",
-        "variants/strategy/venv/Dockerfile": "mine",
-        "tests/data/empty": "",
-    }
-    write(project, mine)
-    result = regenerate(tmp_path, f"strategy={strategy}")
-    assert result.returncode == 0, result.stderr
-    after = texts(project)
-    assert {name: after.get(name) for name in mine} == mine
-    assert not any(name.startswith("_variants/") for name in after)
-
-
-def test_overwriting_a_project_with_a_variants_folder_loses_nothing(tmp_path: Path) -> None:
-    assert regenerate(tmp_path).returncode == 0
-    project = tmp_path / "checksum-service"
-    write(project, {"_variants/mine.txt": "mine", "Dockerfile": "FROM mine"})
-    before = texts(project)
-    result = regenerate(tmp_path)
-    assert result.returncode != 0
-    assert "_variants exists already" in result.stdout
-    assert texts(project) == before
-
-
 def test_a_choice_without_a_folder_is_told_by_the_command(tmp_path: Path, cookies: Any) -> None:
     template = copied_template(tmp_path)
     questions = json.loads((template / "cookiecutter.json").read_text("utf-8"))
@@ -175,15 +139,3 @@ def test_a_choice_without_a_folder_is_told_by_the_command(tmp_path: Path, cookie
     result = cookies.bake(template=str(template), extra_context={"strategy": "conda"})
     assert result.exit_code != 0
     assert "strategy: 'conda' has no folder in _variants/strategy; there are: all, pex" in str(result.exception)
-
-
-def copied_template(folder: Path) -> Path:
-    """Copy what cookiecutter reads, to change it."""
-    import shutil
-
-    template = folder / "template"
-    for name in ("hooks", "templates", "{{cookiecutter.project_slug}}"):
-        shutil.copytree(TEMPLATE / name, template / name)
-    for name in ("cookiecutter.json", "local_extensions.py"):
-        shutil.copy(TEMPLATE / name, template)
-    return template

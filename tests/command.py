@@ -17,10 +17,14 @@ COMMAND = (sys.executable, "-m", "cookiecutter")
 WITHOUT_QUESTIONS = ("--default-config", "--no-input")
 
 
+# What a person has set for cookiecutter, Python or the language does not reach the tests.
+PERSONAL = ("COOKIECUTTER", "LANG", "LC_", "PIPX_", "PYTHON", "XDG_")
+
+
 def surroundings(home: Path, **more: str) -> dict[str, str]:
-    """Return an environment that holds nothing of the machine's user, or of another test."""
-    own = {name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE") if name in os.environ}
-    return {**own, "HOME": str(home), "LC_ALL": "C.UTF-8", **more}
+    """Return an environment without anything of the machine's user, or of another test."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(PERSONAL)}
+    return {**kept, "HOME": str(home), "LC_ALL": "C.UTF-8", **more}
 
 
 def cookiecutter(

@@ -45,12 +45,13 @@ TAKEN |= {"image", "test-image", "artifacts", "release"}
 TAKEN |= {f"{device}{number}" for device in ("com", "lpt") for number in range(1, 10)}
 # Words that YAML reads as something else than text.
 TAKEN |= {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
-# Modules that one Python has and another has not: the one that runs cookiecutter must not matter.
-TAKEN |= set(
-    "aifc annotationlib asynchat asyncore audioop binhex cgi cgitb chunk compression crypt distutils imghdr imp"
-    " lib2to3 mailcap msilib nis nntplib ossaudiodev pipes profiling smtpd sndhdr spwd sre_compile sre_constants"
-    " sre_parse sunau telnetlib tomllib uu xdrlib".split()
-)
+# Modules that one Python from 3.10 to 3.15 has and another has not: which of them runs cookiecutter must not matter.
+PASSING_MODULES = """
+aifc annotationlib asynchat asyncore audioop binhex cgi cgitb chunk compression crypt distutils imghdr imp lib2to3
+mailcap msilib nis nntplib ossaudiodev pipes profiling smtpd sndhdr spwd sre_compile sre_constants sre_parse sunau
+telnetlib tomllib uu xdrlib
+"""
+TAKEN |= set(PASSING_MODULES.split())
 
 
 def template_folder() -> Path:

@@ -7,10 +7,11 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.conftest import TEMPLATE, Bake, Project, committed
 from tests.engine import EngineUnavailable
 from tests.engine.fixtures import skip_or_fail
 
+Content = TypeVar("Content")
 PROJECT = "{{cookiecutter.project_slug}}"
 PACKAGE = "{{cookiecutter.package_name}}"
 EDITED = {
@@ -73,6 +75,16 @@ def generate(folder: Path, *arguments: str, template: Path = TEMPLATE) -> subpro
     return cookiecutter(folder, *WITHOUT_QUESTIONS, template, *arguments)
 
 
+def only(contents: Mapping[str, Content], names: Iterable[str]) -> dict[str, Content | None]:
+    """Pick some paths out of many; one that is missing shows."""
+    return {name: contents.get(name) for name in names}
+
+
+def named(result: subprocess.CompletedProcess[str], project: Path) -> list[str]:
+    """Return the files of a project that have a line of their own in what was printed."""
+    return [line.strip() for line in result.stdout.splitlines() if (project / line.strip()).is_file()]
+
+
 @pytest.fixture
 def workplace(tmp_path: Path) -> Path:
     """Return the folder in which the command runs; its home and its neighbours are beside it."""
@@ -90,19 +102,15 @@ def test_overwriting_replaces_the_template_s_files_alone_and_names_what_is_left(
     result = generate(workplace, "-f", f"strategy={strategy}")
     assert result.returncode == 0, result.stdout
     after = snapshot(project)
-    assert {name: after[name][1] for name in fresh} == fresh
-    assert {name: after.get(name) for name in before.keys() - fresh} == {
-        name: before[name] for name in before.keys() - fresh
-    }
-    left = [line.strip() for line in result.stdout.splitlines() if (project / line.strip()).is_file()]
-    assert left == (["Dockerfile"] if strategy == "all" else [])
+    assert only(files(project), fresh) == fresh
+    assert only(after, before.keys() - fresh) == only(before, before.keys() - fresh)
+    assert named(result, project) == (["Dockerfile"] if strategy == "all" else [])
     assert ("These files belong to other answers." in result.stdout) == (strategy == "all")
     # What was committed comes back with git.
     subprocess.run(["git", "checkout", "--quiet", "."], cwd=project, check=True)
     first = files(project_in_use.path)
-    assert {name: (project / name).read_bytes() for name in first.keys() - EDITED if ".git/" not in name} == {
-        name: content for name, content in first.items() if name not in EDITED and ".git/" not in name
-    }
+    kept = {name for name in first.keys() - EDITED if not name.startswith(".git/")}
+    assert only(files(project), kept) == only(first, kept)
 
 
 @pytest.mark.parametrize("strategy", ["venv", "all"])
@@ -115,10 +123,8 @@ def test_skipping_files_that_exist_changes_none_of_them_and_adds_the_others(
     result = generate(workplace, "-f", "-s", f"strategy={strategy}")
     assert result.returncode == 0, result.stdout
     after = snapshot(project)
-    assert {name: after.get(name) for name in before} == before
-    assert {name: after[name][1] for name in fresh.keys() - before} == {
-        name: content for name, content in fresh.items() if name not in before
-    }
+    assert only(after, before) == before
+    assert only(files(project), fresh.keys() - before) == only(fresh, fresh.keys() - before)
     assert "setup.py" in after
     assert not any(name.startswith("_variants") for name in after)
 
@@ -128,10 +134,7 @@ def test_what_another_strategy_brought_is_named_and_stays(workplace: Path) -> No
     result = generate(workplace, "-f", "strategy=pex", "ci=none")
     assert result.returncode == 0, result.stdout
     left = [".gitlab-ci.yml", "bundle/install.sh", "renovate.json"]
-    left += ["requirements-platter.in", "requirements-platter.txt"]
-    assert [line.strip() for line in result.stdout.splitlines() if (workplace / SLUG / line.strip()).is_file()] == sorted(
-        left
-    )
+    assert named(result, workplace / SLUG) == [*left, "requirements-platter.in", "requirements-platter.txt"]
 
 
 def a_variants_folder(project: Path) -> str:
@@ -190,7 +193,8 @@ def test_what_is_in_the_way_is_told_in_one_line_before_anything_is_touched(
     assert reason in result.stdout
     assert result.stdout.endswith(" Nothing was changed.\n")
     assert result.stdout.count("\n") == 1
-    assert {name: kept for name, kept in snapshot(workplace.parent).items() if not name.startswith("home")} == before
+    after = snapshot(workplace.parent)
+    assert only(after, {name for name in after if not name.startswith("home")}) == before
 
 
 def test_links_within_the_project_are_no_hindrance(project_in_use: Project, workplace: Path) -> None:
@@ -372,11 +376,6 @@ IN_THE_MIDDLE = Path(PROJECT, "src", PACKAGE, "checksums.pyi")
 AT_THE_END = Path(PROJECT, "tests", "zz")
 
 
-def without_pipe(contents: dict[str, bytes]) -> dict[str, bytes]:
-    """Leave out the file that the changed template has more."""
-    return {name: content for name, content in contents.items() if name != "tests/zz"}
-
-
 def test_ctrl_c_in_a_new_project_says_what_to_remove(workplace: Path, tmp_path: Path) -> None:
     template = copied_template(tmp_path)
     with paused(workplace, template / IN_THE_MIDDLE, template) as generation:
@@ -406,9 +405,7 @@ def test_ctrl_c_over_a_project_keeps_the_user_s_files_and_can_be_made_good(
     assert told.startswith(f"The generation stopped before its end. In {project}, files that the template brings may")
     assert told.endswith("_variants/ is the template's: remove it before you generate again.")
     after = snapshot(project)
-    assert {name: after.get(name) for name in before.keys() - fresh} == {
-        name: before[name] for name in before.keys() - fresh
-    }
+    assert only(after, before.keys() - fresh) == only(before, before.keys() - fresh)
     # The hook had not begun: what it lays over the project was not touched.
     assert after["Dockerfile"][1] == EDITED["Dockerfile"]
     assert after["README.md"][1] == fresh["README.md"]
@@ -417,7 +414,7 @@ def test_ctrl_c_over_a_project_keeps_the_user_s_files_and_can_be_made_good(
     assert "remove what a generation left that was interrupted" in refusal.stdout
     shutil.rmtree(project / "_variants")
     assert generate(workplace, "-f").returncode == 0
-    assert {name: (project / name).read_bytes() for name in fresh} == fresh
+    assert only(files(project), fresh) == fresh
 
 
 def test_ctrl_c_while_the_hook_moves_files_leaves_a_whole_project(
@@ -454,8 +451,7 @@ def test_a_disk_that_fills_while_files_are_written_costs_the_template_s_files_al
         assert "No space left on device" in printed
         assert printed.strip().splitlines()[-1].startswith("The generation stopped before its end. In ")
         after = snapshot(project)
-        own = before.keys() - fresh
-        assert {name: after.get(name) for name in own} == {name: before[name] for name in own}
+        assert only(after, before.keys() - fresh) == only(before, before.keys() - fresh)
         for name in fresh.keys() & before.keys():
             assert after[name] == before[name] or fresh[name].startswith(after[name][1]), name
 
@@ -471,7 +467,7 @@ def test_the_hook_needs_no_room_on_the_disk(
             generation.resume()
             printed = generation.end()
             assert generation.process.returncode == 0, printed
-        assert {name: (project / name).read_bytes() for name in fresh} == fresh
+        assert only(files(project), fresh) == fresh
 
 
 @pytest.mark.parametrize("over", [False, True], ids=["new", "over a project"])
@@ -495,8 +491,7 @@ def test_a_hook_that_fails_in_the_middle_says_which_files_are_not_in_place(
         assert list(workplace.iterdir()) == []
         return
     after = snapshot(project)
-    own = before.keys() - fresh
-    assert {name: after.get(name) for name in own} == {name: before[name] for name in own}
+    assert only(after, before.keys() - fresh) == only(before, before.keys() - fresh)
     assert after["Dockerfile"][1] == fresh["Dockerfile"]
     assert after["src/checksum_service/cli.py"][1] == EDITED["src/checksum_service/cli.py"]
     assert after["compose.yaml/mine.txt"][1] == b"mine"

@@ -89,8 +89,8 @@ def interpreter(version: str) -> Path | None:
 
 def with_uvx(workplace: Path, python: Path, cookiecutter_version: str, *arguments: str | Path) -> None:
     """Run a version of cookiecutter, in a Python, as `uvx` does."""
-    command = (TOOLS / "uv", "tool", "run", "--quiet", "--python", python)
-    command = (*command, "--from", f"cookiecutter=={cookiecutter_version}", "cookiecutter")
+    options = ("--quiet", "--python", python, "--from", f"cookiecutter=={cookiecutter_version}")
+    command = (TOOLS / "uv", "tool", "run", *options, "cookiecutter")
     result = cookiecutter(workplace, *arguments, command=command, UV_CACHE_DIR=uv_cache())
     assert result.returncode == 0, result.stdout
 
@@ -254,7 +254,7 @@ def test_the_template_may_be_anywhere(
 def test_the_locale_does_not_matter(
     workplace: Path, expected: tuple[str, dict[str, bytes]], locale: dict[str, str]
 ) -> None:
-    result = cookiecutter(workplace, "--no-input", TEMPLATE, **locale)
+    result = cookiecutter(workplace, "--no-input", TEMPLATE, command=COMMAND, **locale)
     assert result.returncode == 0, result.stdout
     slug, contents = expected
     assert files(workplace / slug) == contents
@@ -281,11 +281,11 @@ def test_a_replay_makes_the_same_project_again(workplace: Path, bake_once: Bake)
 
 def test_pipx_runs_it(workplace: Path, expected: tuple[str, dict[str, bytes]]) -> None:
     # Uv makes the environment that pipx would have pip make.
-    command = (TOOLS / "uv", "tool", "run", "--quiet", "pipx", "run", "--quiet", "--no-path-check")
-    command = (*command, "--spec", f"cookiecutter=={NEW}", "cookiecutter", "--no-input", TEMPLATE)
+    options = ("--quiet", "--no-path-check", "--spec", f"cookiecutter=={NEW}")
+    command = (TOOLS / "uv", "tool", "run", "--quiet", "pipx", "run", *options, "cookiecutter")
     own = {"PIPX_HOME": str(workplace.parent / "pipx"), "PIPX_DEFAULT_BACKEND": "uv", "UV_CACHE_DIR": uv_cache()}
     path = os.pathsep.join([str(TOOLS), os.environ["PATH"]])
-    result = cookiecutter(workplace, command=command, PATH=path, **own)
+    result = cookiecutter(workplace, "--no-input", TEMPLATE, command=command, PATH=path, **own)
     assert result.returncode == 0, result.stdout
     slug, contents = expected
     assert files(workplace) == {f"{slug}/{name}": content for name, content in contents.items()}

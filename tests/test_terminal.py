@@ -1,0 +1,149 @@
+"""The questions as a person sees them: cookiecutter in a pseudo-terminal of 80 columns."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from tests.command import COMMAND, SLUG, files, surroundings
+from tests.conftest import QUESTIONS, TEMPLATE, Bake
+
+COLUMNS = 80
+PROMPTS: dict[str, Any] = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))["__prompts__"]
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+# Every prompt ends so: a default in colour, and a place to type.
+WAITING = r"\x1b\[0m: $"
+
+
+class Terminal:
+    """Cookiecutter in a terminal, and a person who types."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        """Start it in a folder, beside which is a home of its own."""
+        home = folder.parent / "home"
+        home.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True)
+        self.seen = io.StringIO()
+        self.child = pexpect.spawn(
+            COMMAND[0],
+            [*COMMAND[1:], "--default-config", str(TEMPLATE), *arguments],
+            cwd=str(folder),
+            env=surroundings(home, TERM="xterm-256color"),
+            dimensions=(24, COLUMNS),
+            encoding="utf-8",
+            timeout=60,
+        )
+        self.child.logfile_read = self.seen
+
+    def type(self, *answers: str) -> None:
+        """Answer one question after the other, each when it is asked."""
+        for answer in answers:
+            self.child.expect(WAITING)
+            self.child.sendline(answer)
+
+    def end(self) -> int:
+        """Wait for the end and return the exit status."""
+        self.child.expect(pexpect.EOF)
+        self.child.close()
+        return int(self.child.exitstatus)
+
+    @property
+    def lines(self) -> list[str]:
+        """Return what was to be seen, without colours."""
+        return COLOURS.sub("", self.seen.getvalue()).replace("\r", "").split("\n")
+
+
+def expected_lines(question: str, number: int, default: str) -> list[str]:
+    """Write down what the terminal is to show for a question, before an answer."""
+    prompt, start = PROMPTS[question], f"  [{number}/{len(QUESTIONS)}] "
+    if isinstance(prompt, str):
+        return [f"{start}{prompt} ({default}): "]
+    choices = [f"    {place} - {prompt[choice]}" for place, choice in enumerate(QUESTIONS[question], 1)]
+    places = "/".join(str(place) for place in range(1, len(choices) + 1))
+    return [f"{start}{prompt['__prompt__']}", *choices, f"    Choose from [{places}] (1): "]
+
+
+def test_every_question_is_asked_as_it_is_written_and_fits_the_terminal(tmp_path: Path, bake_once: Bake) -> None:
+    project = bake_once()
+    terminal = Terminal(tmp_path / "work")
+    terminal.type(*([""] * len(QUESTIONS)))
+    assert terminal.end() == 0
+    wanted = []
+    for number, question in enumerate(QUESTIONS, 1):
+        wanted += expected_lines(question, number, project.answers[question])
+    assert terminal.lines[: len(wanted)] == wanted
+    assert [line for line in terminal.lines if len(line) > COLUMNS] == []
+    assert terminal.lines[len(wanted) :][:4] == ["", "Your project is ready. Next:", "", f"  cd {SLUG}"]
+    assert files(tmp_path / "work" / SLUG) == files(project.path)
+
+
+def test_a_wrong_choice_is_asked_again(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path / "work")
+    texts = [question for question, default in QUESTIONS.items() if isinstance(default, str)]
+    terminal.type(*([""] * len(texts)), "6", "MIT", "0", "2", *([""] * (len(QUESTIONS) - len(texts) - 1)))
+    assert terminal.end() == 0
+    number = list(QUESTIONS).index("license") + 1
+    assert terminal.lines.count(f"  [{number}/{len(QUESTIONS)}] {PROMPTS['license']['__prompt__']}") == 4
+    assert terminal.lines.count("Please select one of the available options") == 3
+    assert (tmp_path / "work" / SLUG / "LICENSE").read_text("utf-8").lstrip().startswith("Apache License")
+
+
+def test_a_refused_answer_costs_no_other_answer(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    terminal = Terminal(work)
+    terminal.type("Acme's [Sums]", "My App", "acme", "What it does", "Ada Lovelace", "ada@example.com")
+    assert terminal.end() == 1
+    assert list(work.iterdir()) == []
+    refusal, hint = (line for line in terminal.lines[-3:] if line)
+    assert refusal.startswith('project_slug: "My App" cannot be used: give ')
+    start = "To keep the other answers, put them at the end of the command: "
+    assert hint.startswith(start)
+    terminal = Terminal(work, *shlex.split(hint.removeprefix(start)))
+    terminal.type(*([""] * len(QUESTIONS)))
+    assert terminal.end() == 0
+    assert f"  [1/11] {PROMPTS['project_name']} (Acme's [Sums]): " in terminal.lines
+    assert f"  [2/11] {PROMPTS['project_slug']} (acme-s-sums): " in terminal.lines
+    assert f"  [6/11] {PROMPTS['author_email']} (ada@example.com): " in terminal.lines
+    assert (work / "acme-s-sums/src/acme/__init__.py").is_file()
+
+
+@pytest.mark.parametrize("key", ["c", "d"])
+@pytest.mark.parametrize("answered", [0, 7], ids=["at a text", "at a choice"])
+def test_ctrl_c_and_ctrl_d_at_a_question_leave_nothing(tmp_path: Path, answered: int, key: str) -> None:
+    terminal = Terminal(tmp_path / "work")
+    terminal.type(*([""] * answered))
+    terminal.child.expect(WAITING)
+    terminal.child.sendcontrol(key)
+    assert terminal.end() == 1
+    assert terminal.lines[-2:] == ["Aborted!", ""]
+    assert not any("Traceback" in line for line in terminal.lines)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def tour() -> list[str]:
+    """Return the lines of the README's tour that show questions."""
+    blocks = re.findall(r"^```\n(.*?)^```$", (TEMPLATE / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    lines = next(block for block in blocks if "[1/" in block).splitlines()
+    return [line for line in lines if re.match(r"  +[\[\d]", line)]
+
+
+@pytest.mark.xfail(strict=True, reason="the README's second question is in older words: remove this mark with them")
+def test_the_readme_s_tour_is_what_the_terminal_shows(tmp_path: Path) -> None:
+    lines = tour()
+    assert len(lines) > 5
+    # What is typed in the README is typed here; all else is left at its default.
+    typed = {int(found[1]): found[2] for line in lines if (found := re.match(r"  \[(\d+)/\d+\] .*\): (.+)$", line))}
+    assert typed
+    terminal = Terminal(tmp_path / "work")
+    terminal.type(*(typed.get(number, "") for number in range(1, len(QUESTIONS) + 1)))
+    assert terminal.end() == 0
+    seen = [line.rstrip() for line in terminal.lines]
+    assert [line for line in lines if line.rstrip() not in seen] == []

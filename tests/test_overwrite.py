@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -340,14 +341,16 @@ class Paused:
         return self.process.communicate(timeout=60)[0]
 
 
-def opened(pipe: Path) -> int:
-    """Open a pipe for writing as soon as somebody reads it."""
-    while True:
+def opened(pipe: Path, process: subprocess.Popen[str]) -> int:
+    """Open a pipe for writing as soon as a process reads it."""
+    while process.poll() is None:
         try:
             return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:
             if error.errno != errno.ENXIO:
                 raise
+            time.sleep(0.01)
+    raise AssertionError(process.communicate()[0])
 
 
 @contextmanager
@@ -366,7 +369,7 @@ def paused(folder: Path, pipe: Path, template: Path) -> Iterator[Paused]:
     )
     with process:
         try:
-            yield Paused(process, pipe, opened(pipe))
+            yield Paused(process, pipe, opened(pipe, process))
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -54,6 +54,23 @@ def copied_template(folder: Path) -> Path:
     return template
 
 
+def git(folder: Path, *arguments: str | Path) -> None:
+    """Run git as somebody."""
+    person = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", *person, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def repository(folder: Path) -> Path:
+    """Put the template into a bare git repository, and tag it."""
+    template, bare = copied_template(folder), folder / "org/sums.git"
+    git(folder, "init", "--quiet", "--initial-branch=main", template)
+    git(template, "add", ".")
+    git(template, "commit", "--quiet", "--message=first")
+    git(template, "tag", "v1")
+    git(folder, "clone", "--quiet", "--bare", template, bare)
+    return bare
+
+
 def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
     """Return mode and content of everything below a folder: the bytes of a file, the target of a link."""
 

@@ -17,8 +17,18 @@ from typing import TypeVar
 import pytest
 
 import local_extensions
-from tests.command import COMMAND, SLUG, WITHOUT_QUESTIONS, cookiecutter, copied_template, files, snapshot, surroundings
-from tests.conftest import TEMPLATE, Bake, Project, committed
+from tests.command import (
+    COMMAND,
+    SLUG,
+    WITHOUT_QUESTIONS,
+    cookiecutter,
+    copied_template,
+    files,
+    repository,
+    snapshot,
+    surroundings,
+)
+from tests.conftest import TEMPLATE, TOOLS, Bake, Project, committed
 from tests.engine import EngineUnavailable
 from tests.engine.fixtures import skip_or_fail
 
@@ -198,11 +208,27 @@ def test_what_is_in_the_way_is_told_in_one_line_before_anything_is_touched(
     assert only(after, {name for name in after if not name.startswith("home")}) == before
 
 
+def test_a_caller_that_does_not_tell_the_target_is_stopped_by_the_first_hook(
+    project_in_use: Project, workplace: Path, tmp_path: Path
+) -> None:
+    project = used(project_in_use, workplace)
+    write(project, {"_variants/mine.txt": b"mine"})
+    before = snapshot(project)
+    cruft = (TOOLS / "cruft", "create", "--no-input", "--default-config", "--overwrite-if-exists")
+    result = cookiecutter(workplace, f"file://{repository(tmp_path)}", command=cruft)
+    assert result.returncode == 1
+    assert f"{project}/_variants exists already" in result.stdout
+    assert " Nothing was changed.\n" in result.stdout
+    assert snapshot(project) == before
+
+
 def test_links_within_the_project_are_no_hindrance(project_in_use: Project, workplace: Path) -> None:
     project = used(project_in_use, workplace)
     (project / "src").rename(project / "lib")
     (project / "src").symlink_to("lib")
-    assert generate(workplace, "-f").returncode == 0
+    # The way to the project may be a link as well.
+    (workplace.parent / "link").symlink_to(workplace)
+    assert generate(workplace, "-f", "--output-dir", "../link").returncode == 0
     assert (project / "src").is_symlink()
     assert (project / "lib/checksum_service/extra.c").read_bytes() == OWN["src/checksum_service/extra.c"]
 

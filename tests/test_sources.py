@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import local_extensions
-from tests.command import COMMAND, cookiecutter, copied_template, files
+from tests.command import COMMAND, cookiecutter, copied_template, files, git, repository
 from tests.conftest import TEMPLATE, TOOLS, Bake
 from tests.engine import Engine
 
@@ -181,23 +181,6 @@ def test_the_python_that_runs_cookiecutter_does_not_change_which_names_are_taken
     found = [modules(version, request) for version in PYTHONS]
     monkeypatch.setattr(sys, "stdlib_module_names", frozenset.intersection(*map(frozenset, found)))
     assert [name for name in set.union(*found) if not local_extensions.is_taken(name)] == []
-
-
-def git(folder: Path, *arguments: str | Path) -> None:
-    """Run git as somebody."""
-    person = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false")
-    subprocess.run(["git", *person, *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def repository(folder: Path) -> Path:
-    """Put the template into a bare git repository, tagged; the branch is spoilt after the tag."""
-    template, bare = copied_template(folder), folder / "org/sums.git"
-    git(folder, "init", "--quiet", "--initial-branch=main", template)
-    git(template, "add", ".")
-    git(template, "commit", "--quiet", "--message=first")
-    git(template, "tag", "v1")
-    git(folder, "clone", "--quiet", "--bare", template, bare)
-    return bare
 
 
 def a_folder(folder: Path) -> list[str]:

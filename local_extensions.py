@@ -289,23 +289,11 @@ def placed(answers: Mapping[str, str]) -> str:
     return slug
 
 
-class Target(Extension):
-    """Has cookiecutter look at the target before it makes the project's folder: when it renders the folder's name."""
-
-    priority = 101  # after the answers, whose rule this expression need not pass
-
-    def __init__(self, environment: Environment) -> None:
-        """Add the filters that look at the target, from here or from the first hook."""
-        super().__init__(environment)
-        environment.filters.update(needs=needs, placed=placed)
-
-    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002
-        """Replace the expression that is the folder's name."""
-        return "{{ cookiecutter | placed }}" if name is None and source == PROJECT else source
-
-
 class Answers(Extension):
-    """Gives the filters above to the template, and refuses answers that are themselves templates."""
+    """Gives the filters above to the template, and refuses answers that are themselves templates.
+
+    It also has cookiecutter look at the target before it makes the project's folder: when it renders the folder's name.
+    """
 
     def __init__(self, environment: Environment) -> None:
         """Add the filters and functions to cookiecutter's environment."""
@@ -316,7 +304,9 @@ class Answers(Extension):
             dockerfile=dockerfile,
             label=label,
             literal=literal,
+            needs=needs,
             one_line=one_line,
+            placed=placed,
             strategies=strategies,
             strategy_files=strategy_files,
             strategy_label=strategy_label,
@@ -328,12 +318,14 @@ class Answers(Extension):
         )
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002
-        """Stop cookiecutter from rendering an answer given on the command line.
+        """Look at the target with the folder's name, and stop cookiecutter from rendering an answer.
 
         Raises:
             FailedHookException: the string is no file and no expression of the template's own.
 
         """
+        if name is None and source == PROJECT:
+            return "{{ cookiecutter | placed }}"
         foreign = (found for found in TEMPLATE_EXPRESSION.findall(source) if "cookiecutter" not in found)
         if name is None and any(foreign):
             message = f"{json.dumps(source)} holds template syntax: leave out '{{{{', '{{%' and '{{#' in answers."

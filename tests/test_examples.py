@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests import examples
+from tests.command import copied_template
 from tests.conftest import QUESTIONS, TEMPLATE, Bake
 from tests.examples import ANSWERS, git, publish
-from tests.test_hooks import copied_template, texts
+from tests.test_hooks import texts
 
 FEW = ["user", "venv"]
 USER = "{{cookiecutter.project_slug}}/_variants/strategy/user/Dockerfile"

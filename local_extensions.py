@@ -171,7 +171,14 @@ def literal(value: str) -> str:
 
 def label(value: str) -> str:
     """Quote a text as a Dockerfile LABEL value, in which backslash, quote and dollar are special."""
-    return '"' + re.sub(r'([\\"$])', r"\\\1", one_line(value)) + '"'
+
+    def escaped(text: str) -> str:
+        return re.sub(r'([\\"$])', r"\\\1", text)
+
+    # Hadolint takes a quote after an escaped backslash for an escaped one: such backslashes stand outside of quotes.
+    quoted, *rest = re.split(r'(?<!\\)(\\+)(?="|\Z)', one_line(value))
+    pairs = zip(rest[::2], rest[1::2], strict=True)
+    return f'"{escaped(quoted)}"' + "".join(f'{escaped(slashes)}"{escaped(text)}"' for slashes, text in pairs)
 
 
 def generated_paths(package_name: str) -> list[str]:

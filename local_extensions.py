@@ -108,7 +108,7 @@ def is_email(value: str) -> bool:
 
 
 TEXT_RULE = f"any text in UTF-8 that is not blank, of at most {LONGEST_TEXT:,} characters"
-EMAIL_RULE = f"an e-mail address with an @, of at most {LONGEST_EMAIL} characters"
+EMAIL_RULE = f"an e-mail address with an @, of at most {LONGEST_EMAIL} ASCII characters"
 NAME_RULE = f"at most {LONGEST_NAME} characters, and no name that Python, YAML or a requirement already has"
 # field: (test, what is allowed, an example)
 RULES: dict[str, tuple[Callable[[str], bool], str, str]] = {

@@ -81,7 +81,7 @@ FRAGMENTS = [
 ]
 TEMPLATE_SYNTAX = [
     *("{{", "{%", "{#", "{{ 7*7 }}", "{{cookiecutter}}", "{% raw %}", "{# cookiecutter #}"),
-    f"{{{{ cookiecutter.__init__.__globals__.__builtins__.__import__('os').system('{TOUCH}') }}}}",
+    f"{{{{ cookiecutter and cycler.__init__.__globals__.os.system('{TOUCH}') }}}}",
 ]
 # Each of these is a whole answer, tried by name.
 NAMED = [
@@ -356,6 +356,15 @@ def fits(question: str, answer: str) -> bool:
     return False
 
 
+def check_accepted(answers: dict[str, str]) -> None:
+    """Check that answers which made a project are not such as cannot work everywhere."""
+    assert all(fits(question, answers[question]) for question in TEXTS)
+    assert len(answers["author_email"]) <= 254
+    for question, separator in (("project_slug", "-"), ("package_name", "_")):
+        assert re.fullmatch(rf"[a-z][a-z0-9]*({separator}[a-z0-9]+)*", answers[question])
+        assert len(answers[question]) <= 63
+
+
 def check_refusal(answers: dict[str, str], sentence: str) -> str:
     """Check that one sentence refuses an answer for good reason, and return its question."""
     question = sentence.partition(":")[0]
@@ -379,6 +388,7 @@ def tally(bake_here: BakeHere, metadata: Metadata) -> Tally:
             tally.refused[check_refusal(answers, str(refusal))] += 1
         else:
             try:
+                check_accepted(project.answers)
                 check_files(project)
                 check_metadata(project, metadata(project))
                 tally.count(project)

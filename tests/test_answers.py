@@ -88,7 +88,11 @@ NAMED = [
     *FRAGMENTS,
     *(f"a{text}b" for text in FRAGMENTS),
     *("x" * LONGEST_TEXT, "\U0001f40d" * LONGEST_TEXT, '"' * LONGEST_TEXT, "\\" * LONGEST_TEXT, "a " * 5_000),
-    *("\u5317\u4eac\u670d\u52a1", "\u0645\u0631\u062d\u0628\u0627 \u0628\u0643", "\u041f\u0440\u0438\u0432\u0435\u0442"),
+    *(
+        "\u5317\u4eac\u670d\u52a1",
+        "\u0645\u0631\u062d\u0628\u0627 \u0628\u0643",
+        "\u041f\u0440\u0438\u0432\u0435\u0442",
+    ),
     "".join(FRAGMENTS),
 ]
 NAMED_BAD = [*TEMPLATE_SYNTAX, "x" * (LONGEST_TEXT + 1), "", " ", "\n", "\t\t", "\udcff"]
@@ -98,8 +102,12 @@ TEXT = st.lists(st.sampled_from(FRAGMENTS) | CHARACTERS, min_size=1, max_size=5)
 SLUG = st.from_regex(r"[a-z][a-z0-9]{0,9}(-[a-z0-9]{1,9}){0,3}", fullmatch=True)
 COMBINATIONS = [dict(zip(CHOICES, chosen, strict=True)) for chosen in product(*(QUESTIONS[name] for name in CHOICES))]
 TYPED = st.fixed_dictionaries(
-    {question: TEXT for question in TEXTS},
-    optional={"project_slug": SLUG, "package_name": SLUG.map(lambda slug: slug.replace("-", "_")), "author_email": st.emails()},
+    dict.fromkeys(TEXTS, TEXT),
+    optional={
+        "project_slug": SLUG,
+        "package_name": SLUG.map(lambda slug: slug.replace("-", "_")),
+        "author_email": st.emails(),
+    },
 )
 
 
@@ -172,7 +180,9 @@ class Tally:
     def __str__(self) -> str:
         """Tell the counts in a line."""
         tried = self.baked + self.refused.total()
-        return f"{tried} tried, {self.baked} baked, {len(self.combinations)} combinations, refused: {dict(self.refused)}"
+        return (
+            f"{tried} tried, {self.baked} baked, {len(self.combinations)} combinations, refused: {dict(self.refused)}"
+        )
 
 
 def run_hook_here(script: str, cwd: Path | str = ".") -> None:
@@ -183,7 +193,6 @@ def run_hook_here(script: str, cwd: Path | str = ".") -> None:
         except SystemExit as end:
             if end.code:
                 raise FailedHookException(str(end.code)) from end
-
 
 
 BakeHere = Callable[[dict[str, str]], Project]
@@ -219,7 +228,9 @@ def bake_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BakeHere]:
         except FailedHookException:
             assert set(output.glob("*")) == before, "a refusal left something"
             raise
-        plain = {question: default[0] if isinstance(default, list) else default for question, default in QUESTIONS.items()}
+        plain = {
+            question: default[0] if isinstance(default, list) else default for question, default in QUESTIONS.items()
+        }
         derived = {"project_slug": path.name, "package_name": path.name.replace("-", "_")}
         # Jinja knows one sort of line break.
         given = {question: re.sub(r"\r\n?", "\n", answer) for question, answer in answers.items()}
@@ -308,9 +319,7 @@ def check_files(project: Project) -> None:
     """Parse every file, and find the answers in those that hold any."""
     files = {name: (project.path / name).read_bytes().decode("utf-8") for name in project.files}
     values = {name: parsed(Path(name).suffix, text) for name, text in files.items()}
-    name, description, author, email_address = (
-        project.answers[question] for question in (*TEXTS, "author_email")
-    )
+    name, description, author, email_address = (project.answers[question] for question in (*TEXTS, "author_email"))
     assert files["README.md"].startswith(f"# {name}\n\n{description}\n\n")
     if project.answers["license"] not in ("Apache-2.0", "GPL-3.0-or-later"):
         assert f" {author}" in files["LICENSE"]
@@ -350,7 +359,9 @@ PLAIN_EMAIL = re.compile(r"[\w-]+(\.[\w-]+)*@[\w-]+(\.[\w-]+)*", re.ASCII)
 def fits(question: str, answer: str) -> bool:
     """Tell whether an answer is to be taken, as far as that is told without knowing what names are taken."""
     if question in TEXTS:
-        return bool(answer.strip()) and len(answer) <= LONGEST_TEXT and not re.search(r"\{[{%#]|[\ud800-\udfff]", answer)
+        return (
+            bool(answer.strip()) and len(answer) <= LONGEST_TEXT and not re.search(r"\{[{%#]|[\ud800-\udfff]", answer)
+        )
     if question == "author_email":
         return len(answer) <= 254 and bool(PLAIN_EMAIL.fullmatch(answer))
     return False
@@ -368,7 +379,9 @@ def check_accepted(answers: dict[str, str]) -> None:
 def check_refusal(answers: dict[str, str], sentence: str) -> str:
     """Check that one sentence refuses an answer for good reason, and return its question."""
     question = sentence.partition(":")[0]
-    assert re.fullmatch(r'\w+: ".*" (cannot be used: give|holds template syntax: leave out) .*, for example ".+"\.', sentence)
+    assert re.fullmatch(
+        r'\w+: ".*" (cannot be used: give|holds template syntax: leave out) .*, for example ".+"\.', sentence
+    )
     assert sentence.isascii()
     assert question in answers, "a default or a derived name was refused"
     assert not fits(question, answers[question])
@@ -524,7 +537,7 @@ def test_texts_reach_the_files_that_quote_them_and_no_others(bake_here: BakeHere
 
 DERIVED = {
     "Checksum -- Service": "checksum-service",
-    "Caf\u00e9 M\u00fcnster": "cafe-munster",
+    "Café Münster": "cafe-munster",
     "\u5317\u4eac\u670d\u52a1": "bei-jing-fu-wu",
     "\u65e5\u672c\u8a9e": "ri-ben-yu",
     "\u0645\u0631\u062d\u0628\u0627 \u0628\u0627\u0644\u0639\u0627\u0644\u0645": "mrhb-bl-lm",

@@ -567,5 +567,5 @@ def test_a_slug_is_derived_that_works(bake_here: BakeHere, name: str) -> None:
 
 @pytest.mark.parametrize("strategy", [name for name in QUESTIONS["strategy"] if name != "all"])
 def test_a_slug_that_bake_takes_for_a_target_is_refused(bake_here: BakeHere, strategy: str) -> None:
-    with pytest.raises(FailedHookException, match="^project_slug: "):
+    with pytest.raises(FailedHookException, match=r"^project_slug: "):
         bake_here({"project_slug": f"test-image-{strategy}", "strategy": "all"})

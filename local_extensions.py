@@ -31,17 +31,21 @@ if TYPE_CHECKING:
     from jinja2.runtime import Context
 
 PROJECT = "{{cookiecutter.project_slug}}"
+PACKAGE_FOLDER = "{{cookiecutter.package_name}}"
 VARIANTS = "_variants"
 
 LONGEST_NAME = 63  # a DNS label: the slug becomes a host name in Compose and Kubernetes
+LONGEST_TEXT = 10_000  # BuildKit refuses a line of a Dockerfile from 64 KiB on, and a character has up to 4 bytes
+LONGEST_EMAIL = 254  # RFC 5321 allows 256 with the angle brackets
 TEMPLATE_SYNTAX = re.compile(r"\{[{%#]")
 TEMPLATE_EXPRESSION = re.compile(r"\{[{%#].*?(?:[}%#]\}|$)", re.DOTALL)
 SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 PACKAGE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+SURROGATE = re.compile("[\ud800-\udfff]")  # what Python makes of bytes that are no UTF-8
 # Names that something else in the project, its image or on Windows already has.
 TAKEN = {"python", "python3", "pip", "pip3", "pex", "tests", "con", "prn", "aux", "nul"}
-# The targets of docker-bake.hcl: bake reads the services of compose.yaml as targets, too.
-TAKEN |= {"image", "test-image", "artifacts", "release"}
+# The namespaces of every Kubernetes cluster: the service gets one of its own.
+TAKEN |= {"default", "kube-node-lease", "kube-public", "kube-system"}
 TAKEN |= {f"{device}{number}" for device in ("com", "lpt") for number in range(1, 10)}
 # Words that YAML reads as something else than text.
 TAKEN |= {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
@@ -52,6 +56,7 @@ mailcap msilib nis nntplib ossaudiodev pipes profiling smtpd sndhdr spwd sre_com
 telnetlib tomllib uu xdrlib
 """
 TAKEN |= set(PASSING_MODULES.split())
+TARGETS = {"image", "test-image", "artifacts", "release"}  # of docker-bake.hcl
 
 
 def template_folder() -> Path:
@@ -75,9 +80,14 @@ def locked(name: str) -> str:
     return locked_versions()[name]
 
 
+def bake_targets() -> set[str]:
+    """List the names that a service in compose.yaml cannot have, because bake takes it for a target, too."""
+    return TARGETS | {f"{target}-{strategy}" for target in TARGETS for strategy in strategies({"strategy": "all"})}
+
+
 def is_taken(name: str) -> bool:
     """Tell whether a distribution or package of this name would hide another one."""
-    taken = TAKEN | locked_versions().keys() | {module.lower() for module in sys.stdlib_module_names}
+    taken = TAKEN | bake_targets() | locked_versions().keys() | {module.lower() for module in sys.stdlib_module_names}
     return bool({name, name.replace("_", "-"), name.replace("-", "_")} & taken) or keyword.iskeyword(name)
 
 
@@ -87,8 +97,8 @@ def fits(pattern: re.Pattern[str], name: str) -> bool:
 
 
 def is_text(value: str) -> bool:
-    """Tell whether an answer holds something to read."""
-    return bool(value.strip())
+    """Tell whether an answer holds something to read, and every file can hold it."""
+    return bool(value.strip()) and len(value) <= LONGEST_TEXT and not SURROGATE.search(value)
 
 
 def is_slug(value: str) -> bool:
@@ -104,20 +114,22 @@ def is_package(value: str) -> bool:
 def is_email(value: str) -> bool:
     """Tell whether the packaging metadata can hold an e-mail address."""
     try:
-        return "@" in value and Address(addr_spec=value).addr_spec == value
+        return "@" in value and len(value) <= LONGEST_EMAIL and Address(addr_spec=value).addr_spec == value
     except (MessageError, ValueError, IndexError):
         return False
 
 
+TEXT_RULE = f"any text in UTF-8 that is not blank, of at most {LONGEST_TEXT:,} characters"
+EMAIL_RULE = f"an e-mail address with an @, of at most {LONGEST_EMAIL} ASCII characters"
 NAME_RULE = f"at most {LONGEST_NAME} characters, and no name that Python, YAML or a requirement already has"
 # field: (test, what is allowed, an example)
 RULES: dict[str, tuple[Callable[[str], bool], str, str]] = {
-    "project_name": (is_text, "any text that is not blank", "Checksum Service"),
+    "project_name": (is_text, TEXT_RULE, "Checksum Service"),
     "project_slug": (is_slug, f"lower-case letters, digits and single hyphens, {NAME_RULE}", "checksum-service"),
     "package_name": (is_package, f"lower-case letters, digits and single underscores, {NAME_RULE}", "checksum_service"),
-    "description": (is_text, "any text that is not blank", "CRC-32C checksums over HTTP."),
-    "author_name": (is_text, "any text that is not blank", "Ada Lovelace"),
-    "author_email": (is_email, "an e-mail address with an @", "ada@example.com"),
+    "description": (is_text, TEXT_RULE, "CRC-32C checksums over HTTP."),
+    "author_name": (is_text, TEXT_RULE, "Ada Lovelace"),
+    "author_email": (is_email, EMAIL_RULE, "ada@example.com"),
 }
 
 
@@ -160,9 +172,15 @@ def checked(answers: Mapping[str, object]) -> Mapping[str, object]:
     return answers
 
 
+def usable(slug: str) -> str:
+    """Put a word before a derived slug that would be refused: empty, taken, or with a digit first."""
+    return slug if is_slug(slug) else f"project-{slug}"[:LONGEST_NAME].rstrip("-")
+
+
 def one_line(value: str) -> str:
-    """Turn line breaks into spaces, for formats that cannot hold them: package metadata, image labels."""
-    return re.sub(r"\s*[\r\n]\s*", " ", value)
+    """Turn line breaks into spaces, and trim: package metadata hold neither line breaks nor blanks at the ends."""
+    lines = (line.strip(" \t") for line in re.split(r"[\r\n]", value))
+    return " ".join(filter(None, lines))
 
 
 def literal(value: str) -> str:
@@ -174,7 +192,14 @@ def literal(value: str) -> str:
 
 def label(value: str) -> str:
     """Quote a text as a Dockerfile LABEL value, in which backslash, quote and dollar are special."""
-    return '"' + re.sub(r'([\\"$])', r"\\\1", one_line(value)) + '"'
+
+    def escaped(text: str) -> str:
+        return re.sub(r'([\\"$])', r"\\\1", text)
+
+    # Hadolint takes a quote after an escaped backslash for an escaped one: such backslashes stand outside of quotes.
+    quoted, *rest = re.split(r'(?<!\\)(\\+)(?="|\Z)', one_line(value))
+    pairs = zip(rest[::2], rest[1::2], strict=True)
+    return f'"{escaped(quoted)}"' + "".join(f'{escaped(slashes)}"{escaped(text)}"' for slashes, text in pairs)
 
 
 def generated_paths(package_name: str) -> list[str]:
@@ -182,7 +207,7 @@ def generated_paths(package_name: str) -> list[str]:
     folder = template_folder()
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     common = (name for name in names if not name.startswith(f"{VARIANTS}/"))
-    return sorted(name.replace("{{cookiecutter.package_name}}", package_name) for name in common)
+    return sorted(name.replace(PACKAGE_FOLDER, package_name) for name in common)
 
 
 def strategies(answers: Mapping[str, str], stage: str = "") -> list[str]:
@@ -216,6 +241,13 @@ def docker_build(answers: Mapping[str, str], strategy: str) -> str:
     """Write the command that builds a strategy's Dockerfile, and names it where it lies aside."""
     path = dockerfile(answers, strategy)
     return "docker build" if path == "Dockerfile" else f"docker build --file {path}"
+
+
+def own_expressions() -> set[str]:
+    """List what the template's questions, hooks and paths have Jinja compute: whatever else is unnamed is an answer."""
+    root = template_folder().parent
+    texts = (path.read_text("utf-8") for path in (root / "cookiecutter.json", *root.glob("hooks/*.py")))
+    return {found for text in (PROJECT, PACKAGE_FOLDER, *texts) for found in TEMPLATE_EXPRESSION.findall(text)}
 
 
 @pass_context
@@ -298,6 +330,7 @@ class Answers(Extension):
     def __init__(self, environment: Environment) -> None:
         """Add the filters and functions to cookiecutter's environment."""
         super().__init__(environment)
+        self.own = own_expressions()
         environment.filters.update(
             checked=checked,
             docker_build=docker_build,
@@ -310,6 +343,7 @@ class Answers(Extension):
             strategies=strategies,
             strategy_files=strategy_files,
             strategy_label=strategy_label,
+            usable=usable,
         )
         environment.globals.update(
             generated_paths=generated_paths,
@@ -318,16 +352,11 @@ class Answers(Extension):
         )
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002
-        """Look at the target with the folder's name, and stop cookiecutter from rendering an answer.
+        """Look at the target with the folder's name, and keep an answer from being rendered: `checked` refuses it."""
 
-        Raises:
-            FailedHookException: the string is no file and no expression of the template's own.
+        def inert(found: re.Match[str]) -> str:
+            return found[0] if found[0] in self.own else TEMPLATE_SYNTAX.sub(r"""{{ '\g<0>' }}""", found[0])
 
-        """
         if name is None and source == PROJECT:
             return "{{ cookiecutter | placed }}"
-        foreign = (found for found in TEMPLATE_EXPRESSION.findall(source) if "cookiecutter" not in found)
-        if name is None and any(foreign):
-            message = f"{json.dumps(source)} holds template syntax: leave out '{{{{', '{{%' and '{{#' in answers."
-            raise FailedHookException(message)
-        return source
+        return TEMPLATE_EXPRESSION.sub(inert, source) if name is None else source

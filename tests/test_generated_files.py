@@ -85,7 +85,11 @@ BY_STRATEGY = {
 BY_STRATEGY["all"] |= {f"strategies/{name}/Dockerfile" for name in STRATEGIES}
 BY_STRATEGY["all"] |= {name for strategy in STRATEGIES for name in BY_STRATEGY[strategy] - {"Dockerfile"}}
 BY_CI: dict[str, set[str]] = {
-    "github": {".github/dependabot.yml", ".github/workflows/ci.yml"},
+    "github": {
+        ".github/dependabot.yml",
+        *(f".github/requirements-cruft.{ending}" for ending in ("in", "txt")),
+        *(f".github/workflows/{name}.yml" for name in ("ci", "template-update")),
+    },
     "gitlab": {".gitlab-ci.yml", "renovate.json"},
     "none": set(),
 }

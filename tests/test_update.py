@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
 from itertools import cycle
 from pathlib import Path
@@ -21,6 +22,18 @@ NOTE = ".cruft.json"
 def versions(tmp_path_factory: pytest.TempPathFactory) -> Template:
     """Make the template's versions once."""
     return make_template(tmp_path_factory.mktemp("versions"))
+
+
+@pytest.fixture(scope="session")
+def created(versions: Template, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Let cruft create the default project from the first version, once."""
+    return versions.create(tmp_path_factory.mktemp("created"))
+
+
+@pytest.fixture
+def project(created: Project, tmp_path: Path) -> Project:
+    """Give a test that project for itself: it knows the template by its URL, wherever that leads."""
+    return Project(shutil.copytree(created.path, tmp_path / created.slug), created.answers)
 
 
 @pytest.fixture
@@ -103,8 +116,7 @@ def test_a_new_version_comes_and_edits_stay(template: Template, tmp_path: Path, 
     assert "up to date" in template.cruft(project.path, "check")
 
 
-def test_an_edited_file_that_the_template_removes_is_kept(template: Template, tmp_path: Path) -> None:
-    project = template.create(tmp_path)
+def test_an_edited_file_that_the_template_removes_is_kept(template: Template, project: Project) -> None:
     project.edit(REMOVED, "root = true", "root = false")
     project.edit("CONTRIBUTING.md", "A change is ready", "A patch is ready")
     template.commit(project.path)
@@ -118,8 +130,7 @@ def test_an_edited_file_that_the_template_removes_is_kept(template: Template, tm
     assert project.read(NEW)
 
 
-def test_an_update_needs_a_clean_work_tree_but_may_leave_new_files_alone(template: Template, tmp_path: Path) -> None:
-    project = template.create(tmp_path)
+def test_an_update_needs_a_clean_work_tree_but_may_leave_new_files_alone(template: Template, project: Project) -> None:
     write(project, "notes.txt", "mine\n")
     before = texts(project)
     assert "unclean git project" in template.cruft(project.path, "update", "--skip-apply-ask", status=1)
@@ -129,10 +140,10 @@ def test_an_update_needs_a_clean_work_tree_but_may_leave_new_files_alone(templat
     assert project.read(NEW)
 
 
-@pytest.mark.parametrize("version", ["v1", "v2"])
-def test_a_fresh_project_is_up_to_date_and_differs_in_nothing(versions: Template, tmp_path: Path, version: str) -> None:
-    template = cloned(versions, tmp_path, version)
-    project = template.create(tmp_path, version)
+def test_a_fresh_project_is_up_to_date_and_differs_in_nothing(versions: Template, tmp_path: Path) -> None:
+    template = cloned(versions, tmp_path, "v3")
+    # A version whose extensions are not those of the checkout.
+    project = template.create(tmp_path, "v3")
     assert "up to date" in template.cruft(project.path, "check")
     assert template.cruft(project.path, "diff", "--exit-code") == ""
     assert "already up to date" in template.cruft(project.path, "update", "--skip-apply-ask")
@@ -149,9 +160,8 @@ OTHER_ANSWERS = [
 
 
 def test_other_answers_bring_their_files_and_take_the_old_ones(
-    template: Template, tmp_path: Path, bake_once: Bake
+    template: Template, project: Project, bake_once: Bake
 ) -> None:
-    project = template.create(tmp_path)
     project.edit("Makefile", "FUZZ_SECONDS ?= 30", "FUZZ_SECONDS ?= 99")
     write(project, "notes.txt", "mine\n")
     template.commit(project.path)
@@ -167,8 +177,7 @@ def test_other_answers_bring_their_files_and_take_the_old_ones(
         assert texts(project) == {**expected, "notes.txt": "mine\n"}
 
 
-def test_an_edit_of_the_dockerfile_goes_along_when_all_strategies_come(template: Template, tmp_path: Path) -> None:
-    project = template.create(tmp_path)
+def test_an_edit_of_the_dockerfile_goes_along_when_all_strategies_come(template: Template, project: Project) -> None:
     project.edit("Dockerfile", "# Log lines leave at once", "# Mine. Log lines leave at once")
     template.commit(project.path)
     every = ("update", "--skip-apply-ask", "--checkout", "v1", "--variables-to-update", '{"strategy": "all"}')
@@ -196,30 +205,30 @@ def test_a_project_of_plain_cookiecutter_can_be_linked_later(
     assert project.read(NEW)
 
 
-def test_what_cruft_writes_down_is_short_and_true_anywhere(template: Template, tmp_path: Path) -> None:
-    project = template.create(tmp_path)
+def test_what_cruft_writes_down_is_short_and_true_anywhere(template: Template, project: Project) -> None:
     note = json.loads(project.read(NOTE))
     answers = {name: value for name, value in note["context"]["cookiecutter"].items() if not name.startswith("_")}
     defaults = {name: value[0] if isinstance(value, list) else value for name, value in QUESTIONS.items()}
     assert answers == {**defaults, "project_slug": "acme", "package_name": "acme"}
+    questions = json.loads((template.path / "cookiecutter.json").read_text("utf-8"))
     private = {name: value for name, value in note["context"]["cookiecutter"].items() if name.startswith("_")}
     assert private == {
         "__checked": "True",
-        "_copy_without_render": json.loads((template.path / "cookiecutter.json").read_text("utf-8"))["_copy_without_render"],
+        "_copy_without_render": questions["_copy_without_render"],
         "_extensions": ["local_extensions.Answers"],
         "_template": URL,
         "_commit": note["commit"],
     }
     assert note["commit"] == template.git(template.path, "rev-parse", "v1")
-    assert str(tmp_path) not in project.read(NOTE)
+    assert str(template.path.parent) not in project.read(NOTE)
     assert project.read(NOTE).endswith("}\n")
 
 
-def test_what_cruft_writes_down_gets_into_no_build(template: Template, tmp_path: Path, engine: Engine) -> None:
-    project = template.create(tmp_path)
+def test_what_cruft_writes_down_gets_into_no_build(project: Project, tmp_path: Path, engine: Engine) -> None:
     # Nothing in the context can enter an image, or change a layer's key.
     write(project, "context.Dockerfile", "FROM scratch\nCOPY . /\n")
-    engine.docker("build", "--file", str(project.path / "context.Dockerfile"), "--output", str(tmp_path / "context"), str(project.path))
+    file = str(project.path / "context.Dockerfile")
+    engine.docker("build", "--file", file, "--output", str(tmp_path / "context"), str(project.path))
     sent = {path.name for path in (tmp_path / "context").iterdir()}
     assert "pyproject.toml" in sent
     assert NOTE not in sent

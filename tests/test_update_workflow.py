@@ -12,13 +12,14 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
 import yaml
 
 from tests.conftest import Bake, Project
-from tests.updates import NEW, REMOVED, Template, cloned, make_template
+from tests.updates import NEW, REMOVED, URL, Template, make_template
 
 WORKFLOW = ".github/workflows/template-update.yml"
 BRANCH = "template-update"
@@ -34,13 +35,7 @@ if sys.argv[1:3] == ["pr", "list"] and opened:
     if asked in ("all", os.environ.get("STATE", "open")):
         print(7)
 """
-pytestmark = pytest.mark.skipif(not shutil.which("jq"), reason="GitHub's machines have jq: install it to run the script")
-
-
-@pytest.fixture(scope="module")
-def versions(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    """Make the template's versions once."""
-    return make_template(tmp_path_factory.mktemp("versions"))
+pytestmark = pytest.mark.skipif(not shutil.which("jq"), reason="GitHub's machines have jq: install it")
 
 
 @pytest.fixture(scope="module")
@@ -66,14 +61,22 @@ class Repository:
     """A project on GitHub: a bare repository, from which each job makes its own clone."""
 
     template: Template
-    folder: Path
-    project: Project
     commands: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where everything is."""
+        return self.template.path.parent
 
     @property
     def origin(self) -> Path:
         """The bare repository."""
         return self.folder / "origin.git"
+
+    @property
+    def project(self) -> Project:
+        """The clone of a person."""
+        return Project(self.folder / "acme", {"project_slug": "acme"})
 
     @property
     def calls(self) -> list[list[str]]:
@@ -90,14 +93,13 @@ class Repository:
         """Tell whether the update's branch was pushed."""
         return BRANCH in self.git("branch", "--format", "%(refname:short)").split()
 
-    def push(self, message: str = "a commit") -> None:
+    def push(self) -> None:
         """Commit what a person did to the project, and push it."""
-        self.template.commit(self.project.path, message)
+        self.template.commit(self.project.path)
         self.template.git(self.project.path, "push", "--quiet", str(self.origin), "main")
 
     def job(self, name: str, runner: Path, *clone: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the last script of a job, as GitHub does, in a clone of its own."""
-        runner.mkdir(exist_ok=True)
         checkout = runner / "checkout"
         self.template.git(self.folder, "clone", "--quiet", *clone, self.origin.as_uri(), str(checkout))
         script = [step["run"] for step in steps_of(self.project, name) if "run" in step][-1]
@@ -112,35 +114,56 @@ class Repository:
         }
         return self.template.run(checkout, "bash", "-e", str(runner / "script"), **{**given, **environment})
 
-    def update(self, own_token: bool = True, status: int = 0, state: str = "open") -> str:  # noqa: FBT001, FBT002
-        """Run the workflow, and return what it prints."""
-        first, second = self.folder / "first", self.folder / "second"
-        for runner in (first, second):
-            shutil.rmtree(runner, ignore_errors=True)
-        result = self.job("update", first, "--depth=1")
-        assert "Traceback" not in result.stdout + result.stderr
+    def find(self) -> tuple[Path, str]:
+        """Run the job that looks for news; return the bundle it leaves, if any, and what it prints."""
+        runner = Path(mkdtemp(dir=self.folder))
+        result = self.job("update", runner, "--depth=1")
+        assert "Traceback" not in result.stdout
         assert result.returncode == 0, result.stdout + result.stderr
-        printed = result.stdout
-        if (first / "output").exists():
-            assert (first / "output").read_text("utf-8") == "found=true\n"
-            second.mkdir()
-            shutil.copy(first / "update.bundle", second)
-            may_write = {"MAY_WRITE_WORKFLOWS": json.dumps(own_token), "STATE": state}
-            result = self.job("pull-request", second, **may_write)
-            assert result.returncode == status, result.stdout + result.stderr
-            printed += result.stdout
-        return printed
+        output = (runner / "output").read_text("utf-8") if (runner / "output").exists() else ""
+        assert (output == "found=true\n") == (runner / "update.bundle").exists(), output
+        return runner / "update.bundle", result.stdout
+
+    def propose(self, bundle: Path, *, token: bool = True, state: str = "open", status: int = 0) -> str:
+        """Run the job that opens or renews the pull request, which is open or closed; return what it prints."""
+        runner = Path(mkdtemp(dir=self.folder))
+        shutil.copy(bundle, runner / "update.bundle")
+        result = self.job("pull-request", runner, MAY_WRITE_WORKFLOWS=json.dumps(token), STATE=state)
+        assert result.returncode == status, result.stdout + result.stderr
+        return result.stdout
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, installed: Path) -> Repository:
+    """Make a project of the first version, on GitHub."""
+    folder = tmp_path_factory.mktemp("made")
+    repository = Repository(make_template(folder), installed)
+    repository.template.create(folder)
+    repository.template.git(folder, "clone", "--quiet", "--bare", str(repository.project.path), str(repository.origin))
+    (folder / "gh").write_text(GH, "utf-8")
+    (folder / "gh").chmod(0o755)
+    return repository
+
+
+@pytest.fixture(scope="module")
+def bundles(made: Repository) -> dict[str, Path]:
+    """Let the workflow find two newer versions, each from the first."""
+    found = {}
+    for version in ("v2", "v3"):
+        made.template.release(version)
+        found[version], _ = made.find()
+    return found
 
 
 @pytest.fixture
-def repository(versions: Template, installed: Path, tmp_path: Path) -> Repository:
-    """Give a project of the first version, on GitHub, and a template whose newest is the second."""
-    template = cloned(versions, tmp_path, "v2")
-    repository = Repository(template, tmp_path, template.create(tmp_path / "work"), installed)
-    template.git(tmp_path, "init", "--quiet", "--bare", str(repository.origin))
-    template.git(repository.project.path, "push", "--quiet", str(repository.origin), "main")
-    (tmp_path / "gh").write_text(GH, "utf-8")
-    (tmp_path / "gh").chmod(0o755)
+def repository(made: Repository, tmp_path: Path) -> Repository:
+    """Give a test that project for itself, and a template whose newest version is the second."""
+    for name in ("template", "acme", "origin.git"):
+        shutil.copytree(made.folder / name, tmp_path / name)
+    shutil.copy(made.folder / "gh", tmp_path)
+    repository = Repository(Template(tmp_path / "template"), made.commands)
+    repository.template.redirect()
+    repository.template.release("v2")
     return repository
 
 
@@ -149,8 +172,10 @@ def changed(repository: Repository, start: str = "main", end: str = BRANCH) -> s
     return set(repository.git("diff", "--no-renames", "--name-only", start, end).splitlines())
 
 
-def test_a_new_version_becomes_one_pull_request_and_is_renewed(repository: Repository, tmp_path: Path) -> None:
-    repository.update()
+def test_a_new_version_becomes_one_pull_request_and_is_renewed(
+    repository: Repository, bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    repository.propose(bundles["v2"])
     expected = repository.template.create(tmp_path / "fresh", "v2", python_version="3.14")
     repository.template.git(expected.path, "fetch", "--quiet", str(repository.origin), BRANCH)
     # cruft notes which version it was given by name.
@@ -159,35 +184,44 @@ def test_a_new_version_becomes_one_pull_request_and_is_renewed(repository: Repos
     (call,) = repository.calls
     body = call.pop()
     assert call == ["pr", "create", "--base", "main", "--head", BRANCH, "--title", "Update from the template", "--body"]
-    assert "https://github.com/org/template" in body
+    assert URL in body
     assert "conflict" not in body
-    assert repository.git("log", "--format=%an <%ae>", f"main..{BRANCH}").startswith("github-actions[bot] <")
+    assert repository.git("log", "--format=%an", f"main..{BRANCH}") == "github-actions[bot]"
 
     first = repository.git("rev-parse", BRANCH)
-    assert "::notice::The pull request for this update is there" in repository.update()
+    assert "::notice::The pull request for this update is there" in repository.propose(bundles["v2"])
     assert (repository.git("rev-parse", BRANCH), len(repository.calls)) == (first, 1)
 
-    repository.template.release("v3")
-    repository.update()
+    repository.propose(bundles["v3"])
     assert ".github/workflows/ci.yml" in changed(repository)
     assert repository.git("rev-list", "--count", f"main..{BRANCH}") == "1"
-    renewed = repository.calls[1]
+    _, renewed = repository.calls
     assert renewed[:5] == ["api", "--silent", "--method", "PATCH", "repos/acme/acme/pulls/7"]
-    assert len(repository.calls) == 2
 
 
 def test_nothing_happens_without_news(repository: Repository) -> None:
     repository.template.release("v1")
-    assert "::notice::The template has nothing new" in repository.update()
     # Another version, of which nothing gets into a project.
     (repository.template.path / "README.md").write_text("A template.", "utf-8")
     repository.template.commit(repository.template.path)
-    assert "::notice::The template has nothing new" in repository.update()
+    bundle, printed = repository.find()
+    assert "::notice::The template has nothing new" in printed
+    assert not bundle.exists()
+
+
+def test_nothing_happens_without_a_note_of_cruft_s(repository: Repository) -> None:
     (repository.project.path / ".cruft.json").unlink()
     repository.push()
-    assert "::notice::There is no .cruft.json" in repository.update()
-    assert not repository.has_branch()
-    assert repository.calls == []
+    bundle, printed = repository.find()
+    assert "::notice::There is no .cruft.json" in printed
+    assert not bundle.exists()
+
+
+def test_a_template_that_cannot_be_reached_fails_the_job(repository: Repository) -> None:
+    repository.template.path.rename(repository.folder / "gone")
+    runner = Path(mkdtemp(dir=repository.folder))
+    assert repository.job("update", runner).returncode != 0
+    assert not (runner / "update.bundle").exists()
 
 
 def test_the_pull_request_names_every_conflict(repository: Repository) -> None:
@@ -197,7 +231,7 @@ def test_the_pull_request_names_every_conflict(repository: Repository) -> None:
     project.edit("CONTRIBUTING.md", "Version 2: a change is ready", "Mine: a change is ready")
     repository.push()
     repository.template.release("v3")
-    repository.update()
+    repository.propose(repository.find()[0])
     conflict = ["<<<<<<< ours", "=======", ">>>>>>> theirs"]
     lines = repository.git("show", f"{BRANCH}:CONTRIBUTING.md").splitlines()
     assert [line for line in lines if line[:7] in {mark[:7] for mark in conflict}] == conflict
@@ -211,43 +245,44 @@ def test_the_pull_request_names_what_did_not_fit_and_what_was_kept(repository: R
     project.edit(REMOVED, "root = true", "root = false")
     project.edit("CONTRIBUTING.md", "A change is ready", "A patch is ready")
     repository.push()
-    repository.update()
+    repository.propose(repository.find()[0])
     (call,) = repository.calls
-    assert [line for line in call[-1].splitlines() if line.startswith("    ")] == [
-        "    .editorconfig",
-        "    CONTRIBUTING.md.rej",
-    ]
+    named = [line.strip() for line in call[-1].splitlines() if line.startswith("    ")]
+    assert named == [REMOVED, "CONTRIBUTING.md.rej"]
     assert "CONTRIBUTING.md.rej" in changed(repository)
     assert REMOVED not in changed(repository)
 
 
-def test_a_commit_of_somebody_s_on_the_branch_is_never_overwritten(repository: Repository, tmp_path: Path) -> None:
-    repository.update()
-    mended = tmp_path / "mended"
-    repository.template.git(tmp_path, "clone", "--quiet", "--branch", BRANCH, str(repository.origin), str(mended))
+def test_a_commit_of_somebody_s_on_the_branch_is_never_overwritten(
+    repository: Repository, bundles: dict[str, Path]
+) -> None:
+    repository.propose(bundles["v2"])
+    mended = repository.folder / "mended"
+    repository.template.git(mended.parent, "clone", "--quiet", "--branch", BRANCH, str(repository.origin), str(mended))
     (mended / "Dockerfile").write_text("FROM scratch", "utf-8")
     repository.template.commit(mended)
     repository.template.git(mended, "push", "--quiet", "origin", BRANCH)
     tip = repository.git("rev-parse", BRANCH)
-    repository.template.release("v3")
-    assert "::notice::Somebody works on the branch" in repository.update()
+    assert "::notice::Somebody works on the branch" in repository.propose(bundles["v3"])
     assert repository.git("rev-parse", BRANCH) == tip
     assert len(repository.calls) == 1
 
 
-def test_a_closed_pull_request_comes_back_only_with_something_new(repository: Repository) -> None:
-    repository.update()
-    assert "was closed" in repository.update(state="closed")
+def test_a_closed_pull_request_comes_back_only_with_something_new(
+    repository: Repository, bundles: dict[str, Path]
+) -> None:
+    repository.propose(bundles["v2"])
+    assert "was closed" in repository.propose(bundles["v2"], state="closed")
     assert len(repository.calls) == 1
-    repository.template.release("v3")
-    repository.update(state="closed")
+    repository.propose(bundles["v3"], state="closed")
     assert [call[:2] for call in repository.calls] == [["pr", "create"]] * 2
 
 
-def test_a_workflow_s_change_is_pushed_only_with_a_token_that_may(repository: Repository) -> None:
-    repository.template.release("v3")
-    assert "::error::The update changes a workflow" in repository.update(own_token=False, status=1)
+def test_a_workflow_s_change_is_pushed_only_with_a_token_that_may(
+    repository: Repository, bundles: dict[str, Path]
+) -> None:
+    assert "::error::The update changes a workflow" in repository.propose(bundles["v3"], token=False, status=1)
     assert not repository.has_branch()
     assert repository.calls == []
-    repository.update(own_token=True)
+    repository.propose(bundles["v3"])
     assert ".github/workflows/ci.yml" in changed(repository)

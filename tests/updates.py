@@ -36,7 +36,8 @@ EDITS = {
         (f"{PROJECT}/CONTRIBUTING.md", "Version 2: a change is ready", "Version 3: a change is ready"),
         (f"{PROJECT}/_variants/ci/github/.github/workflows/ci.yml", "timeout-minutes: 15", "timeout-minutes: 16"),
     ],
-    "v4": [("hooks/pre_gen_project.py", "Stop before", "End before")],
+    "v4": [(f"{PROJECT}/CONTRIBUTING.md", "Version 3: a change is ready", "Version 4: a change is ready")],
+    "v5": [(f"{PROJECT}/CONTRIBUTING.md", "Version 4: a change is ready", "Version 5: a change is ready")],
 }
 NEW = "SECURITY.md"
 REMOVED = ".editorconfig"
@@ -135,7 +136,8 @@ def make_template(folder: Path) -> Template:
 
 def rename_and_remove(project: Path) -> None:
     """Bring a file, take one away, and give one another name."""
-    (project / NEW).write_text("Write to {{ cookiecutter.contact }}, {{ cookiecutter.project_slug | loud }}.\n", "utf-8")
+    text = "Write to {{ cookiecutter.contact }}, {{ cookiecutter.project_slug | loud }}.\n"
+    (project / NEW).write_text(text, "utf-8")
     (project / REMOVED).unlink()
     (project / RENAMED[0]).rename(project / RENAMED[1])
 

@@ -71,7 +71,7 @@ def script() -> str:
         before = pending.pop(command.section, ":")
         lines += [f"{{ {before}\n}} > /dev/null 2>&1 < /dev/null || exit", f"echo '@{number}'"]
         # Enter is the answer to every question.
-        lines += [f"{{ {command.text}\n}} 2>&1 < \"$ENTER\"", 'echo "@$?"']
+        lines += [f'{{ {command.text}\n}} 2>&1 < "$ENTER"', 'echo "@$?"']
     assert not pending, f"no such section: {pending.keys()}"
     return "\n".join(lines)
 

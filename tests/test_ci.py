@@ -33,8 +33,8 @@ from tests.conftest import (
 from tests.engine import Engine
 
 SOURCES = TEMPLATE / "{{cookiecutter.project_slug}}/_variants/ci"
-WORKFLOWS = [f".github/workflows/{name}.yml" for name in ("ci", "template-update")]
-PIPELINE = ".gitlab-ci.yml"
+WORKFLOW, PIPELINE = ".github/workflows/ci.yml", ".gitlab-ci.yml"
+WORKFLOWS = [WORKFLOW, ".github/workflows/template-update.yml"]
 SCHEMAS = [
     *(("github", name, "vendor.github-workflows") for name in WORKFLOWS),
     *(("github", name, "custom.github-workflows-require-timeout") for name in WORKFLOWS),
@@ -91,7 +91,8 @@ def answers(request: pytest.FixtureRequest) -> dict[str, str]:
 def jobs_of(project: Project) -> dict[str, Any]:
     """Read the jobs of either pipeline, by name."""
     if project.answers["ci"] == "github":
-        return {name: job for file in WORKFLOWS for name, job in yaml.safe_load(project.read(file))["jobs"].items()}
+        files = sorted((project.path / ".github/workflows").iterdir())
+        return {name: job for file in files for name, job in yaml.safe_load(file.read_text("utf-8"))["jobs"].items()}
     pipeline: dict[str, Any] = yaml.safe_load(project.read(PIPELINE))
     return {name: job for name, job in pipeline.items() if isinstance(job, dict) and "stage" in job}
 

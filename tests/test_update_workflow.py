@@ -217,8 +217,13 @@ def test_nothing_happens_without_a_note_of_cruft_s(repository: Repository) -> No
     assert not bundle.exists()
 
 
-def test_a_template_that_cannot_be_reached_fails_the_job(repository: Repository) -> None:
-    repository.template.path.rename(repository.folder / "gone")
+@pytest.mark.parametrize("fault", ["out of reach", "broken in its newest version"])
+def test_a_template_that_cannot_be_used_fails_the_job(repository: Repository, fault: str) -> None:
+    if fault == "out of reach":
+        repository.template.path.rename(repository.folder / "gone")
+    else:
+        (repository.template.path / "cookiecutter.json").write_text("{", "utf-8")
+        repository.template.commit(repository.template.path)
     runner = Path(mkdtemp(dir=repository.folder))
     assert repository.job("update", runner).returncode != 0
     assert not (runner / "update.bundle").exists()

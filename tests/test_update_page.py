@@ -27,8 +27,10 @@ BEFORE = {
         sed --in-place 's/Version 2: a change/Mine: a change/' CONTRIBUTING.md
         git commit --quiet --all --message mine
         """,
-    # Without what this section tells, git leaves no markers.
+    # In another clone, where git leaves no markers without what this section tells.
     "When git cannot merge": """
+        git clone --quiet "file://$PWD" ../elsewhere
+        cd ../elsewhere
         git -C ../template reset --quiet --hard v4
         cruft update --skip-apply-ask
         test -f CONTRIBUTING.md.rej
@@ -69,7 +71,7 @@ def script() -> str:
     pending = dict(BEFORE)
     for number, command in enumerate(commands()):
         before = pending.pop(command.section, ":")
-        lines += [f"{{ {before}\n}} > /dev/null 2>&1 < /dev/null || exit", f"echo '@{number}'"]
+        lines += [f"set -e\n{before}\nset +e", f"echo '@{number}'"]
         # Enter is the answer to every question.
         lines += [f'{{ {command.text}\n}} 2>&1 < "$ENTER"', 'echo "@$?"']
     assert not pending, f"no such section: {pending.keys()}"

@@ -9,8 +9,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.command import copied_template
 from tests.conftest import TOOLS, Project
-from tests.test_hooks import copied_template
 
 # Where people would find the template; git is told to look for it on this machine.
 URL = "https://github.com/org/template"

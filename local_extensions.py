@@ -159,8 +159,8 @@ def kept(answers: Mapping[str, object], fields: list[str]) -> str:
     return hint.encode(sys.stdout.encoding, "replace").decode(sys.stdout.encoding)
 
 
-def checked(answers: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the answers as they are when each can work.
+def checked(answers: Mapping[str, object]) -> bool:
+    """Return True when each answer can work: cruft writes that down in the project, so it is short.
 
     Raises:
         FailedHookException: cookiecutter shows its text alone, and ends with status 1.
@@ -169,7 +169,7 @@ def checked(answers: Mapping[str, object]) -> Mapping[str, object]:
     found = {field: problem(field, str(answers[field])) for field in RULES if field in answers}
     if refused := next(filter(None, found.values()), None):
         raise FailedHookException(refused + kept(answers, [field for field in found if not found[field]]))
-    return answers
+    return True
 
 
 def usable(slug: str) -> str:
@@ -331,6 +331,8 @@ class Answers(Extension):
         """Add the filters and functions to cookiecutter's environment."""
         super().__init__(environment)
         self.own = own_expressions()
+        # `cruft update` renders two versions of the template in one process: each is to import its own module.
+        sys.modules.pop(__name__, None)
         environment.filters.update(
             checked=checked,
             docker_build=docker_build,

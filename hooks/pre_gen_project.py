@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 # Rendering this line checks the answers again: a replay file does not pass the questions.
-CHECKED = r"""{{ cookiecutter | checked | tojson }}"""
+CHECKED = r"""{{ cookiecutter | checked }}"""
 NEEDS = r"""{{ cookiecutter | needs | tojson }}"""
 
 VARIANTS = "_variants"

@@ -34,9 +34,10 @@ from tests.engine import Engine
 
 SOURCES = TEMPLATE / "{{cookiecutter.project_slug}}/_variants/ci"
 WORKFLOW, PIPELINE = ".github/workflows/ci.yml", ".gitlab-ci.yml"
+WORKFLOWS = [WORKFLOW, ".github/workflows/template-update.yml"]
 SCHEMAS = [
-    ("github", WORKFLOW, "vendor.github-workflows"),
-    ("github", WORKFLOW, "custom.github-workflows-require-timeout"),
+    *(("github", name, "vendor.github-workflows") for name in WORKFLOWS),
+    *(("github", name, "custom.github-workflows-require-timeout") for name in WORKFLOWS),
     ("github", ".github/dependabot.yml", "vendor.dependabot"),
     ("gitlab", PIPELINE, "vendor.gitlab-ci"),
     ("gitlab", "renovate.json", "vendor.renovate"),
@@ -90,8 +91,8 @@ def answers(request: pytest.FixtureRequest) -> dict[str, str]:
 def jobs_of(project: Project) -> dict[str, Any]:
     """Read the jobs of either pipeline, by name."""
     if project.answers["ci"] == "github":
-        jobs: dict[str, Any] = yaml.safe_load(project.read(WORKFLOW))["jobs"]
-        return jobs
+        files = sorted((project.path / ".github/workflows").iterdir())
+        return {name: job for file in files for name, job in yaml.safe_load(file.read_text("utf-8"))["jobs"].items()}
     pipeline: dict[str, Any] = yaml.safe_load(project.read(PIPELINE))
     return {name: job for name, job in pipeline.items() if isinstance(job, dict) and "stage" in job}
 
@@ -171,12 +172,14 @@ def actionlint(workflow: str, folder: Path) -> list[str]:
     return [found["message"] for found in json.loads(lint.stdout) if found["kind"] != "runner-label"]
 
 
-def test_actionlint_finds_nothing(bake_once: Bake, tmp_path: Path) -> None:
-    assert actionlint(bake_once(ci="github").read(WORKFLOW), tmp_path) == []
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_actionlint_finds_nothing(bake_once: Bake, tmp_path: Path, name: str) -> None:
+    assert actionlint(bake_once(ci="github").read(name), tmp_path) == []
 
 
 def test_every_action_is_pinned_and_its_version_told(bake_once: Bake) -> None:
-    used = re.findall(r"uses: *(.*)", bake_once(ci="github").read(WORKFLOW))
+    project = bake_once(ci="github")
+    used = [action for name in WORKFLOWS for action in re.findall(r"uses: *(.*)", project.read(name))]
     assert used
     for action in used:
         assert re.fullmatch(r"[\w.-]+(/[\w.-]+)+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
@@ -185,15 +188,16 @@ def test_every_action_is_pinned_and_its_version_told(bake_once: Bake) -> None:
 
 def test_no_job_may_write_but_those_that_publish(bake_once: Bake) -> None:
     project = bake_once(ci="github")
-    assert yaml.safe_load(project.read(WORKFLOW))["permissions"] == {}
+    assert all(yaml.safe_load(project.read(name))["permissions"] == {} for name in WORKFLOWS)
     rights = {
         name: {k for k, v in job["permissions"].items() if v == "write"} for name, job in jobs_of(project).items()
     }
     assert {name: right for name, right in rights.items() if right} == {
         "push-image": {"packages"},
         "publish": {"id-token"},
+        "pull-request": {"contents", "pull-requests"},
     }
-    # Neither of them runs anything of the repository's.
+    # What publishes runs nothing of the repository's.
     assert not any(name.startswith(("push-image ", "publish ")) for name in scripts_of(project))
 
 
@@ -287,7 +291,7 @@ def test_github_finds_every_image_a_name_that_a_registry_takes_and_the_time_of_t
         pytest.skip("GitHub's machines have jq: install it to run this script")
     project = committed(bake_once(ci="github", **answers), tmp_path)
     where = {"GITHUB_REPOSITORY": "Acme/Sums", "GITHUB_REF_NAME": "feature/x"}
-    status, _, outputs = run_script(project, "bash", script_with(project, "GITHUB_OUTPUT"), **where)
+    status, _, outputs = run_script(project, "bash", script_with(project, "suffixes=$("), **where)
     suffixes = [f"-{name}" for name in sorted(STRATEGIES)] if answers["strategy"] == "all" else [""]
     assert (status, json.loads(outputs.pop("suffixes"))) == (0, suffixes)
     assert outputs == {"name": "ghcr.io/acme/sums", "tag": "feature-x", "time": str(COMMIT_TIME)}

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -120,6 +121,15 @@ def test_the_next_steps_are_ascii_commands(app: str) -> None:
     steps = post_gen.next_steps({"project_slug": "acme", "app": app}, "docker build")
     assert steps.isascii()
     assert "  cd acme\n  docker build --tag acme .\n  docker run --rm" in steps
+
+
+def test_a_comparison_of_cruft_s_prints_no_next_steps(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        compared = Path(folder) / "acme"
+        assert post_gen.is_passing({"_commit": "abc"}, compared)
+        assert not post_gen.is_passing({}, compared)
+    assert not post_gen.is_passing({"_commit": "abc"}, tmp_path / "acme")
+    assert not post_gen.is_passing({"_commit": "abc"}, Path(tempfile.gettempdir(), "mine", "acme"))
 
 
 @pytest.mark.parametrize("hook", ["pre_gen_project", "post_gen_project"])

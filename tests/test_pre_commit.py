@@ -8,6 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
@@ -16,6 +17,7 @@ from tests import hook_repositories
 from tests.conftest import QUESTIONS, TOOLS, Bake, Project
 from tests.engine import cache_folder
 from tests.test_questions import NASTY
+from tests.updates import make_template
 
 Hooks = Callable[..., CompletedProcess[str]]
 LONGEST = "a-" * 31 + "a"
@@ -88,6 +90,14 @@ def test_a_name_of_any_length_and_place_in_the_alphabet_passes(bake: Bake, hooks
 def test_any_text_passes(bake: Bake, hooks: Hooks) -> None:
     text = f"{NASTY}\nand a second line"
     assert_clean(hooks, bake(project_name=text, project_slug="nasty", description=text, author_name=text))
+
+
+def test_what_cruft_writes_down_passes(hooks: Hooks, tmp_path: Path) -> None:
+    text = f"{NASTY}\nand a second line"
+    project = make_template(tmp_path).create(tmp_path, project_name=text, description=text, author_name=text)
+    assert ".cruft.json" in project.files
+    shutil.rmtree(project.path / ".git")
+    assert_clean(hooks, project)
 
 
 Plant = Callable[[Project], None]

@@ -1,0 +1,151 @@
+"""A template with several versions, in a git repository of its own, and cruft run on its projects as people run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.command import copied_template
+from tests.conftest import TOOLS, Project
+
+# Where people would find the template; git is told to look for it on this machine.
+URL = "https://github.com/org/template"
+PROJECT = "{{cookiecutter.project_slug}}"
+VENV = f"{PROJECT}/_variants/strategy/venv/Dockerfile"
+DEPENDABOT = f"{PROJECT}/_variants/ci/github/.github/dependabot.yml"
+# version: (file, what it said, what it says)
+EDITS = {
+    "v2": [
+        (VENV, "ENV PATH=/opt/venv/bin:$PATH", "ENV PATH=/opt/venv/bin:$PATH\n\n# The venv of version 2."),
+        ("templates/runtime.dockerfile", "USER 10001:10001", "USER 10002:10002"),
+        (DEPENDABOT, "interval: weekly", "interval: monthly"),
+        (f"{PROJECT}/CONTRIBUTING.md", "A change is ready", "Version 2: a change is ready"),
+        (f"{PROJECT}/CHANGELOG.md", "# Changelog", "# The changelog"),
+        (f"{PROJECT}/Makefile", "tests/benchmark.py", "tests/speed.py"),
+        # A filter that the extension of version 1 does not have.
+        ("local_extensions.py", "            label=label,", "            label=label,\n            loud=str.upper,"),
+        # A question that older projects never answered, and another default.
+        ("cookiecutter.json", '  "license": [', '  "contact": "{{ cookiecutter.author_email }}",\n  "license": ['),
+        ("cookiecutter.json", '["3.14", "3.15",', '["3.15", "3.14",'),
+    ],
+    "v3": [
+        (f"{PROJECT}/CONTRIBUTING.md", "Version 2: a change is ready", "Version 3: a change is ready"),
+        (f"{PROJECT}/_variants/ci/github/.github/workflows/ci.yml", "timeout-minutes: 15", "timeout-minutes: 16"),
+    ],
+    "v4": [(f"{PROJECT}/CONTRIBUTING.md", "Version 3: a change is ready", "Version 4: a change is ready")],
+    "v5": [(f"{PROJECT}/CONTRIBUTING.md", "Version 4: a change is ready", "Version 5: a change is ready")],
+}
+NEW = "SECURITY.md"
+REMOVED = ".editorconfig"
+RENAMED = ("tests/benchmark.py", "tests/speed.py")
+
+
+@dataclass(frozen=True)
+class Template:
+    """A template's git repository: its `main` is what cruft takes for the newest version."""
+
+    path: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Give the environment in which git finds the template at its URL, and knows who commits."""
+        own = {"HOME": str(self.path.parent), "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}"}
+        return {**os.environ, **own}
+
+    def redirect(self) -> None:
+        """Write git's settings of the user that the commands run for."""
+        (self.path.parent / ".gitconfig").write_text(
+            f"""
+[url "{self.path}"]
+    insteadOf = {URL}
+[user]
+    name = Ada
+    email = ada@example.com
+[init]
+    defaultBranch = main
+""",
+            "utf-8",
+        )
+
+    def run(self, folder: Path, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in a folder, with nothing to say when it asks."""
+        return subprocess.run(
+            command,
+            cwd=folder,
+            env={**self.environment, **more},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def git(self, folder: Path, *arguments: str) -> str:
+        """Run git, which must succeed, and return what it prints."""
+        result = self.run(folder, "git", *arguments)
+        assert result.returncode == 0, result.stderr
+        return result.stdout.strip()
+
+    def commit(self, folder: Path, message: str = "a commit") -> None:
+        """Commit everything there is."""
+        self.git(folder, "add", "--all")
+        self.git(folder, "commit", "--quiet", "--message", message)
+
+    def release(self, version: str) -> None:
+        """Make a version the newest."""
+        self.git(self.path, "reset", "--quiet", "--hard", version)
+
+    def cruft(self, folder: Path, *arguments: str, status: int = 0) -> str:
+        """Run cruft and return what it prints; it must end as expected, and never with a traceback."""
+        result = self.run(folder, "cruft", *arguments)
+        assert "Traceback" not in result.stdout + result.stderr
+        assert result.returncode == status, result.stdout + result.stderr
+        return result.stdout
+
+    def create(self, folder: Path, version: str = "v1", **answers: str) -> Project:
+        """Let cruft generate a project from a version, and commit it."""
+        folder.mkdir(exist_ok=True)
+        given = {"project_slug": "acme", **answers}
+        options = ("--no-input", "--default-config", "--checkout", version)
+        self.cruft(folder, "create", *options, "--extra-context", json.dumps(given), URL)
+        project = Project(folder / "acme", given)
+        self.git(project.path, "init", "--quiet")
+        self.commit(project.path, "As generated")
+        return project
+
+
+def make_template(folder: Path) -> Template:
+    """Make a repository of this template, with the versions above; the first is the template as it is."""
+    template = Template(copied_template(folder))
+    template.redirect()
+    template.git(template.path, "init", "--quiet")
+    for version in ("v1", *EDITS):
+        for name, old, new in EDITS.get(version, []):
+            text = (template.path / name).read_text("utf-8")
+            assert old in text, (name, old)
+            (template.path / name).write_text(text.replace(old, new), "utf-8")
+        if version == "v2":
+            rename_and_remove(template.path / PROJECT)
+        template.commit(template.path, version)
+        template.git(template.path, "tag", "--no-sign", version)
+    return template
+
+
+def rename_and_remove(project: Path) -> None:
+    """Bring a file, take one away, and give one another name."""
+    text = "Write to {{ cookiecutter.contact }}, {{ cookiecutter.project_slug | loud }}.\n"
+    (project / NEW).write_text(text, "utf-8")
+    (project / REMOVED).unlink()
+    (project / RENAMED[0]).rename(project / RENAMED[1])
+
+
+def cloned(versions: Template, folder: Path, version: str) -> Template:
+    """Give a test a template of its own, in which a version is the newest."""
+    template = Template(folder / "template")
+    shutil.copytree(versions.path / ".git", template.path / ".git")
+    template.redirect()
+    template.release(version)
+    return template

@@ -64,7 +64,7 @@ def layers(image: str) -> list[Layer]:
         with tarfile.open(saved) as archive:
             manifest = json.load(member(archive, "manifest.json"))[0]
             config = json.load(member(archive, manifest["Config"]))
-            commands = [step["created_by"] for step in config["history"] if not step.get("empty_layer")]
+            commands = [step.get("created_by", "") for step in config["history"] if not step.get("empty_layer")]
             identities = config["rootfs"]["diff_ids"]
             parts = zip(manifest["Layers"], commands, identities, strict=True)
             return [read_layer(member(archive, name), command, identity) for name, command, identity in parts]

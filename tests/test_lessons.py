@@ -61,7 +61,7 @@ def commands(page: str) -> Iterator[Command]:
         assert parts, f"a block without a command:\n{text}"
         assert not before, f"what prints this?\n{before}"
         for number, part in enumerate(parts, start=1):
-            match = re.fullmatch(r"((?:.*\\\n)*.*\n)(.*)", part, re.DOTALL)
+            match = re.fullmatch(r"((?:.*\\\n)*.*\n)((?s:.*))", part)
             assert match
             fails = kind == "console error" and number == len(parts)
             yield Command(match[1].strip(), match[2].rstrip().splitlines(), fails)
@@ -80,6 +80,12 @@ def first_unmet(shown: list[str], printed: list[str]) -> str | None:
         if not reached:
             return line
     return None if len(printed) in reached else "(the end)"
+
+
+def run_page(page: str, project: Project, environment: dict[str, str]) -> None:
+    """Run all commands of a page, in its order."""
+    for command in commands(page):
+        run(project, command, environment)
 
 
 def run(project: Project, command: Command, environment: dict[str, str]) -> None:
@@ -138,14 +144,12 @@ FAULTS = {
 def test_a_planted_fault_is_caught(tmp_path: Path, fault: str) -> None:
     page, said = FAULTS[fault]
     with pytest.raises(AssertionError, match=re.escape(said)):
-        for command in commands(page):
-            run(Project(tmp_path, {}), command, dict(os.environ))
+        run_page(page, Project(tmp_path, {}), dict(os.environ))
 
 
 def test_what_is_left_out_may_be_anything(tmp_path: Path) -> None:
     page = "```console\n$ seq 1 \\\n    20\n1\n...\n1...5\n...\n20\n$ echo any\n```\n"
-    for command in commands(page):
-        run(Project(tmp_path, {}), command, dict(os.environ))
+    run_page(page, Project(tmp_path, {}), dict(os.environ))
 
 
 @pytest.fixture(scope="session")
@@ -173,8 +177,7 @@ def test_every_command_does_what_its_page_shows(
     terminal = {"COLUMNS": "100", "LC_ALL": "C.UTF-8", "BUILDKIT_PROGRESS": "plain"}
     environment = {**given, **terminal, "PYTHON": sys.executable}
     try:
-        for command in commands(project.read(f"lessons/{lesson}/README.md")):
-            run(project, command, environment)
+        run_page(project.read(f"lessons/{lesson}/README.md"), project, environment)
     finally:
         remove_images(engine, int(lesson[:2]))
 

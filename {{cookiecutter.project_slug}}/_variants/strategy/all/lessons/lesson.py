@@ -1,6 +1,7 @@
 """Build a lesson's image and show what its layers hold: `python lessons/lesson.py NUMBER`.
 
-Each layer is shown with its size, the command that made it, and the folders in which its bytes are.
+Each layer is shown with its size and the instruction that made it; those of the image that runs also with the folders
+in which their bytes are, and with what they hide.
 """
 
 from __future__ import annotations
@@ -13,18 +14,23 @@ import tarfile
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+try:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+except ModuleNotFoundError:
+    sys.exit("lesson: rich is not installed: `make lesson N=4` brings it, and shows lesson 4.")
 
 HERE = Path(__file__).resolve().parent
 SHOWN_FOLDERS = 3
 DEPTH = 4
-# What every instruction of a classic build is written down with, and RUN of BuildKit.
-NOISE = ("/bin/sh -c #(nop) ", "RUN /bin/sh -c ", "# buildkit", "|0 ")
+# What the engine writes before and after an instruction, and the beginning of what hides a file of a layer below.
+NOISE = re.compile(r"(?<=RUN )/bin/sh -c |^/bin/sh -c #\(nop\) | # buildkit$")
+HIDES = ".wh."
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class Layer:
 
     command: str
     sizes: dict[str, int]
-    removed: list[str]
+    removed: set[str]
     identity: str
 
     @property
@@ -45,19 +51,35 @@ class Layer:
         """Bytes of all files, uncompressed, without what their names and dates take."""
         return sum(self.sizes.values())
 
+    def hidden(self, below: dict[str, int]) -> dict[str, int]:
+        """Tell the files below that nobody sees any more: this layer replaces or removes them."""
+        return {path: size for path, size in below.items() if path in self.sizes or self.removed & ancestry(path)}
+
+
+def ancestry(path: str) -> set[str]:
+    """Return a path and all folders above it."""
+    return {path, *map(str, PurePosixPath(path).parents)}
+
 
 def docker(*arguments: str) -> str:
     """Run docker, and return what it prints.
 
     Raises:
-        subprocess.CalledProcessError: the command failed; what it said went to the terminal.
+        SystemExit: it failed; what it said is printed, or there is none.
 
     """
-    return subprocess.run(["docker", *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
+    try:
+        done = subprocess.run(["docker", *arguments], check=False, capture_output=True, text=True)
+    except FileNotFoundError:
+        sys.exit("lesson: there is no command `docker`: see https://docs.docker.com/get-started/get-docker/.")
+    if done.returncode != 0:
+        sys.stderr.write(done.stdout + done.stderr)
+        sys.exit(f"lesson: `docker {arguments[0]}` failed with status {done.returncode}.")
+    return done.stdout
 
 
 def layers(image: str) -> list[Layer]:
-    """Read an image's layers, the lowest first, as the engine saves them: an OCI layout in one archive."""
+    """Read an image's layers, the lowest first, as the engine saves them: all in one archive."""
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder, "image.tar")
         docker("save", "--output", str(saved), image)
@@ -84,14 +106,14 @@ def member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
 
 
 def read_layer(file: IO[bytes], command: str, identity: str) -> Layer:
-    """List what a layer holds. A name with the prefix .wh. hides what lies below (OCI image specification, layers)."""
+    """List what a layer holds. A name that begins with HIDES hides what lies below (OCI image specification)."""
     sizes: dict[str, int] = {}
-    removed: list[str] = []
+    removed: set[str] = set()
     with tarfile.open(fileobj=file) as content:
         for entry in content:
             path = PurePosixPath("/", entry.name)
-            if path.name.startswith(".wh."):
-                removed.append(str(path.with_name(path.name.removeprefix(".wh."))))
+            if path.name.startswith(HIDES):
+                removed.add(str(path.with_name(path.name.removeprefix(HIDES))))
             elif not entry.isdir():
                 sizes[str(path)] = entry.size
     return Layer(plain(command), sizes, removed, identity)
@@ -99,9 +121,7 @@ def read_layer(file: IO[bytes], command: str, identity: str) -> Layer:
 
 def plain(command: str) -> str:
     """Write an instruction as the Dockerfile has it, in one line."""
-    for noise in NOISE:
-        command = command.replace(noise, "RUN " if noise.startswith("RUN") else "")
-    return " ".join(command.split())
+    return " ".join(NOISE.sub("", command).split())
 
 
 def folders(layer: Layer) -> list[tuple[str, int]]:
@@ -113,24 +133,56 @@ def folders(layer: Layer) -> list[tuple[str, int]]:
     return found.most_common(SHOWN_FOLDERS)
 
 
-def megabytes(size: int) -> str:
-    """Write a size with the digits that matter: decimal units, as docker writes them."""
-    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
+def written(size: int) -> str:
+    """Write a size with the digits that matter, in decimal units, as docker does."""
+    for unit, factor in (("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} B"
 
 
-def table(title: str, found: list[Layer], base: list[Layer]) -> Table:
-    """Lay out the layers; those of the base image are one row."""
-    rows = Table(title=title, title_justify="left", expand=True)
+def visible(found: list[Layer]) -> dict[str, int]:
+    """Tell the files that a container sees, when it has these layers."""
+    seen: dict[str, int] = {}
+    for layer in found:
+        hidden = layer.hidden(seen)
+        seen = {path: size for path, size in seen.items() if path not in hidden} | layer.sizes
+    return seen
+
+
+def details(layer: Layer, hidden: dict[str, int]) -> list[str]:
+    """Tell where a layer's bytes are, and how many of those below it hides."""
+    lines = [f"{written(size):>10}  {folder}" for folder, size in folders(layer)]
+    if hidden:
+        lines.append(f"{'hides':>10}  {len(hidden)} files of layers below, {written(sum(hidden.values()))} that stay")
+    return lines
+
+
+def table(found: list[Layer], base: set[str], *, width: int, in_short: bool) -> Table:
+    """Lay out the layers; those of the base image are one row. In short, each of the others is one, too."""
+    rows = Table(box=None, pad_edge=False, header_style="bold")
     rows.add_column("size", justify="right", no_wrap=True)
-    rows.add_column("layer", ratio=3)
-    rows.add_column("where its bytes are", ratio=2)
-    rows.add_row(megabytes(sum(layer.size for layer in base)), Text("the base image"), "")
-    for layer in found[len(base) :]:
-        where = "\n".join(f"{megabytes(size):>8}  {folder}" for folder, size in folders(layer))
-        hidden = f"\nhides {len(layer.removed)} of a layer below" if layer.removed else ""
-        rows.add_row(megabytes(layer.size), Text(layer.command, overflow="fold"), Text(where + hidden, overflow="fold"))
-        rows.add_section()
+    rows.add_column("layer")
+    shared = list(takewhile(lambda layer: layer.identity in base, found))
+    if shared:
+        rows.add_row(written(sum(layer.size for layer in shared)), "the base image")
+    for number, layer in enumerate(found[len(shared) :], start=len(shared)):
+        command = Text(layer.command)
+        if in_short:
+            command.truncate(width - len("127.4 MB  "), overflow="ellipsis")
+        rows.add_row(written(layer.size), command)
+        for line in [] if in_short else details(layer, layer.hidden(visible(found[:number]))):
+            rows.add_row("", Text(line, style="dim"))
+    rows.add_row(written(sum(layer.size for layer in found)), Text("in all", style="bold"))
     return rows
+
+
+def base_layers(dockerfile: str) -> set[str]:
+    """Return the identities of the base image's layers, which is pulled where it is missing."""
+    (base,) = re.findall(r"^ARG BASE=(\S+)", dockerfile, re.MULTILINE)
+    if not docker("image", "ls", "--quiet", base):
+        docker("pull", "--quiet", base)
+    return set(json.loads(docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", base)))
 
 
 def lesson(number: str) -> Path:
@@ -141,33 +193,27 @@ def lesson(number: str) -> Path:
 
     """
     known = {int(folder.name[:2]): folder for folder in sorted(HERE.glob("[0-9][0-9]-*"))}
-    if not number.isdigit() or int(number) not in known:
-        raise SystemExit(f"lesson: there is no lesson {number!r}: give a number from {min(known)} to {max(known)}.")
+    if not re.fullmatch("[0-9]+", number) or int(number) not in known:
+        raise SystemExit(f"lesson: say which, from {min(known)} to {max(known)}: `make lesson N=4` shows lesson 4.")
     return known[int(number)]
-
-
-def show(console: Console, folder: Path, stage: str) -> None:
-    """Build one stage of a lesson, and show its layers above the base image's."""
-    image = f"lesson-{int(folder.name[:2])}:{stage}"
-    dockerfile = folder / "Dockerfile"
-    subprocess.run(
-        ["docker", "build", "--target", stage, "--tag", image, "--file", str(dockerfile), str(HERE / "app")], check=True
-    )
-    base = re.findall(r"^ARG BASE=(\S+)", dockerfile.read_text("utf-8"), re.MULTILINE)
-    console.print(table(image, layers(image), layers(base[0]) if base else []))
 
 
 def main() -> None:
     """Show every stage of a lesson, and tell where to read on."""
-    folder = lesson(sys.argv[1] if len(sys.argv) > 1 else "")
-    console = Console()
-    text = (folder / "Dockerfile").read_text("utf-8")
-    try:
-        for stage in re.findall(r"^FROM \S+ AS (\S+)", text, re.MULTILINE):
-            show(console, folder, stage)
-    except subprocess.CalledProcessError as failed:
-        raise SystemExit(f"lesson: {' '.join(failed.cmd[:3])} failed with status {failed.returncode}.") from None
-    console.print(f"What this shows, what goes wrong, and an exercise: {folder.relative_to(HERE.parent)}/README.md")
+    folder = lesson(" ".join(sys.argv[1:]))
+    console = Console(highlight=False)
+    path = folder / "Dockerfile"
+    text = path.read_text("utf-8")
+    stages = re.findall(r"^FROM .* AS (\S+)", text, re.MULTILINE)
+    base = base_layers(text)
+    for stage in stages:
+        image = f"lesson-{int(folder.name[:2])}:{stage}"
+        with console.status(f"building {image}"):
+            docker("build", "--target", stage, "--tag", image, "--file", str(path), str(HERE / "app"))
+            found = layers(image)
+        console.print(f"[bold]{image}[/bold]")
+        console.print(table(found, base, width=console.width, in_short=stage != stages[-1]), "")
+    console.print(f"What this shows: {folder.relative_to(HERE.parent).as_posix()}/README.md")
 
 
 if __name__ == "__main__":

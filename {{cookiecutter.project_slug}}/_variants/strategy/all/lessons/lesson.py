@@ -182,7 +182,7 @@ def base_layers(dockerfile: str) -> set[str]:
     (base,) = re.findall(r"^ARG BASE=(\S+)", dockerfile, re.MULTILINE)
     if not docker("image", "ls", "--quiet", base):
         docker("pull", "--quiet", base)
-    return set(json.loads(docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", base)))
+    return set(json.loads(docker("image", "inspect", base))[0]["RootFS"]["Layers"])
 
 
 def chosen(number: str, name: str = "Dockerfile") -> Path:

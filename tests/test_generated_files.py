@@ -9,7 +9,7 @@ import tomllib
 
 import pytest
 
-from tests.conftest import APPS, QUESTIONS, TOOLS, Bake
+from tests.conftest import APPS, QUESTIONS, TEMPLATE, TOOLS, Bake
 
 COMMON = {
     ".clang-format",
@@ -78,6 +78,9 @@ BY_APP: dict[str, set[str]] = {
     },
     "cli": set(),
 }
+BY_ALL = TEMPLATE / "{{cookiecutter.project_slug}}/_variants/strategy/all"
+# The workbook is as large as all the rest, and what it must have is proven in test_lessons.py.
+LESSONS = {path.relative_to(BY_ALL).as_posix() for path in (BY_ALL / "lessons").rglob("*") if path.is_file()}
 PEX = {"requirements-pex.in", "requirements-pex.txt"}
 PLATTER = {"bundle/install.sh", "requirements-platter.in", "requirements-platter.txt"}
 BY_STRATEGY = {
@@ -86,7 +89,7 @@ BY_STRATEGY = {
     "wheels": {"Dockerfile"},
     "pex": {"Dockerfile", *PEX},
     "platter": {"Dockerfile", *PLATTER},
-    "all": {"strategies/compare.py", *PEX, *PLATTER}
+    "all": {"strategies/compare.py", *LESSONS, *PEX, *PLATTER}
     | {f"strategies/{name}/Dockerfile" for name in ("venv", "user", "wheels", "pex", "platter")},
 }
 BY_CI: dict[str, set[str]] = {

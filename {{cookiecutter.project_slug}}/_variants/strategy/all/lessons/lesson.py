@@ -14,6 +14,7 @@ import tarfile
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -37,14 +38,14 @@ HIDES = ".wh."
 class Layer:
     """One layer of an image.
 
-    `command` is the instruction that made it, `sizes` the bytes of each file that it adds or replaces, by path, and
-    `removed` the paths that it hides. `identity` is the digest of its content, the same wherever the layer is used.
+    `command` is the instruction that made it, `identity` the digest of its content, the same wherever it is used.
+    `sizes` has the bytes of each file that it adds or replaces, by path, `removed` the paths that it hides.
     """
 
     command: str
+    identity: str
     sizes: dict[str, int]
     removed: set[str]
-    identity: str
 
     @property
     def size(self) -> int:
@@ -78,18 +79,21 @@ def docker(*arguments: str) -> str:
     return done.stdout
 
 
-def layers(image: str) -> list[Layer]:
-    """Read an image's layers, the lowest first, as the engine saves them: all in one archive."""
+def layers(images: list[str]) -> dict[str, list[Layer]]:
+    """Read the layers of images, the lowest first, as the engine saves them: all in one archive, and each once."""
     with tempfile.TemporaryDirectory() as folder:
-        saved = Path(folder, "image.tar")
-        docker("save", "--output", str(saved), image)
+        saved = Path(folder, "images.tar")
+        docker("save", "--output", str(saved), *images)
         with tarfile.open(saved) as archive:
-            manifest = json.load(member(archive, "manifest.json"))[0]
-            config = json.load(member(archive, manifest["Config"]))
-            commands = [step.get("created_by", "") for step in config["history"] if not step.get("empty_layer")]
-            identities = config["rootfs"]["diff_ids"]
-            parts = zip(manifest["Layers"], commands, identities, strict=True)
-            return [read_layer(member(archive, name), command, identity) for name, command, identity in parts]
+            content = cache(lambda name: read_layer(member(archive, name)))
+            found: dict[str, list[Layer]] = {}
+            for manifest in json.load(member(archive, "manifest.json")):
+                config = json.load(member(archive, manifest["Config"]))
+                steps = [step.get("created_by", "") for step in config["history"] if not step.get("empty_layer")]
+                parts = zip(map(plain, steps), config["rootfs"]["diff_ids"], manifest["Layers"], strict=True)
+                read = [Layer(command, identity, *content(name)) for command, identity, name in parts]
+                found.update(dict.fromkeys(manifest["RepoTags"], read))
+    return found
 
 
 def member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
@@ -105,8 +109,8 @@ def member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
     return file
 
 
-def read_layer(file: IO[bytes], command: str, identity: str) -> Layer:
-    """List what a layer holds. A name that begins with HIDES hides what lies below (OCI image specification)."""
+def read_layer(file: IO[bytes]) -> tuple[dict[str, int], set[str]]:
+    """List the files of a layer, and what it hides: what bears the same name less HIDES (OCI image specification)."""
     sizes: dict[str, int] = {}
     removed: set[str] = set()
     with tarfile.open(fileobj=file) as content:
@@ -116,7 +120,7 @@ def read_layer(file: IO[bytes], command: str, identity: str) -> Layer:
                 removed.add(str(path.with_name(path.name.removeprefix(HIDES))))
             elif not entry.isdir():
                 sizes[str(path)] = entry.size
-    return Layer(plain(command), sizes, removed, identity)
+    return sizes, removed
 
 
 def plain(command: str) -> str:
@@ -206,17 +210,20 @@ def main(number: str = "", *names: str) -> None:
     """Show every stage of a lesson, and tell where to read on."""
     path = chosen(number, *names[:1])
     text = path.read_text("utf-8")
-    stages = re.findall(r"^FROM .* AS (\S+)", text, re.MULTILINE)
-    base = base_layers(text)
     name = "-".join(["lesson", str(int(number)), *path.name.split(".")[:-1]])
+    stages = re.findall(r"^FROM .* AS (\S+)", text, re.MULTILINE)
+    images = [f"{name}:{stage}" for stage in stages]
     console = Console(highlight=False)
-    for stage in stages:
-        image = f"{name}:{stage}"
-        with console.status(f"building {image}"):
+    with console.status("") as status:
+        for stage, image in zip(stages, images, strict=True):
+            status.update(f"building {image}")
             docker("build", "--target", stage, "--tag", image, "--file", str(path), str(HERE / "app"))
-            found = layers(image)
+        status.update("reading the layers")
+        base = base_layers(text)
+        found = layers(images)
+    for image in images:
         console.print(f"[bold]{image}[/bold]")
-        console.print(table(found, base, width=console.width, in_short=stage != stages[-1]), "")
+        console.print(table(found[image], base, width=console.width, in_short=image != images[-1]), "")
     console.print(f"What this shows: {path.parent.relative_to(HERE.parent).as_posix()}/README.md")
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from rich import print
+import rich
 
 from hello._hello import greeting
 
@@ -10,7 +10,7 @@ from hello._hello import greeting
 def main() -> None:
     """Greet whoever is named, or the world."""
     for name in sys.argv[1:] or ["world"]:
-        print(greeting(name))
+        rich.print(greeting(name))
 
 
 if __name__ == "__main__":

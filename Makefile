@@ -7,7 +7,8 @@ help:  ## tell what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
 
 test: .venv/ready  ## run all tests; images are built and run by a Docker engine
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m "not alone"
+	.venv/bin/python -m pytest -m alone
 
 demo: .venv/ready  ## generate the default project, build its image, run it and ask it for a checksum
 	.venv/bin/python -m tests.demo

@@ -21,6 +21,8 @@ from tests.engine import STAND_IN_LABEL, DockerError, Engine, EngineUnavailable,
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.alone
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 ENGINE = [sys.executable, "-m", "tests.engine"]
 

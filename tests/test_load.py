@@ -14,7 +14,7 @@ from tests.conftest import TEMPLATE
 from tests.engine import Engine
 from tests.load import PORTS, WRK, Arena, LoadError, arena
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.alone, pytest.mark.slow]
 
 ROWS = [
     *(

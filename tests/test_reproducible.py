@@ -15,6 +15,8 @@ import pytest
 from tests.conftest import STRATEGIES, TOOLS, WITH_ARTIFACTS, Bake, Project
 from tests.engine import Engine
 
+pytestmark = pytest.mark.alone
+
 # It has no wheel, so its C is compiled in the build.
 COMPILED = "crcmod==1.7"
 COMMIT_TIMES = "1760000000", "1770000000"

@@ -9,6 +9,8 @@ import pytest
 from tests.conftest import HARDENED, Bake, Build, container
 from tests.test_service_faults import Service, load, network, reachable, until
 
+pytestmark = pytest.mark.alone
+
 ROUNDS = 3
 # An operator restarts the containers and leaves nginx alone, which asks the other service when one refuses a
 # connection, or closes one that it had kept. A POST may be repeated because summing changes nothing; nginx has to be

@@ -24,6 +24,8 @@ from tests import clients
 from tests.conftest import HARDENED, Bake, Build, Image, container
 from tests.engine import Engine
 
+pytestmark = pytest.mark.alone
+
 DIGITS = b"123456789"
 CHECKSUM = "e3069283"
 HEAD = b"POST /crc32c HTTP/1.1\r\nHost: test\r\n"

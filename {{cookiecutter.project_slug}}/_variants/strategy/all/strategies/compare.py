@@ -140,6 +140,11 @@ class Engine:
         (known,) = json.loads(self.docker("image", "inspect", name).stdout)
         return dict(known)
 
+    def cached(self) -> set[str]:
+        """List the records of the build cache, by identity."""
+        # A star marks the ones that can be written to.
+        return set(re.findall(r"^(\w{25})\b", self.docker("buildx", "du").stdout, re.MULTILINE))
+
 
 @dataclass(frozen=True)
 class Project:
@@ -345,6 +350,11 @@ class Turn:
     token: str = field(default_factory=lambda: uuid4().hex)
     figures: dict[str, float] = field(default_factory=dict)
     built: set[str] = field(default_factory=set)
+    kept: set[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note what the build cache has before the turn."""
+        self.kept = self.engine.cached()
 
     @property
     def repository(self) -> str:
@@ -445,11 +455,12 @@ class Turn:
         self.tell(**{"import": took, "memory": int(memory[1]) * 1024})
 
     def clean(self) -> None:
-        """Remove the images, and the cache mounts, whose description holds the token."""
+        """Remove the images, and what the builds have cached: no later turn uses it, and it would fill the disk."""
         if self.built:
             self.engine.docker("image", "rm", "--force", *map(self.tag, sorted(self.built)), check=False)
-        own = f"description~={self.token}"
-        self.engine.docker("builder", "prune", "--all", "--force", "--filter", own, check=False)
+        if new := self.engine.cached() - self.kept:
+            own = f"id~=^({'|'.join(sorted(new))})$"
+            self.engine.docker("builder", "prune", "--all", "--force", "--filter", own, check=False)
 
 
 Step = Callable[[Turn], None]

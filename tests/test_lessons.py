@@ -236,3 +236,41 @@ def test_every_link_leads_to_a_file(project: Project, page: str) -> None:
 def test_the_table_of_contents_is_complete() -> None:
     contents = (LESSONS / "README.md").read_text("utf-8")
     assert re.findall(r"\]\(([0-9][^)]*)/README\.md\)", contents) == FOLDERS
+
+
+# What is asked for: (the arguments of lesson.py, the sentence that answers)
+NOT_THERE = {
+    "no number": ((), "lesson: say which, from 1 to "),
+    "no lesson": (("99",), "lesson: say which, from 1 to "),
+    "no Dockerfile": (("1", "none"), "lesson: lesson 1 has no none; it has Dockerfile, static.Dockerfile, "),
+}
+
+
+@pytest.mark.parametrize("asked", NOT_THERE)
+def test_a_lesson_that_is_not_there_is_answered_in_one_sentence(project: Project, asked: str) -> None:
+    arguments, sentence = NOT_THERE[asked]
+    answer = project.run(sys.executable, "lessons/lesson.py", *arguments)
+    assert answer.returncode == 1
+    assert answer.stdout == ""
+    assert answer.stderr.startswith(sentence)
+    assert answer.stderr.count("\n") == 1
+
+
+def test_a_build_that_fails_is_told_in_full(engine: Engine, base_image: Callable[[str], str], bake: Bake) -> None:
+    base_image(QUESTIONS["python_version"][0])
+    project = bake(strategy="all", app="cli")
+    project.edit("lessons/app/hello.c", "puts", "puttts")
+    answer = project.run(sys.executable, "lessons/lesson.py", "1", env=engine.environment)
+    assert answer.returncode == 1
+    assert "implicit declaration of function" in answer.stderr
+    assert answer.stderr.endswith("\nlesson: `docker build` failed with status 1.\n")
+
+
+def test_only_a_project_with_every_strategy_has_lessons(project: Project, bake: Bake) -> None:
+    assert (
+        "lessons/lesson.py 4 wrong.Dockerfile"
+        in project.run("make", "--dry-run", "lesson", "N=4", "DOCKERFILE=wrong.Dockerfile").stdout
+    )
+    one = bake()
+    assert "lesson" not in one.read("Makefile") + one.read("README.md") + one.read("CONTRIBUTING.md")
+    assert not (one.path / "lessons").exists()

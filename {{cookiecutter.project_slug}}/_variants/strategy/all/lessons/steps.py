@@ -1,4 +1,4 @@
-"""Tell which steps of a build were cached: `docker build --progress=plain ... 2>&1 | python3 lessons/steps.py`."""
+"""Tell which steps of a build were cached: `docker build ... 2>&1 | python3 lessons/steps.py`."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ STAGES = ("compile-image", "runtime-image")
 
 def layers(image: str) -> set[str]:
     """Return the digests of an image's layers, as they are unpacked."""
-    inspect = ["docker", "image", "inspect", "--format", "{{json .RootFS.Layers}}", image]
-    return set(json.loads(subprocess.run(inspect, check=True, stdout=subprocess.PIPE).stdout))
+    inspect = subprocess.run(["docker", "image", "inspect", image], check=True, stdout=subprocess.PIPE)
+    return set(json.loads(inspect.stdout)[0]["RootFS"]["Layers"])
 
 
 def blob(cache: Path, digest: str) -> Any:

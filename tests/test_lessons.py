@@ -113,11 +113,11 @@ def dockerfiles(folder: Path) -> dict[str, str]:
 
 
 def is_built(lesson: str, name: str, page: str) -> bool:
-    """Tell whether a command of the page builds a Dockerfile: by its path, or the lesson's own by `make lesson`."""
+    """Tell whether a command of the page builds a Dockerfile: `docker build`, or `make lesson`."""
     path = f"lessons/{lesson}/{name}"
+    made = f"make lesson N={int(lesson[:2])}" + (f" DOCKERFILE={name}" if name != "Dockerfile" else "")
     lines = [command.line for command in commands(page)]
-    by_path = any("docker build" in line and path in line.split() for line in lines)
-    return by_path or (name == "Dockerfile" and f"make lesson N={int(lesson[:2])}" in lines)
+    return made in lines or any("docker build" in line and path in line.split() for line in lines)
 
 
 def broken_links(page: Path) -> list[str]:

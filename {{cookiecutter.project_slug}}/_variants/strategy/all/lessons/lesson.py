@@ -1,4 +1,4 @@
-"""Build a lesson's image and show what its layers hold: `python lessons/lesson.py NUMBER`.
+"""Build a lesson's image and show what its layers hold: `python lessons/lesson.py NUMBER [DOCKERFILE]`.
 
 Each layer is shown with its size and the instruction that made it; those of the image that runs also with the folders
 in which their bytes are, and with what they hide.
@@ -182,11 +182,11 @@ def base_layers(dockerfile: str) -> set[str]:
     (base,) = re.findall(r"^ARG BASE=(\S+)", dockerfile, re.MULTILINE)
     if not docker("image", "ls", "--quiet", base):
         docker("pull", "--quiet", base)
-    return set(json.loads(docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", base)))
+    return set(json.loads(docker("image", "inspect", base))[0]["RootFS"]["Layers"])
 
 
-def lesson(number: str) -> Path:
-    """Find the folder of a lesson.
+def chosen(number: str, name: str = "Dockerfile") -> Path:
+    """Find a lesson's Dockerfile.
 
     Raises:
         SystemExit: there is none.
@@ -194,27 +194,31 @@ def lesson(number: str) -> Path:
     """
     known = {int(folder.name[:2]): folder for folder in sorted(HERE.glob("[0-9][0-9]-*"))}
     if not re.fullmatch("[0-9]+", number) or int(number) not in known:
-        raise SystemExit(f"lesson: say which, from {min(known)} to {max(known)}: `make lesson N=4` shows lesson 4.")
-    return known[int(number)]
+        sys.exit(f"lesson: say which, from {min(known)} to {max(known)}: `make lesson N=4` shows lesson 4.")
+    folder = known[int(number)]
+    names = sorted(path.name for path in folder.glob("*Dockerfile"))
+    if name not in names:
+        sys.exit(f"lesson: lesson {int(number)} has no {name}; it has {', '.join(names)}.")
+    return folder / name
 
 
-def main() -> None:
+def main(number: str = "", *names: str) -> None:
     """Show every stage of a lesson, and tell where to read on."""
-    folder = lesson(" ".join(sys.argv[1:]))
-    console = Console(highlight=False)
-    path = folder / "Dockerfile"
+    path = chosen(number, *names[:1])
     text = path.read_text("utf-8")
     stages = re.findall(r"^FROM .* AS (\S+)", text, re.MULTILINE)
     base = base_layers(text)
+    name = "-".join(["lesson", str(int(number)), *path.name.split(".")[:-1]])
+    console = Console(highlight=False)
     for stage in stages:
-        image = f"lesson-{int(folder.name[:2])}:{stage}"
+        image = f"{name}:{stage}"
         with console.status(f"building {image}"):
             docker("build", "--target", stage, "--tag", image, "--file", str(path), str(HERE / "app"))
             found = layers(image)
         console.print(f"[bold]{image}[/bold]")
         console.print(table(found, base, width=console.width, in_short=stage != stages[-1]), "")
-    console.print(f"What this shows: {folder.relative_to(HERE.parent).as_posix()}/README.md")
+    console.print(f"What this shows: {path.parent.relative_to(HERE.parent).as_posix()}/README.md")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -54,12 +54,9 @@ class Layer:
 
     def hidden(self, below: dict[str, int]) -> dict[str, int]:
         """Tell the files below that nobody sees any more: this layer replaces or removes them."""
-        return {path: size for path, size in below.items() if path in self.sizes or self.removed & ancestry(path)}
-
-
-def ancestry(path: str) -> set[str]:
-    """Return a path and all folders above it."""
-    return {path, *map(str, PurePosixPath(path).parents)}
+        gone = self.sizes.keys() | self.removed
+        folders = tuple(f"{path}/" for path in self.removed)
+        return {path: size for path, size in below.items() if path in gone or path.startswith(folders)}
 
 
 def docker(*arguments: str) -> str:
@@ -158,7 +155,8 @@ def details(layer: Layer, hidden: dict[str, int]) -> list[str]:
     """Tell where a layer's bytes are, and how many of those below it hides."""
     lines = [f"{written(size):>10}  {folder}" for folder, size in folders(layer)]
     if hidden:
-        lines.append(f"{'hides':>10}  {len(hidden)} files of layers below, {written(sum(hidden.values()))} that stay")
+        files = "1 file" if len(hidden) == 1 else f"{len(hidden)} files"
+        lines.append(f"{'hides':>10}  {files} of layers below, {written(sum(hidden.values()))} that stay")
     return lines
 
 

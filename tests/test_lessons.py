@@ -7,6 +7,7 @@ The last command of a block ```console error must fail, every other one succeed.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import subprocess
@@ -18,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import QUESTIONS, TEMPLATE, Bake, Project
-from tests.engine import Engine
+from tests.engine import Engine, cache_folder
 
 LESSONS = TEMPLATE / "{{cookiecutter.project_slug}}/_variants/strategy/all/lessons"
 FOLDERS = sorted(folder.name for folder in LESSONS.glob("[0-9][0-9]-*"))
@@ -158,6 +159,14 @@ def project(bake_once: Bake) -> Project:
     return bake_once(project_name="Workbook", strategy="all", app="cli")
 
 
+@pytest.fixture
+def turn() -> Iterator[None]:
+    """Let only one run at a time build what pages build: the names of their images are fixed."""
+    with (cache_folder() / "lessons.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def remove_images(engine: Engine, number: int) -> None:
     """Remove the images of one lesson."""
     filters = [f"--filter=reference=lesson-{number}{rest}" for rest in ("", "-*")]
@@ -167,6 +176,7 @@ def remove_images(engine: Engine, number: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("turn")
 @every_lesson
 def test_every_command_does_what_its_page_shows(
     engine: Engine, base_image: Callable[[str], str], project: Project, lesson: str

@@ -9,23 +9,21 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
 
-# compile-image is that of lesson 10: nothing says when it was made, or with which backend.
+# compile-image says nowhere which time it is to be, or which build backend to take.
 FROM compiler AS compile-image
-
-RUN python -m venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH
 
 WORKDIR /src
 COPY requirements.txt .
-RUN pip install --no-cache-dir --requirement requirements.txt
+RUN python -m venv --without-pip /opt/venv \
+    && pip --python /opt/venv install --no-cache-dir --requirement requirements.txt
 COPY . .
-RUN pip install --no-cache-dir --no-deps --prefix /app/opt/venv .
+RUN pip --python /opt/venv install --no-cache-dir --no-deps --prefix /app/opt/venv .
 
 # runtime-image is what runs: other bytes each time.
 FROM ${BASE} AS runtime-image
 
-COPY --from=compile-image /opt/venv /opt/venv
-COPY --from=compile-image /app/opt/venv /opt/venv
+COPY --from=compile-image /opt /opt
+COPY --from=compile-image /app/opt /opt
 ENV PATH=/opt/venv/bin:$PATH
 USER 10001:10001
 CMD ["hello"]

@@ -172,6 +172,20 @@ def strategies(answers: Mapping[str, str], stage: str = "") -> list[str]:
     return sorted(path.parent.name for path in dockerfiles if wanted.search(path.read_text("utf-8")))
 
 
+def strategy_label(strategy: str) -> str:
+    """Tell what a strategy does, in the words of the question."""
+    questions = json.loads((template_folder().parent / "cookiecutter.json").read_text("utf-8"))
+    described: str = questions["__prompts__"]["strategy"][strategy]
+    return described.removeprefix(f"{strategy}: ")
+
+
+def strategy_files(answers: Mapping[str, str]) -> list[str]:
+    """List what the strategies bring for a build to see, by its first folder; every build sees the lock files."""
+    folders = (template_folder() / VARIANTS / "strategy" / name for name in strategies(answers))
+    names = {path.name for folder in folders for path in folder.iterdir()}
+    return sorted(name for name in names if name != "Dockerfile" and not name.startswith("requirements"))
+
+
 def dockerfile(answers: Mapping[str, str], strategy: str) -> str:
     """Tell where a strategy's Dockerfile is: it lies aside when all are kept."""
     return f"strategies/{strategy}/Dockerfile" if answers["strategy"] == "all" else "Dockerfile"
@@ -205,6 +219,8 @@ class Answers(Extension):
             literal=literal,
             one_line=one_line,
             strategies=strategies,
+            strategy_files=strategy_files,
+            strategy_label=strategy_label,
         )
         environment.globals.update(
             generated_paths=generated_paths,

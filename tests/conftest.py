@@ -28,8 +28,11 @@ QUESTIONS: dict[str, Any] = {
     if not name.startswith("_")
 }
 STRATEGIES = [name for name in QUESTIONS["strategy"] if name != "all"]
+STRATEGY_FOLDER = TEMPLATE / "{{cookiecutter.project_slug}}/_variants/strategy"
 # What these make besides the image is exported, too.
-WITH_ARTIFACTS = ["pex", "platter", "wheels"]
+WITH_ARTIFACTS = [
+    name for name in STRATEGIES if " AS artifacts\n" in (STRATEGY_FOLDER / name / "Dockerfile").read_text("utf-8")
+]
 APPS = QUESTIONS["app"]
 # As locked down as a cluster would have it; the uid is none that an image knows.
 HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--user=12345:0")

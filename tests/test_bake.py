@@ -218,6 +218,8 @@ def shared(engine: Engine, base_image: Any) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def other_machine(engine: Engine, base_image: Any) -> Iterator[Engine]:
     """Start an engine that has the base image and has built nothing."""
+    if not engine.private:
+        pytest.skip("only a private engine brings the programs for a second one")
     try:
         with second_engine(engine, base_image("3.14")) as second:
             yield second

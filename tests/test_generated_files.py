@@ -9,7 +9,7 @@ import tomllib
 
 import pytest
 
-from tests.conftest import APPS, QUESTIONS, TEMPLATE, TOOLS, Bake
+from tests.conftest import APPS, QUESTIONS, STRATEGIES, STRATEGY_FOLDER, TOOLS, Bake
 
 COMMON = {
     ".clang-format",
@@ -78,20 +78,12 @@ BY_APP: dict[str, set[str]] = {
     },
     "cli": set(),
 }
-BY_ALL = TEMPLATE / "{{cookiecutter.project_slug}}/_variants/strategy/all"
-# The workbook is as large as all the rest, and what it must have is proven in test_lessons.py.
-LESSONS = {path.relative_to(BY_ALL).as_posix() for path in (BY_ALL / "lessons").rglob("*") if path.is_file()}
-PEX = {"requirements-pex.in", "requirements-pex.txt"}
-PLATTER = {"bundle/install.sh", "requirements-platter.in", "requirements-platter.txt"}
 BY_STRATEGY = {
-    "venv": {"Dockerfile"},
-    "user": {"Dockerfile"},
-    "wheels": {"Dockerfile"},
-    "pex": {"Dockerfile", *PEX},
-    "platter": {"Dockerfile", *PLATTER},
-    "all": {"strategies/compare.py", *LESSONS, *PEX, *PLATTER}
-    | {f"strategies/{name}/Dockerfile" for name in ("venv", "user", "wheels", "pex", "platter")},
+    name: {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    for name, folder in ((name, STRATEGY_FOLDER / name) for name in QUESTIONS["strategy"])
 }
+BY_STRATEGY["all"] |= {f"strategies/{name}/Dockerfile" for name in STRATEGIES}
+BY_STRATEGY["all"] |= {name for strategy in STRATEGIES for name in BY_STRATEGY[strategy] - {"Dockerfile"}}
 BY_CI: dict[str, set[str]] = {
     "github": {".github/dependabot.yml", ".github/workflows/ci.yml"},
     "gitlab": {".gitlab-ci.yml", "renovate.json"},

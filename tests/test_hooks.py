@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import QUESTIONS, STRATEGIES, TEMPLATE, Project, baker
+from tests.conftest import QUESTIONS, TEMPLATE
 
 
 def load(name: str) -> ModuleType:
@@ -175,32 +175,6 @@ def test_a_choice_without_a_folder_is_told_by_the_command(tmp_path: Path, cookie
     result = cookies.bake(template=str(template), extra_context={"strategy": "conda"})
     assert result.exit_code != 0
     assert "strategy: 'conda' has no folder in _variants/strategy; there are: all, pex" in capfd.readouterr().err
-
-
-def test_a_new_strategy_is_a_folder_and_a_choice(tmp_path: Path, cookies: Any) -> None:
-    template = copied_template(tmp_path)
-    questions = json.loads((template / "cookiecutter.json").read_text("utf-8"))
-    questions["strategy"].append("conda")
-    (template / "cookiecutter.json").write_text(json.dumps(questions), "utf-8")
-    own = {"_variants/strategy/conda/Dockerfile": "FROM conda\n", "_variants/strategy/conda/environment.yml": "x: 1\n"}
-    write(template / "{{cookiecutter.project_slug}}", own)
-    alone: Project = baker(_Template(cookies, template))(strategy="conda")
-    assert alone.read("Dockerfile") == "FROM conda\n"
-    assert alone.read("environment.yml") == "x: 1\n"
-    every: Project = baker(_Template(cookies, template))(strategy="all")
-    assert every.read("strategies/conda/Dockerfile") == "FROM conda\n"
-    for strategy in [*STRATEGIES, "conda"]:
-        assert f'"{strategy}"' in every.read("docker-bake.hcl")
-
-
-class _Template:
-    """pytest-cookies' fixture, with another template."""
-
-    def __init__(self, cookies: Any, template: Path) -> None:
-        self.cookies, self.template = cookies, template
-
-    def bake(self, extra_context: dict[str, str]) -> Any:
-        return self.cookies.bake(template=str(self.template), extra_context=extra_context)
 
 
 def copied_template(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The repository itself: its own hooks pass, and the lock files that it ships are up to date."""
+"""The repository itself: hooks, lock files, its workflow and forms, and that its documents hold together."""
 
 from __future__ import annotations
 
@@ -10,8 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import TEMPLATE, TOOLS, Bake
+from tests.conftest import QUESTIONS, TEMPLATE, TOOLS, Bake, Project
 from tests.locks import GROUPS, compile_group, compile_source, sources
+from tests.test_ci import SOURCES, WORKFLOW, actionlint, jobs_of, scripts_of
+
+# As the tests of a generated project's pipelines see it.
+REPOSITORY = Project(TEMPLATE, {"ci": "github"})
+SCHEMAS = [
+    (WORKFLOW, "vendor.github-workflows"),
+    (WORKFLOW, "custom.github-workflows-require-timeout"),
+    (".github/dependabot.yml", "vendor.dependabot"),
+    (".github/ISSUE_TEMPLATE/bug.yml", "vendor.github-issue-forms"),
+    (".github/ISSUE_TEMPLATE/idea.yml", "vendor.github-issue-forms"),
+    (".github/ISSUE_TEMPLATE/config.yml", "vendor.github-issue-config"),
+]
 
 
 def test_the_pre_commit_hooks_pass() -> None:
@@ -54,3 +66,74 @@ def test_every_path_can_be_checked_out_on_windows() -> None:
     for name in listed.stdout.rstrip("\0").split("\0"):
         assert not re.search(r'[<>:"|?*\\]|[. ]($|/)', name), name
         assert not re.search(r"(^|/)(con|prn|aux|nul|com\d|lpt\d)(\.|/|$)", name, re.IGNORECASE), name
+
+
+@pytest.mark.parametrize(("name", "schema"), SCHEMAS)
+def test_what_github_reads_follows_the_published_schema(name: str, schema: str) -> None:
+    check = REPOSITORY.run(TOOLS / "check-jsonschema", "--builtin-schema", schema, name)
+    assert check.returncode == 0, check.stdout
+
+
+def test_every_file_that_github_reads_has_a_schema() -> None:
+    found = {path.relative_to(TEMPLATE).as_posix() for path in (TEMPLATE / ".github").rglob("*") if path.is_file()}
+    assert found == {name for name, _ in SCHEMAS}
+
+
+def test_zizmor_and_actionlint_find_nothing_in_the_workflow(tmp_path: Path) -> None:
+    zizmor = REPOSITORY.run(TOOLS / "zizmor", "--offline", "--no-progress", "--color=never", ".github")
+    assert "No findings to report" in zizmor.stdout, zizmor.stdout
+    assert actionlint(REPOSITORY.read(WORKFLOW), tmp_path) == []
+
+
+def test_shellcheck_finds_nothing_in_the_workflow() -> None:
+    scripts = scripts_of(REPOSITORY)
+    assert any(len(script.splitlines()) > 1 for script in scripts.values())
+    for name, script in scripts.items():
+        assert "${{" not in script, "an expression in a script is a way to inject commands"
+        check = REPOSITORY.run(TOOLS / "shellcheck", "--shell=bash", "-", input=f"{script}\n")
+        assert check.returncode == 0, f"{name}: {check.stdout}"
+
+
+def test_the_workflow_uses_the_actions_that_the_template_ships() -> None:
+    shipped, own = (
+        set(re.findall(r"uses: *(.*)", text))
+        for text in ((SOURCES / "github" / WORKFLOW).read_text("utf-8"), REPOSITORY.read(WORKFLOW))
+    )
+    assert own
+    assert own <= shipped
+
+
+def test_no_job_of_the_workflow_may_write_but_those_that_publish() -> None:
+    jobs = jobs_of(REPOSITORY)
+    assert re.search(r"^permissions: \{\}$", REPOSITORY.read(WORKFLOW), re.MULTILINE)
+    writing = {name: job for name, job in jobs.items() if "write" in job["permissions"].values()}
+    assert writing.keys() == {"examples", "release"}
+    for job in writing.values():
+        assert job["permissions"] == {"contents": "write"}
+        assert job["needs"] == [name for name in jobs if name not in writing]
+        assert job["if"].startswith("github.event_name == 'push' && ")
+    checkouts = [step for job in jobs.values() for step in job["steps"] if "checkout" in step.get("uses", "")]
+    assert len(checkouts) == len(jobs)
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+def test_the_workflow_calls_the_commands_that_the_documents_name() -> None:
+    steps = [(step.get("run"), step.get("env")) for job in jobs_of(REPOSITORY).values() for step in job["steps"]]
+    assert ("make test", {"REQUIRE_ENGINE": "1"}) in steps
+    scripts = "\n".join(script for script, _ in steps if script)
+    contributing = (TEMPLATE / "CONTRIBUTING.md").read_text("utf-8")
+    for command in ("tests.examples", "tests.release"):
+        assert f"-m {command} " in scripts
+        assert f"-m {command} " in contributing
+
+
+def test_every_supported_python_tests_the_template() -> None:
+    (matrix,) = (job["strategy"]["matrix"] for job in jobs_of(REPOSITORY).values() if "strategy" in job)
+    # 3.15 is for images: PyYAML, which the tests need, has no wheel for it yet.
+    assert {*matrix["python"]} == {*QUESTIONS["python_version"]} - {"3.15"}
+
+
+def test_every_link_to_a_file_leads_to_one() -> None:
+    for document in sorted([*TEMPLATE.glob("*.md"), *(TEMPLATE / "docs").glob("*.md")]):
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text("utf-8")):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"

@@ -1,0 +1,204 @@
+"""CONTRIBUTING tells all that a new strategy needs: the steps are done in a copy of the template, and it is built."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import QUESTIONS, TEMPLATE, Project
+from tests.engine import Engine
+from tests.test_ci import script_with
+
+SLUG = "acme-sums"  # as in test_images.py, whose layers fit here
+NAME, LABEL = "plain", "copy a virtualenv, with a label"
+STRATEGY = "{{cookiecutter.project_slug}}/_variants/strategy"
+README_OF_LESSON = "# A lesson on the plain strategy\n"
+
+
+@dataclass(frozen=True)
+class Extended:
+    """A copy of the template with one more strategy."""
+
+    path: Path
+
+    def git(self, *arguments: str) -> str:
+        """Run git there, and return what it prints."""
+        return subprocess.run(["git", *arguments], cwd=self.path, check=True, capture_output=True, text=True).stdout
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file, with the folders it needs."""
+        (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.path / name).write_text(text, "utf-8")
+
+    def read(self, name: str) -> str:
+        """Return the text of a file."""
+        return (self.path / name).read_text("utf-8")
+
+
+def add_folder(template: Extended) -> None:
+    """Add the Dockerfile of the recommended strategy, with a label at its end, and a file that the build sees."""
+    text = template.read(f"{STRATEGY}/venv/Dockerfile").replace('docker_build("venv")', f'docker_build("{NAME}")')
+    template.write(f"{STRATEGY}/{NAME}/Dockerfile", f"{text}LABEL strategy={NAME}\nCOPY {NAME}/note.txt /\n")
+    template.write(f"{STRATEGY}/{NAME}/{NAME}/note.txt", f"A file of the {NAME} strategy.\n")
+    template.write(f"templates/strategy/{NAME}/files.md", f"{NAME}/note.txt        a note\n")
+
+
+def add_choice(template: Extended) -> None:
+    """Add the choice and its label, before `all`."""
+    questions = json.loads(template.read("cookiecutter.json"))
+    questions["strategy"].insert(-1, NAME)
+    questions["__prompts__"]["strategy"][NAME] = f"{NAME}: {LABEL}"
+    template.write("cookiecutter.json", json.dumps(questions, indent=2))
+
+
+def add_lesson(template: Extended) -> None:
+    """Add a lesson."""
+    template.write(f"{STRATEGY}/all/lessons/99-{NAME}/README.md", README_OF_LESSON)
+
+
+def add_row(template: Extended) -> None:
+    """Add a row after that of the recommended strategy."""
+    row = re.compile(r"^\| `venv` \|.*\n", re.MULTILINE)
+    text, count = row.subn(lambda match: f"{match[0]}| `{NAME}` | {LABEL} | |\n", template.read("README.md"), count=1)
+    assert count == 1
+    template.write("README.md", text)
+
+
+# Where CONTRIBUTING says that each step is done, and the step.
+STEPS: dict[str, Callable[[Extended], None]] = {
+    "_variants/strategy/<name>/Dockerfile": add_folder,
+    "cookiecutter.json": add_choice,
+    "_variants/strategy/all/lessons/<number>-<name>/": add_lesson,
+    "README.md": add_row,
+}
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Extended:
+    """Copy the template as it stands here, commit it, and do the steps."""
+    copy = Extended(tmp_path_factory.mktemp("extended") / "template")
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=TEMPLATE, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (TEMPLATE / name).exists():
+            (copy.path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(TEMPLATE / name, copy.path / name)
+    copy.git("init", "--quiet")
+    copy.git("add", "--all")
+    person = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false")
+    copy.git(*person, "commit", "--quiet", "--message=before")
+    for step in STEPS.values():
+        step(copy)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def bake_extended(template: Extended, cookies_session: Any) -> Callable[[str], Project]:
+    """Return the function that bakes the copy with a strategy."""
+
+    @cache
+    def bake(strategy: str) -> Project:
+        answers = {"project_slug": SLUG, "strategy": strategy}
+        result = cookies_session.bake(template=str(template.path), extra_context=answers)
+        assert result.exception is None, result.exception
+        return Project(result.project_path, dict(result.context))
+
+    return bake
+
+
+def test_contributing_tells_these_steps_and_no_others() -> None:
+    text = (TEMPLATE / "CONTRIBUTING.md").read_text("utf-8")
+    section = re.search(r"^## To add a strategy\n(.*?)\n\n[^ \d]", text, re.MULTILINE | re.DOTALL)
+    assert section
+    steps = re.split(r"^\d+\. ", section[1], flags=re.MULTILINE)[1:]
+    assert len(steps) == len(STEPS)
+    for where, step in zip(STEPS, steps, strict=True):
+        assert f"`{where}`" in step
+
+
+def test_nothing_that_was_there_is_edited_but_the_choice_and_the_row(template: Extended) -> None:
+    assert template.git("diff", "--name-only").split() == ["README.md", "cookiecutter.json"]
+    added = template.git("ls-files", "--others", "--exclude-standard").splitlines()
+    assert {name.split("strategy/")[1] for name in added} == {
+        f"all/lessons/99-{NAME}/README.md",
+        f"{NAME}/Dockerfile",
+        f"{NAME}/files.md",
+        f"{NAME}/{NAME}/note.txt",
+    }
+
+
+def test_alone_it_gives_a_project_of_the_usual_shape(bake_extended: Callable[[str], Project]) -> None:
+    project = bake_extended(NAME)
+    assert f"LABEL strategy={NAME}" in project.read("Dockerfile")
+    assert (project.path / NAME / "note.txt").is_file()
+    assert f"!{NAME}\n" in project.read(".dockerignore")
+    assert f"{NAME}/note.txt        a note\n" in project.read("README.md")
+    assert not (project.path / "lessons").exists()
+
+
+def test_among_all_it_lies_beside_the_others_with_its_lesson(bake_extended: Callable[[str], Project]) -> None:
+    project = bake_extended("all")
+    assert f"LABEL strategy={NAME}" in project.read(f"strategies/{NAME}/Dockerfile")
+    assert project.read(f"lessons/99-{NAME}/README.md") == README_OF_LESSON
+    assert f"| `{NAME}` | {LABEL} |\n" in project.read("README.md")
+    assert f"docker build --file strategies/{NAME}/Dockerfile" in project.read(f"strategies/{NAME}/Dockerfile")
+
+
+def test_the_pipeline_finds_it_among_all(
+    bake_extended: Callable[[str], Project], engine: Engine, tmp_path: Path
+) -> None:
+    project = bake_extended("all")
+    output = tmp_path / "output"
+    environment = {"GITHUB_OUTPUT": str(output), "GITHUB_REPOSITORY": "acme/sums", "GITHUB_REF_NAME": "main"}
+    if not shutil.which("jq"):
+        pytest.skip("GitHub's machines have jq: install it to run this script")
+    project.run("bash", "-c", script_with(project, "GITHUB_OUTPUT"), env={**engine.environment, **environment})
+    assert f'"-{NAME}"' in output.read_text("utf-8")
+
+
+@pytest.mark.parametrize("strategy", [NAME, "all"])
+def test_it_is_built_and_gives_the_right_answer(
+    bake_extended: Callable[[str], Project], engine: Engine, base_image: Callable[[str], str], strategy: str
+) -> None:
+    project = bake_extended(strategy)
+    base_image(project.answers["python_version"])
+    suffix = f"-{NAME}" if strategy == "all" else ""
+    tag = f"test-add-{os.getpid()}:{strategy}"
+    engine.docker("buildx", "bake", "--load", f"--set=*.tags={tag}", f"image{suffix}", cwd=project.path)
+    try:
+        label = engine.docker("inspect", "--format", "{{.Config.Labels.strategy}}", tag).stdout
+        answer = engine.docker("run", "--rm", "--interactive", tag, SLUG, "crc32c", input="123456789").stdout
+    finally:
+        engine.docker("image", "rm", tag)
+    assert (label, answer) == (f"{NAME}\n", "e3069283  -\n")
+
+
+def test_the_tests_of_the_template_take_it_from_its_folder(template: Extended, engine: Engine) -> None:
+    chosen = [
+        "tests/test_generated_files.py",
+        "tests/test_bake.py::test_every_target_builds_its_stage_of_its_dockerfile",
+        "tests/test_images.py::test_it_runs_as_a_number_that_is_not_root",
+    ]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", NAME, *chosen]
+    tests = subprocess.run(
+        command, cwd=template.path, env=engine.environment, capture_output=True, text=True, check=False
+    )
+    assert tests.returncode == 0, tests.stdout
+    for test in ("file_set", "hadolint", "every_target", "number"):
+        assert test in tests.stdout, f"no test of {test} was run"
+
+
+def test_the_readme_has_a_row_for_every_strategy() -> None:
+    rows = re.findall(r"^\| `([a-z]+)` \|", (TEMPLATE / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert {*QUESTIONS["strategy"]} <= {*rows}

@@ -2,7 +2,8 @@
 
 The project's own strategies/compare.py does the measuring. Here it gets a project with a requirement that has to be
 compiled, the Dockerfiles of docs/peers beside those of the template, and two more things to measure. What is told of
-it, docs/comparison.json, .md and .svg, is written anew; `--render` only redraws it from docs/comparison.json.
+it, docs/comparison.json, .md and .svg and the table of the workbook's last lesson, is written anew; `--render` only
+redraws it from docs/comparison.json.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ COMPILED = "crcmod==1.7"
 UV = "strategies/uv-multistage"
 FILES = 100
 BEGIN, END = "<!-- Made by `make compare` from comparison.json. -->", "<!-- The end of what is made. -->"
+# The workbook's last lesson shows a few figures of ours and of what the article ends with.
+LESSON = STRATEGY / "all/lessons/12-choosing/README.md"
+LESSON_BEGIN = "<!-- Made from the template's docs/comparison.json. -->"
+LESSON_PEERS = ("article-user", "article-venv", "single-stage")
+LESSON_FIGURES = ("size", "cold", "edit_py", "add_requirement", "pushed", "start")
 
 
 @contextmanager
@@ -295,16 +301,23 @@ def made_text(report: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def with_made_text(document: str, report: dict[str, Any]) -> str:
+def lesson_text(report: dict[str, Any]) -> str:
+    """Write what stands between the marks in the lesson."""
+    chosen = [way for way in report["ways"] if way not in peers() or way in LESSON_PEERS]
+    return harness.table({way: report["ways"][way] for way in chosen}, LESSON_FIGURES, harness.ratio_cell)
+
+
+def between(document: str, begin: str, text: str) -> str:
     """Replace what stands between the marks."""
-    before, _, rest = document.partition(BEGIN)
+    before, _, rest = document.partition(begin)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{made_text(report)}\n\n{END}{after}"
+    return f"{before}{begin}\n\n{text}\n\n{END}{after}"
 
 
-def render(report: dict[str, Any], document: Path, charts: Path) -> None:
-    """Write the figures into the document, and draw the charts into a folder."""
-    document.write_text(with_made_text(document.read_text("utf-8"), report), "utf-8")
+def render(report: dict[str, Any], document: Path, charts: Path, lesson: Path) -> None:
+    """Write the figures into the document and the lesson, and draw the charts into a folder."""
+    document.write_text(between(document.read_text("utf-8"), BEGIN, made_text(report)), "utf-8")
+    lesson.write_text(between(lesson.read_text("utf-8"), LESSON_BEGIN, lesson_text(report)), "utf-8")
     for name in ("size", "cold", "edit_py", "pushed"):
         figures = {way: figures[name] for way, figures in report["ways"].items()}
         draw(charts / f"comparison-{name.replace('_', '-')}", harness.FIGURES[name], figures, peers())
@@ -331,7 +344,7 @@ def main(arguments: list[str] | None = None) -> None:
         say(f"\n{made_text(report)}")
         (options.json or committed).write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     if not options.json:
-        render(report, DOCS / "comparison.md", DOCS)
+        render(report, DOCS / "comparison.md", DOCS, LESSON)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,21 @@ from typing import Any
 
 import pytest
 
-from tests.compare import BEGIN, DOCS, END, FURTHER, PEERS, harness, made_text, render, sample, ways, with_made_text
+from tests.compare import (
+    BEGIN,
+    DOCS,
+    END,
+    FURTHER,
+    LESSON,
+    PEERS,
+    between,
+    harness,
+    made_text,
+    peers,
+    render,
+    sample,
+    ways,
+)
 from tests.conftest import TEMPLATE, container
 from tests.demo import ask
 from tests.engine import Engine
@@ -152,10 +166,15 @@ def test_the_committed_figures_are_of_all_ways() -> None:
     assert list(COMMITTED["ways"]) == ways()
 
 
-def test_the_committed_tables_and_charts_show_the_committed_figures(tmp_path: Path) -> None:
+def test_the_committed_tables_and_charts_show_the_committed_figures(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     document = tmp_path / "comparison.md"
     shutil.copy(DOCS / "comparison.md", document)
-    render(COMMITTED, document, tmp_path)
+    lesson = tmp_path_factory.mktemp("lesson") / "README.md"
+    shutil.copy(LESSON, lesson)
+    render(COMMITTED, document, tmp_path, lesson)
+    assert lesson.read_text("utf-8") == LESSON.read_text("utf-8")
     drawn = {path.name: path.read_text("utf-8") for path in tmp_path.iterdir()}
     kept = {path.name: path.read_text("utf-8") for path in DOCS.glob("comparison*") if path.suffix != ".json"}
     assert drawn == kept
@@ -163,9 +182,20 @@ def test_the_committed_tables_and_charts_show_the_committed_figures(tmp_path: Pa
     assert all(f'"docs/{name}"' in readme for name in kept if name.endswith(".svg"))
 
 
+def test_the_figures_bear_out_what_the_last_lesson_says_of_them() -> None:
+    own = {way: figures for way, figures in COMMITTED["ways"].items() if way not in peers()}
+    for name in ("cold", "edit_py", "add_requirement"):
+        assert min(own, key=lambda way: own[way][name]["ratio"]["median"]) == "venv"
+    for name in ("size", "start"):
+        assert all(abs(figures[name]["ratio"]["median"] - 1) < 0.1 for figures in own.values())
+    single = COMMITTED["ways"]["single-stage"]
+    assert single["start"]["ratio"]["median"] < 0.8
+    assert single["size"]["ratio"]["median"] > 10
+
+
 def test_only_what_stands_between_the_marks_is_replaced() -> None:
     document = f"before\n\n{BEGIN}\nold\n{END}\n\nafter\n"
-    assert with_made_text(document, COMMITTED) == f"before\n\n{BEGIN}\n\n{made_text(COMMITTED)}\n\n{END}\n\nafter\n"
+    assert between(document, BEGIN, "new") == f"before\n\n{BEGIN}\n\nnew\n\n{END}\n\nafter\n"
 
 
 def test_a_registry_needs_the_blobs_that_it_lacks() -> None:

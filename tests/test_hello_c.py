@@ -1,4 +1,4 @@
-"""docs/hello-c, the smallest lesson: a compiler builds, and only the binary is shipped."""
+"""The first lesson, in C: a compiler builds, and only the binary is shipped."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import QUESTIONS, TEMPLATE, TOOLS, Project
+from tests.conftest import QUESTIONS, TOOLS, Project
 from tests.engine import Engine
+from tests.test_lessons import LESSONS
 
-LESSON = Project(TEMPLATE / "docs/hello-c", {})
+LESSON = Project(LESSONS / "01-hello-c", {})
 DOCKERFILES = ["Dockerfile", "static.Dockerfile"]
 BaseImage = Callable[[str], str]
 
@@ -20,7 +21,7 @@ def build(engine: Engine, dockerfile: str, base: str) -> str:
     """Build one of the lesson's images, on any base that is at hand."""
     tag = f"test-hello:{Path(dockerfile).stem.lower()}"
     arguments = ("--build-arg", f"BASE={base}", "--file", str(LESSON.path / dockerfile), "--tag", tag)
-    engine.docker("build", *arguments, str(LESSON.path))
+    engine.docker("build", *arguments, str(LESSONS / "app"))
     return tag
 
 
@@ -60,6 +61,6 @@ def test_the_dockerfiles_are_clean(engine: Engine, base_image: BaseImage, docker
     base = base_image(QUESTIONS["python_version"][0])
     hadolint = LESSON.run(TOOLS / "hadolint", dockerfile)
     assert (hadolint.returncode, hadolint.stdout) == (0, "")
-    arguments = ("--check", "--build-arg", f"BASE={base}", "--file", dockerfile, ".")
+    arguments = ("--check", "--build-arg", f"BASE={base}", "--file", dockerfile, "../app")
     check = engine.docker("build", *arguments, cwd=LESSON.path)
     assert "no warnings found" in (check.stdout + check.stderr)

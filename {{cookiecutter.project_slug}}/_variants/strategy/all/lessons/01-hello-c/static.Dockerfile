@@ -1,13 +1,8 @@
-# Two stages again, and the second starts from nothing: a static binary brings its C library.
-#
-#   docker build --file static.Dockerfile --tag hello:static . && docker run --rm hello:static
+ARG BASE=python:3.14-slim
 
-ARG BASE=debian:trixie-slim
-
-# compile-image has the compiler, and is left behind when the binary is linked.
+# compile-image puts the C library into the binary.
 FROM ${BASE} AS compile-image
 
-# Debian keeps only the newest version of a package: one pinned here would soon stop the build.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends gcc libc6-dev \

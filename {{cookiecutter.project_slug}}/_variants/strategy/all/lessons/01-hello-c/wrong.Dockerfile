@@ -1,0 +1,19 @@
+ARG BASE=python:3.14-slim
+
+# compile-image links the binary with the C library that lies in this image.
+FROM ${BASE} AS compile-image
+
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*
+
+COPY hello.c /hello.c
+RUN gcc -Wall -Wextra -O2 -s -o /hello /hello.c
+
+# runtime-image is smaller still, and has no C library.
+FROM scratch AS runtime-image
+
+COPY --from=compile-image /hello /hello
+USER 10001:10001
+CMD ["/hello"]

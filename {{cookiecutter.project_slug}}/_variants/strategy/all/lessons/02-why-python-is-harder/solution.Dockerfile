@@ -1,0 +1,22 @@
+ARG BASE=python:3.14-slim
+
+# compile-image installs into the Python of the system.
+FROM ${BASE} AS compile-image
+
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*
+
+WORKDIR /src
+COPY requirements.txt .
+RUN pip install --no-cache-dir --requirement requirements.txt
+COPY . .
+RUN pip install --no-cache-dir --no-deps .
+
+# runtime-image gets the folder of the packages, and the one script that it is known to need.
+FROM ${BASE} AS runtime-image
+
+COPY --from=compile-image /usr/local/lib/python3.14 /usr/local/lib/python3.14
+COPY --from=compile-image /usr/local/bin/hello /usr/local/bin/hello
+CMD ["hello"]

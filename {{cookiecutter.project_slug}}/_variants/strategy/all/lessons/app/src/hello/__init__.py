@@ -1,0 +1,1 @@
+"""A program that greets: what the lessons put into an image."""

@@ -1,4 +1,4 @@
-"""Draw what the stages of a Dockerfile hold and what crosses between them: an SVG for a light page and one for a dark."""
+"""Draw what stages hold and what crosses between them: an SVG for a light page and one for a dark page."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ BASE, RUNTIME, ARTIFACTS = "base image", "runtime-image", "artifacts"
 # In units of the drawing, which are pixels where it is as wide as a README; a phone shows less than half of them.
 WIDTH, MARGIN, COLUMN = 840, 8, 290
 LEFT, RIGHT = MARGIN, WIDTH - MARGIN - COLUMN
-FONT, LINE = 19, 24
-HEAD, GAP = 80, 14
+FONT, LINE, PAD = 19, 24, 10
+HEAD, GAP = 70, 14
+# How far the arrows bend down from each other, and how many letters of theirs fit into one line.
+BEND, WORDS = 20, 16
 PER_MB = 0.65
 # As high as a name needs.
 LEAST = 30
@@ -95,48 +97,77 @@ def placed(content: Content) -> dict[str, list[Box]]:
 
 
 def arrows_of(content: Content, boxes: dict[str, list[Box]]) -> list[Arrow]:
-    """Draw one arrow between two boxes, whatever crosses there; the artifacts are reached by one."""
+    """Draw one arrow to each box that anything crosses to, from the topmost that it comes from."""
     found = {(box.stage, box.name): box for stage in boxes.values() for box in stage}
-    arrows: dict[tuple[str, str], Arrow] = {}
+    words: dict[Box, list[str]] = {}
+    sources: dict[Box, list[Box]] = {}
     for crossing in content["crossings"]:
-        source, target = found[crossing["from"], crossing["of"]], found[crossing["to"], crossing["into"]]
-        before = arrows.get((crossing["to"], crossing["into"]))
-        words = [*before.words, crossing["source"]] if before else [crossing["how"], crossing["source"]]
-        arrows[crossing["to"], crossing["into"]] = Arrow(source, target, words)
-    return sorted(arrows.values(), key=lambda arrow: arrow.target.top)
+        target = found[crossing["to"], crossing["into"]]
+        sources.setdefault(target, []).append(found[crossing["from"], crossing["of"]])
+        said = words.setdefault(target, [])
+        said += [word for word in (crossing["how"], crossing["source"]) if word not in said]
+    return [
+        Arrow(min(sources[target], key=lambda box: box.top), target, words[target])
+        for target in sorted(words, key=lambda box: box.top)
+    ]
 
 
-def text(x: float, y: float, words: str, **attributes: str) -> str:
+def text(x: float, baseline: float, words: str, **attributes: str) -> str:
     """Write words; an attribute's underscore is a hyphen."""
     more = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in attributes.items())
-    return f'<text x="{x:g}" y="{y:.1f}"{more}>{escape(words)}</text>'
+    return f'<text x="{x:g}" y="{baseline:.1f}"{more}>{escape(words)}</text>'
 
 
-def drawn_box(box: Box, look: str, theme: Theme, notes: list[str]) -> Iterator[str]:
-    """Draw a box with its name and its size, and notes below them where there is room."""
+def drawn_box(box: Box, look: str, note: str, theme: Theme) -> Iterator[str]:
+    """Draw a box with its name and its size, and with a note where there is room."""
     yield f'<rect x="{box.x:g}" y="{box.top:.1f}" width="{COLUMN}" height="{box.height:.1f}" {look}/>'
-    notes = notes if box.height > LINE * (1 + len(notes)) else []
-    baseline = box.middle - LINE / 2 * len(notes) + FONT * 0.35
-    yield text(box.x + 10, baseline, box.name)
-    yield text(box.x + COLUMN - 10, baseline, amount(box.bytes), text_anchor="end")
-    for number, note in enumerate(notes, 1):
-        yield text(box.x + 10, baseline + LINE * number, note, fill=theme.quiet)
+    has_room = note and box.height > 2 * LINE
+    baseline = box.middle + FONT * 0.35 - (LINE / 2 if has_room else 0)
+    yield text(box.x + PAD, baseline, box.name)
+    yield text(box.x + COLUMN - PAD, baseline, amount(box.bytes), text_anchor="end")
+    if has_room:
+        yield text(box.x + PAD, baseline + LINE, note, fill=theme.quiet)
 
 
-def drawn_arrow(arrow: Arrow, bend: float, *, below: bool, words_at: float) -> Iterator[str]:
-    """Draw an arrow that leaves to the right, goes down at a bend, and has its words at its end."""
-    down = f"H{bend:g}V{arrow.target.middle:.1f}" if arrow.target.middle != arrow.source.middle else ""
-    yield (
-        f'<path d="M{LEFT + COLUMN} {arrow.source.middle:.1f}{down}H{RIGHT - 3}" class="arrow" marker-end="url(#head)"/>'
-    )
-    lines = [arrow.words[0], " ".join(arrow.words[1:])]
-    first = arrow.target.middle + (FONT + 3 if below else -LINE * len(lines) + FONT - 4)
-    for number, words in enumerate(lines):
-        yield text(words_at, first + LINE * number, words)
+def drawn_stage(boxes: list[Box], staying: list[Box], base: str, theme: Theme) -> Iterator[str]:
+    """Draw a stage: its name, what it has in all, and its boxes."""
+    top, stage = boxes[0].top - 9, boxes[0].stage
+    yield text(boxes[0].x, top, stage, font_weight="bold")
+    if stage == ARTIFACTS or len(boxes) > 1:
+        whole = "kept as well" if stage == ARTIFACTS else amount(sum(box.bytes for box in boxes))
+        yield text(boxes[0].x + COLUMN - PAD, top, whole, text_anchor="end", fill=theme.quiet)
+    for box in boxes:
+        if box.name == BASE:
+            yield from drawn_box(box, f'fill="{theme.peers}" fill-opacity="0.5" stroke="{theme.quiet}"', base, theme)
+        elif box in staying:
+            look = f'fill="url(#hatch)" stroke="{theme.quiet}" stroke-dasharray="5 4"'
+            yield from drawn_box(box, look, "stays behind", theme)
+        else:
+            yield from drawn_box(box, f'fill="{theme.ours}" fill-opacity="0.25" stroke="{theme.ours}"', "", theme)
 
 
-def told(content: Content) -> str:
-    """Tell in one sentence for each stage and each crossing what the drawing shows."""
+def drawn_arrows(arrows: list[Arrow], theme: Theme) -> Iterator[str]:
+    """Draw the arrows, which bend down side by side; words are above, but those of the lowest of several below."""
+    bends = len({arrow.target for arrow in arrows if arrow.target.stage == RUNTIME})
+    left = LEFT + COLUMN
+    for number, arrow in enumerate(reversed(arrows), 1):
+        start, end = arrow.source.middle, arrow.target.middle
+        bend = "" if start == end else f"H{left + BEND * number}V{end:.1f}"
+        yield (
+            f'<path d="M{left} {start:.1f}{bend}H{RIGHT - 3}" fill="none" stroke="{theme.ours}" stroke-width="2.5" '
+            'marker-end="url(#head)"/>'
+        )
+        lines = [arrow.words[0], " ".join(arrow.words[1:])]
+        if len(" ".join(lines)) <= WORDS:
+            lines = [" ".join(lines)]
+        below = bends > 1 and number == 1
+        first = end + (FONT + 3 if below else -LINE * len(lines) + FONT - 3)
+        for row, words in enumerate(lines):
+            yield text(left + BEND * bends + PAD, first + LINE * row, words)
+
+
+def described(content: Content) -> str:
+    """Tell in a sentence for each stage and each crossing what the drawing shows."""
     stages = (
         f"{stage}: {', '.join(f'{name} {amount(size)}' for name, size in reversed(merged(held)))}."
         for stage, held in content["stages"].items()
@@ -145,63 +176,48 @@ def told(content: Content) -> str:
     return " ".join([*stages, *crossings])
 
 
+def summary(boxes: dict[str, list[Box]], staying: list[Box]) -> str:
+    """Say in one line what the drawing is to tell."""
+    building = sum(box.bytes for box in building_of(boxes))
+    shipped, left = (sum(box.bytes for box in some) for some in (boxes[RUNTIME], staying))
+    return f"{amount(building)} to build it, {amount(shipped)} in the image: {amount(left)} stay behind"
+
+
+def building_of(boxes: dict[str, list[Box]]) -> list[Box]:
+    """Return the boxes of the stages that build."""
+    return [box for stage, some in boxes.items() if stage not in (RUNTIME, ARTIFACTS) for box in some]
+
+
 def picture(theme: Theme, name: str, title: str, base: str, content: Content) -> str:
     """Draw the stages on a page of one theme."""
     boxes = placed(content)
-    arrows = arrows_of(content, boxes)
     crossing = {(each["from"], each["of"]) for each in content["crossings"]}
-    building = [box for stage, stack in boxes.items() if stage not in (RUNTIME, ARTIFACTS) for box in stack]
-    staying = [box for box in building if box.name != BASE and (box.stage, box.name) not in crossing]
-    total = sum(box.bytes for box in building)
-    shipped = sum(box.bytes for box in boxes[RUNTIME])
-    left = sum(box.bytes for box in staying)
+    staying = [box for box in building_of(boxes) if box.name != BASE and (box.stage, box.name) not in crossing]
     bottom = boxes[RUNTIME][-1].top + boxes[RUNTIME][-1].height
-    height = bottom + 34
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:.0f}" '
-        f'viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-labelledby="title desc" '
-        f'font-family="system-ui, sans-serif" font-size="{FONT}" fill="{theme.text}">',
+    height = round(bottom + 34)
+    scale = f"Heights are to scale; what has less than {LEAST / PER_MB:.0f} MB is drawn as high as that."
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"',
+        f'  role="img" aria-labelledby="title desc" font-family="system-ui, sans-serif" font-size="{FONT}"',
+        f'  fill="{theme.text}" stroke-width="1.5">',
         f'<title id="title">{escape(name)}: {escape(title)}</title>',
-        f'<desc id="desc">{escape(told(content))}</desc>',
+        f'<desc id="desc">{escape(described(content))}</desc>',
         "<defs>",
         '<pattern id="hatch" width="12" height="12" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">',
-        f'<path d="M0 0V12" stroke="{theme.peers}" stroke-width="3" stroke-opacity="0.5"/></pattern>',
-        '<marker id="head" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="11" markerHeight="11" '
-        f'markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L10 5L0 10z" fill="{theme.ours}"/></marker>',
-        f"<style>.arrow{{fill:none;stroke:{theme.ours};stroke-width:2.5}}</style>",
+        f'<path d="M0 0V12" stroke="{theme.peers}" stroke-width="3" stroke-opacity="0.5"/>',
+        "</pattern>",
+        '<marker id="head" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="11" markerHeight="11"',
+        f'  markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L10 5L0 10z" fill="{theme.ours}"/></marker>',
         "</defs>",
         f'<text x="{LEFT}" y="26"><tspan font-size="24" font-weight="bold">{escape(name)}</tspan>'
         f'<tspan dx="10">{escape(title)}</tspan></text>',
-        text(
-            LEFT,
-            54,
-            f"{amount(total)} to build it, {amount(shipped)} in the image: {amount(left)} stay behind",
-            fill=theme.quiet,
-        ),
+        text(LEFT, 54, summary(boxes, staying), fill=theme.quiet),
+        *(line for some in boxes.values() for line in drawn_stage(some, staying, base, theme)),
+        *drawn_arrows(arrows_of(content, boxes), theme),
+        text(LEFT, bottom + 26, scale, fill=theme.quiet),
+        "</svg>",
     ]
-    for stage, stack in boxes.items():
-        parts.append(text(stack[0].x, stack[0].top - 9, stage, font_weight="bold"))
-        note = "kept as well" if stage == ARTIFACTS else amount(sum(box.bytes for box in stack))
-        if stage == ARTIFACTS or len(stack) > 1:
-            parts.append(text(stack[0].x + COLUMN - 10, stack[0].top - 9, note, text_anchor="end", fill=theme.quiet))
-        for box in stack:
-            look = f'fill="{theme.ours}" fill-opacity="0.25" stroke="{theme.ours}" stroke-width="1.5"'
-            notes: list[str] = []
-            if box.name == BASE:
-                look = f'fill="{theme.peers}" fill-opacity="0.55" stroke="{theme.quiet}" stroke-width="1.5"'
-                notes = [base]
-            elif box in staying:
-                look = f'fill="url(#hatch)" stroke="{theme.quiet}" stroke-width="1.5" stroke-dasharray="5 4"'
-                notes = ["stays behind"]
-            parts += drawn_box(box, look, theme, notes)
-    runtime = [arrow for arrow in arrows if arrow.target.stage == RUNTIME]
-    for arrow in arrows:
-        bend = LEFT + COLUMN + 20 * (len(runtime) - (runtime.index(arrow) if arrow in runtime else 0))
-        last = len(runtime) > 1 and arrow == runtime[-1]
-        parts += drawn_arrow(arrow, bend, below=last, words_at=LEFT + COLUMN + 20 * len(runtime) + 14)
-    scale = f"Heights are to scale; what has less than {LEAST / PER_MB:.0f} MB is drawn as high as that."
-    parts += [text(LEFT, bottom + 26, scale, fill=theme.quiet), "</svg>"]
-    return "\n".join(parts) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def draw(path: Path, name: str, title: str, base: str, content: Content) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.compare import STRATEGY, harness, no_bytecode
-from tests.demo import TEMPLATE, generate, say
+from tests.demo import TEMPLATE, generate, show
 from tests.engine import STAND_IN_LABEL, DockerError, Engine, EngineUnavailable, running_engine
 from tests.pictures import ARTIFACTS, BASE, RUNTIME, draw
 
@@ -143,21 +143,22 @@ def content(dockerfile: str, build: Callable[[str], str], base: int) -> Content:
     stages = stages_of(dockerfile)
     ends = [name for name in (RUNTIME, ARTIFACTS) if name in stages]
     taken = {crossing.stage for end in ends for step in stages[end].steps for crossing in crossings_of(step, stages)}
-    tops = [name for name in stages if name in taken and not any(name in lineage(stages, other)[:-1] for other in taken)]
-    parts = {name: parts_of(stages, name, layers(build(name))) for name in (*tops, *ends)}
-    built = list({(part.stage, part.step): part for top in tops for part in parts[top]}.values())
+    below = {name for other in taken for name in lineage(stages, stages[other].parent)}
+    tops = [name for name in stages if name in taken - below]
+    parts = [part for name in (*tops, *ends) for part in parts_of(stages, name, layers(build(name)))]
+    # Two stages may be built on one.
+    parts = list({(part.stage, part.step, part.layer.identity): part for part in parts if part.layer.size}.values())
     held: dict[str, list[dict[str, Any]]] = {
         name: [{"name": BASE, "bytes": base}] if stages[name].parent == "${BASE}" else []
-        for name in (*dict.fromkeys(part.stage for part in built), *ends)
+        for name in dict.fromkeys(part.stage for part in parts)
     }
     crossings = []
-    for part in [*built, *(part for end in ends for part in parts[end])]:
-        sources = [(crossing, source_of(crossing, stages, built)) for crossing in crossings_of(part.step, stages)]
+    for part in parts:
+        sources = [(crossing, source_of(crossing, stages, parts)) for crossing in crossings_of(part.step, stages)]
         name = sources[0][1].name if sources else part.name
         if part.stage == ARTIFACTS:
             name = stages[ARTIFACTS].leaves
-        if part.layer.size:
-            held[part.stage].append({"name": name, "bytes": part.layer.size})
+        held[part.stage].append({"name": name, "bytes": part.layer.size})
         crossings += [
             {"from": source.stage, "of": source.name, "how": crossing.how, "source": crossing.source}
             | {"to": part.stage, "into": name}
@@ -166,13 +167,18 @@ def content(dockerfile: str, build: Callable[[str], str], base: int) -> Content:
     return {"stages": held, "crossings": crossings}
 
 
+def size_of(image: str) -> int:
+    """Add up the layers of an image."""
+    return sum(layer.size for layer in layers(image))
+
+
 def built_by(engine: Engine, image: str, folder: Path, dockerfile: Path, base: str) -> Callable[[str], str]:
     """Return what builds a stage, and returns its tag."""
 
     def build(stage: str) -> str:
         tag = f"{image}:{stage}"
-        say(f"docker build --target {stage} --file {dockerfile.name}  # {tag}")
         options = ("--target", stage, "--tag", tag, "--build-arg", f"BASE={base}", "--file", str(dockerfile))
+        show("docker", "build", *options, str(folder))
         engine.docker("build", *options, str(folder))
         return tag
 
@@ -190,11 +196,12 @@ def first_lesson() -> tuple[Path, Path]:
 def measured(engine: Engine, project: Path) -> dict[str, Any]:
     """Build every stage, look into it, and remove it."""
     base = engine.base_image(PYTHON)
-    size = sum(layer.size for layer in layers(base))
+    size = size_of(base)
     label = engine.docker("inspect", "--format", f'{{{{index .Config.Labels "{STAND_IN_LABEL}"}}}}', base).stdout
     dockerfiles = {HELLO: first_lesson()}
     dockerfiles |= {name: (project / "strategies" / name / "Dockerfile", project) for name in STRATEGIES}
-    told = harness.facts(harness.Engine(engine.environment), base) | {"stand_in": bool(label.strip())}
+    facts = harness.facts(harness.Engine(engine.environment), base)
+    told = {name: facts[name] for name in ("date", "machine", "storage", "base", "versions")}
     try:
         contents = {
             name: content(file.read_text("utf-8"), built_by(engine, f"stages-{name}", folder, file, base), size)
@@ -203,7 +210,12 @@ def measured(engine: Engine, project: Path) -> dict[str, Any]:
     finally:
         tags = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "stages-*").stdout.split()
         engine.docker("image", "rm", *tags, check=False)
-    return told | {"contents": contents}
+    return {**told, "architecture": architecture(engine), "stand_in": bool(label.strip()), "contents": contents}
+
+
+def architecture(engine: Engine) -> str:
+    """Tell for which processor images are built: it decides how large they are."""
+    return engine.docker("version", "--format", "{{.Server.Arch}}").stdout.strip()
 
 
 def title_of(name: str) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,7 +15,7 @@ import pytest
 
 from tests.conftest import STRATEGIES, Bake, Build
 from tests.engine import Engine
-from tests.pictures import ARTIFACTS, BASE, RUNTIME
+from tests.pictures import ARTIFACTS, BASE, FONT, RUNTIME
 from tests.stages import (
     HELLO,
     PICTURES,
@@ -31,6 +32,9 @@ from tests.stages import (
 COMMITTED = json.loads(STAGES.read_text("utf-8"))
 DRAWN = sorted(PICTURES.iterdir())
 SVG = "{http://www.w3.org/2000/svg}"
+RECT = f"{SVG}rect"
+# The mean width of a letter in a wide font.
+LETTER = 0.6 * FONT
 # Debian and the requirements change now and then, and the base image may be the official one or a stand-in.
 CLOSE, CLOSE_TO_THE_BASE = 0.05, 0.2
 
@@ -122,19 +126,39 @@ def test_the_committed_pictures_show_the_committed_layers(tmp_path: Path) -> Non
     }
 
 
-@pytest.mark.parametrize("path", DRAWN, ids=lambda path: path.stem)
-def test_a_picture_is_small_told_in_words_and_nowhere_cut_off(path: Path) -> None:
+every_picture = pytest.mark.parametrize("path", DRAWN, ids=lambda path: path.stem)
+
+
+@every_picture
+def test_a_picture_is_small_and_told_in_words(path: Path) -> None:
+    name = path.stem.rpartition("-")[0]
     assert path.stat().st_size < 15_000
     assert not re.search(r"\{\{|\{%|\{#| $", path.read_text("utf-8"), re.MULTILINE)
     picture = ElementTree.parse(path).getroot()
-    title, description = (picture.findtext(f"{SVG}{name}") or "" for name in ("title", "desc"))
-    held = COMMITTED["contents"][path.stem.rpartition("-")[0]]
-    assert title.startswith(path.stem.rpartition("-")[0])
-    assert all(f"{stage}: " in description for stage in held["stages"])
+    title, description = (picture.findtext(f"{SVG}{element}") or "" for element in ("title", "desc"))
+    assert title.startswith(f"{name}: ")
+    content = COMMITTED["contents"][name]
+    assert all(f"{stage}: " in description for stage in content["stages"])
+    assert all(f"{each['how']} {each['source']} goes to {each['to']}." in description for each in content["crossings"])
+
+
+def span(element: ElementTree.Element) -> tuple[float, float, float]:
+    """Tell where words begin and end in a wide font, and their baseline."""
+    x, y = float(element.attrib["x"]), float(element.attrib["y"])
+    width = len("".join(element.itertext())) * LETTER
+    return (x - width, x, y) if element.get("text-anchor") == "end" else (x, x + width, y)
+
+
+@every_picture
+def test_nothing_in_a_picture_overlaps_or_is_cut_off(path: Path) -> None:
+    picture = ElementTree.parse(path).getroot()
     width, height = (float(picture.attrib[side]) for side in ("width", "height"))
-    for box in picture.iter(f"{SVG}rect"):
-        assert float(box.attrib["x"]) + float(box.attrib["width"]) <= width
-        assert float(box.attrib["y"]) + float(box.attrib["height"]) <= height
+    boxes = [{side: float(box.attrib[side]) for side in ("x", "y", "width", "height")} for box in picture.iter(RECT)]
+    assert all(box["x"] + box["width"] <= width and box["y"] + box["height"] <= height for box in boxes)
+    words = [span(element) for element in picture.iter(f"{SVG}text")]
+    assert all(begin >= 0 and end <= width and FONT <= y < height for begin, end, y in words)
+    for (begin, end, y), (other_begin, other_end, other_y) in combinations(words, 2):
+        assert abs(y - other_y) >= FONT or end <= other_begin or other_end <= begin, (y, other_y)
 
 
 def test_layers_are_drawn_to_scale(tmp_path: Path) -> None:
@@ -142,7 +166,7 @@ def test_layers_are_drawn_to_scale(tmp_path: Path) -> None:
     for name, held in COMMITTED["contents"].items():
         (base,) = {layer["bytes"] for layer in held["stages"][RUNTIME] if layer["name"] == BASE}
         (compiler,) = {layer["bytes"] for layer in held["stages"]["compile-image"] if layer["name"] == "compiler"}
-        boxes = list(ElementTree.parse(tmp_path / f"{name}-light.svg").iter(f"{SVG}rect"))
+        boxes = list(ElementTree.parse(tmp_path / f"{name}-light.svg").iter(RECT))
         heights = sorted(float(box.attrib["height"]) for box in boxes)
         assert heights[-1] / heights[-2] == pytest.approx(compiler / base, rel=0.01)
         assert heights[-2] == heights[-3]

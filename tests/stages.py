@@ -33,7 +33,9 @@ PICTURES = LESSONS / "pictures"
 QUESTIONS = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
 STRATEGIES = [name for name in QUESTIONS["strategy"] if name != "all"]
 PYTHON = QUESTIONS["python_version"][0]
+# The first lesson's Dockerfile is drawn, too.
 HELLO, HELLO_TITLE = "hello-c", "copy one binary"
+HELLO_DOCKERFILE = LESSONS / "01-hello-c/Dockerfile"
 # The instructions that make a layer; all others change the configuration alone.
 LAYERED = ("RUN ", "COPY ", "ADD ", "WORKDIR ")
 
@@ -131,13 +133,13 @@ def source_of(crossing: Crossing, stages: dict[str, Stage], parts: list[Part]) -
     return next(part for part in near if any(f"{path}/".startswith(below) for path in part.layer.sizes))
 
 
-def content(dockerfile: str, build: Callable[[str], str], base: int) -> Content:
+def content(dockerfile: str, build: Callable[[str], str], base: str) -> Content:
     """Tell what the stages of a Dockerfile hold, and what crosses between them; a layer without a file is left out.
 
     Args:
         dockerfile: its text.
         build: builds a stage, and returns its tag.
-        base: bytes of the base image.
+        base: the tag of the base image.
 
     """
     stages = stages_of(dockerfile)
@@ -145,11 +147,14 @@ def content(dockerfile: str, build: Callable[[str], str], base: int) -> Content:
     taken = {crossing.stage for end in ends for step in stages[end].steps for crossing in crossings_of(step, stages)}
     below = {name for other in taken for name in lineage(stages, stages[other].parent)}
     tops = [name for name in stages if name in taken - below]
-    parts = [part for name in (*tops, *ends) for part in parts_of(stages, name, layers(build(name)))]
+    tags = {name: build(name) for name in (*tops, *ends)}
+    found = layers([base, *tags.values()])
+    parts = [part for name, tag in tags.items() for part in parts_of(stages, name, found[tag])]
+    size = sum(layer.size for layer in found[base])
     # Two stages may be built on one.
     parts = list({(part.stage, part.step, part.layer.identity): part for part in parts if part.layer.size}.values())
     held: dict[str, list[dict[str, Any]]] = {
-        name: [{"name": BASE, "bytes": base}] if stages[name].parent == "${BASE}" else []
+        name: [{"name": BASE, "bytes": size}] if stages[name].parent == "${BASE}" else []
         for name in dict.fromkeys(part.stage for part in parts)
     }
     crossings = []
@@ -167,11 +172,6 @@ def content(dockerfile: str, build: Callable[[str], str], base: int) -> Content:
     return {"stages": held, "crossings": crossings}
 
 
-def size_of(image: str) -> int:
-    """Add up the layers of an image."""
-    return sum(layer.size for layer in layers(image))
-
-
 def built_by(engine: Engine, image: str, folder: Path, dockerfile: Path, base: str) -> Callable[[str], str]:
     """Return what builds a stage, and returns its tag."""
 
@@ -185,30 +185,23 @@ def built_by(engine: Engine, image: str, folder: Path, dockerfile: Path, base: s
     return build
 
 
-def first_lesson() -> tuple[Path, Path]:
-    """Return the Dockerfile of the first lesson, and the folder that it is built with."""
-    lesson = LESSONS / "01-hello-c/Dockerfile"
-    if lesson.exists():
-        return lesson, LESSONS / "app"
-    return TEMPLATE / "docs/hello-c/Dockerfile", TEMPLATE / "docs/hello-c"
-
-
 def measured(engine: Engine, project: Path) -> dict[str, Any]:
     """Build every stage, look into it, and remove it."""
     base = engine.base_image(PYTHON)
-    size = size_of(base)
     label = engine.docker("inspect", "--format", f'{{{{index .Config.Labels "{STAND_IN_LABEL}"}}}}', base).stdout
-    dockerfiles = {HELLO: first_lesson()}
+    dockerfiles = {HELLO: (HELLO_DOCKERFILE, LESSONS / "app")}
     dockerfiles |= {name: (project / "strategies" / name / "Dockerfile", project) for name in STRATEGIES}
+    # Another run may share the engine.
+    mine = f"stages-{os.getpid()}"
     facts = harness.facts(harness.Engine(engine.environment), base)
     told = {name: facts[name] for name in ("date", "machine", "storage", "base", "versions")}
     try:
         contents = {
-            name: content(file.read_text("utf-8"), built_by(engine, f"stages-{name}", folder, file, base), size)
+            name: content(file.read_text("utf-8"), built_by(engine, f"{mine}-{name}", folder, file, base), base)
             for name, (file, folder) in dockerfiles.items()
         }
     finally:
-        tags = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "stages-*").stdout.split()
+        tags = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{mine}-*").stdout.split()
         engine.docker("image", "rm", *tags, check=False)
     return {**told, "architecture": architecture(engine), "stand_in": bool(label.strip()), "contents": contents}
 
@@ -247,5 +240,5 @@ def main(arguments: list[str] | None = None) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (DockerError, EngineUnavailable, OSError, subprocess.CalledProcessError) as error:
+    except (harness.CompareError, DockerError, EngineUnavailable, OSError, subprocess.CalledProcessError) as error:
         sys.exit(f"stages: {error}")

@@ -18,14 +18,13 @@ from tests.engine import Engine
 from tests.pictures import ARTIFACTS, BASE, FONT, RUNTIME
 from tests.stages import (
     HELLO,
+    HELLO_DOCKERFILE,
     PICTURES,
     STAGES,
     architecture,
     content,
     crossings_of,
-    first_lesson,
     render,
-    size_of,
     stages_of,
 )
 
@@ -49,13 +48,15 @@ def fresh(bake_once: Bake, build: Build) -> Iterator[tuple[Engine, dict[str, Any
         image.engine.docker("build", "--target", name, "--tag", f"{repository}:{name}", str(image.project.path))
         return f"{repository}:{name}"
 
-    with pytest.MonkeyPatch.context() as patch:
-        # lesson.py finds the engine as a person's shell does.
-        for name, value in image.engine.environment.items():
-            patch.setenv(name, value)
-        yield image.engine, content(image.project.read("Dockerfile"), stage, size_of(image.base))
-    tags = image.engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", repository).stdout.split()
-    image.engine.docker("image", "rm", *tags)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            # lesson.py finds the engine as a person's shell does.
+            for name, value in image.engine.environment.items():
+                patch.setenv(name, value)
+            yield image.engine, content(image.project.read("Dockerfile"), stage, image.base)
+    finally:
+        tags = image.engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", repository).stdout.split()
+        image.engine.docker("image", "rm", *tags, check=False)
 
 
 @pytest.mark.slow
@@ -94,7 +95,7 @@ def crossing(dockerfile: str) -> list[tuple[str, str, str]]:
 def test_every_strategy_is_drawn_and_what_its_dockerfile_lets_cross(bake_once: Bake) -> None:
     project = bake_once(strategy="all")
     dockerfiles = {name: project.read(f"strategies/{name}/Dockerfile") for name in STRATEGIES}
-    dockerfiles[HELLO] = first_lesson()[0].read_text("utf-8")
+    dockerfiles[HELLO] = HELLO_DOCKERFILE.read_text("utf-8")
     told = {
         name: [(each["how"], each["source"], each["to"]) for each in content["crossings"]]
         for name, content in COMMITTED["contents"].items()

@@ -103,7 +103,7 @@ def arrows_of(content: Content, boxes: dict[str, list[Box]]) -> list[Arrow]:
     sources: dict[Box, list[Box]] = {}
     for crossing in content["crossings"]:
         target = found[crossing["to"], crossing["into"]]
-        sources.setdefault(target, []).append(found[crossing["from"], crossing["of"]])
+        sources.setdefault(target, []).extend(found[stage, name] for stage, name in crossing["from"])
         said = words.setdefault(target, [])
         said += [word for word in (crossing["how"], crossing["source"]) if word not in said]
     return [
@@ -191,8 +191,8 @@ def building_of(boxes: dict[str, list[Box]]) -> list[Box]:
 def picture(theme: Theme, name: str, title: str, base: str, content: Content) -> str:
     """Draw the stages on a page of one theme."""
     boxes = placed(content)
-    crossing = {(each["from"], each["of"]) for each in content["crossings"]}
-    staying = [box for box in building_of(boxes) if box.name != BASE and (box.stage, box.name) not in crossing]
+    crossing = [origin for each in content["crossings"] for origin in each["from"]]
+    staying = [box for box in building_of(boxes) if box.name != BASE and [box.stage, box.name] not in crossing]
     bottom = boxes[RUNTIME][-1].top + boxes[RUNTIME][-1].height
     height = round(bottom + 34)
     scale = f"Heights are to scale; what has less than {LEAST / PER_MB:.0f} MB is drawn as high as that."

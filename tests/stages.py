@@ -51,7 +51,7 @@ class Stage:
     leaves: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
     """A layer above the base image, and the instruction that made it, in its stage."""
 
@@ -126,11 +126,15 @@ def parts_of(stages: dict[str, Stage], name: str, found: list[Layer]) -> list[Pa
     return [Part(*origin, layer) for origin, layer in zip(made, found[-len(made) :], strict=True)]
 
 
-def source_of(crossing: Crossing, stages: dict[str, Stage], parts: list[Part]) -> Part:
-    """Find the topmost layer that has something of what crosses."""
+def sources_of(crossing: Crossing, stages: dict[str, Stage], parts: list[Part]) -> list[Part]:
+    """Find the layers that what crosses is in, the lowest first."""
     below = crossing.source.rstrip("/") + "/"
-    near = (part for part in reversed(parts) if part.stage in lineage(stages, crossing.stage))
-    return next(part for part in near if any(f"{path}/".startswith(below) for path in part.layer.sizes))
+    seen: dict[str, Part] = {}
+    for part in (part for part in parts if part.stage in lineage(stages, crossing.stage)):
+        hidden = part.layer.hidden(dict.fromkeys(seen, 0))
+        seen = {path: owner for path, owner in seen.items() if path not in hidden}
+        seen |= {path: part for path in part.layer.sizes if f"{path}/".startswith(below)}
+    return [part for part in parts if part in seen.values()]
 
 
 def content(dockerfile: str, build: Callable[[str], str], base: str) -> Content:
@@ -146,29 +150,33 @@ def content(dockerfile: str, build: Callable[[str], str], base: str) -> Content:
     ends = [name for name in (RUNTIME, ARTIFACTS) if name in stages]
     taken = {crossing.stage for end in ends for step in stages[end].steps for crossing in crossings_of(step, stages)}
     below = {name for other in taken for name in lineage(stages, stages[other].parent)}
-    tops = [name for name in stages if name in taken - below]
-    tags = {name: build(name) for name in (*tops, *ends)}
+    tags = {name: build(name) for name in stages if name in {*(taken - below), *ends}}
     found = layers([base, *tags.values()])
-    parts = [part for name, tag in tags.items() for part in parts_of(stages, name, found[tag])]
-    size = sum(layer.size for layer in found[base])
+    parts = [part for name, tag in tags.items() for part in parts_of(stages, name, found[tag]) if part.layer.size]
     # Two stages may be built on one.
-    parts = list({(part.stage, part.step, part.layer.identity): part for part in parts if part.layer.size}.values())
+    parts = list({(part.stage, part.step, part.layer.identity): part for part in parts}.values())
+    size = sum(layer.size for layer in found[base])
     held: dict[str, list[dict[str, Any]]] = {
         name: [{"name": BASE, "bytes": size}] if stages[name].parent == "${BASE}" else []
         for name in dict.fromkeys(part.stage for part in parts)
     }
-    crossings = []
+    crossings: list[dict[str, Any]] = []
+    crossed: set[tuple[str, Part]] = set()
     for part in parts:
-        sources = [(crossing, source_of(crossing, stages, parts)) for crossing in crossings_of(part.step, stages)]
-        name = sources[0][1].name if sources else part.name
-        if part.stage == ARTIFACTS:
-            name = stages[ARTIFACTS].leaves
+        origins: dict[Crossing, list[Part]] = {}
+        for crossing in crossings_of(part.step, stages):
+            sources = sources_of(crossing, stages, parts)
+            # What crosses again as it was makes no layer.
+            origins[crossing] = [source for source in sources if (part.stage, source) not in crossed] or sources
+            crossed |= {(part.stage, source) for source in sources}
+        names = dict.fromkeys(source.name for sources in origins.values() for source in sources)
+        name = stages[ARTIFACTS].leaves if part.stage == ARTIFACTS else " + ".join(names) or part.name
         held[part.stage].append({"name": name, "bytes": part.layer.size})
-        crossings += [
-            {"from": source.stage, "of": source.name, "how": crossing.how, "source": crossing.source}
-            | {"to": part.stage, "into": name}
-            for crossing, source in sources
-        ]
+        for crossing, sources in origins.items():
+            boxes = [list(box) for box in dict.fromkeys((source.stage, source.name) for source in sources)]
+            crossings.append(
+                {"how": crossing.how, "source": crossing.source, "from": boxes, "to": part.stage, "into": name}
+            )
     return {"stages": held, "crossings": crossings}
 
 

@@ -85,8 +85,8 @@ def crossing(dockerfile: str) -> list[tuple[str, str, str]]:
     stages = stages_of(dockerfile)
     return [
         (taken.how, taken.source, end)
-        for end in (RUNTIME, ARTIFACTS)
-        if end in stages
+        for end in stages
+        if end in (RUNTIME, ARTIFACTS)
         for step in stages[end].steps
         for taken in crossings_of(step, stages)
     ]

@@ -26,7 +26,8 @@ from tests.pictures import ARTIFACTS, BASE, RUNTIME, draw
 LESSONS = STRATEGY / "all/lessons"
 sys.path.append(str(LESSONS))
 with no_bytecode():
-    from lesson import Layer, layers
+    from lesson import Layer as Layer
+    from lesson import layers
 
 STAGES = TEMPLATE / "docs/stages.json"
 PICTURES = LESSONS / "pictures"
@@ -165,7 +166,8 @@ def content(dockerfile: str, build: Callable[[str], str], base: str) -> Content:
     for part in parts:
         origins: dict[Crossing, list[Part]] = {}
         for crossing in crossings_of(part.step, stages):
-            sources = sources_of(crossing, stages, parts)
+            if not (sources := sources_of(crossing, stages, parts)):
+                continue
             # What crosses again as it was makes no layer.
             origins[crossing] = [source for source in sources if (part.stage, source) not in crossed] or sources
             crossed |= {(part.stage, source) for source in sources}

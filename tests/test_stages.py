@@ -21,10 +21,15 @@ from tests.stages import (
     HELLO_DOCKERFILE,
     PICTURES,
     STAGES,
+    Crossing,
+    Layer,
+    Part,
+    Stage,
     architecture,
     content,
     crossings_of,
     render,
+    sources_of,
     stages_of,
 )
 
@@ -118,6 +123,21 @@ def test_a_crossing_is_read_out_of_either_kind_of_instruction() -> None:
     ]
     stages = stages_of(dockerfile)
     assert (stages["two"].parent, stages["three"].leaves, len(stages["three"].steps)) == ("one", "the rest", 4)
+
+
+def test_what_crosses_is_in_the_layers_that_still_show_it() -> None:
+    stages = {"one": Stage("${BASE}", [], ""), "two": Stage("one", [], "")}
+    lower = Part("one", "", "requirements", Layer("", "1", {"/opt/venv/a": 1, "/opt/venv/b": 1, "/c": 1}, set()))
+    upper = Part("two", "", "project", Layer("", "2", {"/opt/venv/b": 2}, {"/opt/venv/a"}))
+
+    def found(stage: str, source: str) -> list[Part]:
+        return sources_of(Crossing(stage, "COPY", source), stages, [lower, upper])
+
+    assert found("one", "/opt/") == [lower]
+    assert found("two", "/opt/venv/b") == [upper]
+    assert found("two", "/opt") == [upper]
+    assert found("two", "/") == [lower, upper]
+    assert found("two", "/opt/venv/a") == found("two", "/op") == []
 
 
 def test_the_committed_pictures_show_the_committed_layers(tmp_path: Path) -> None:

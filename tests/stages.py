@@ -138,6 +138,19 @@ def sources_of(crossing: Crossing, stages: dict[str, Stage], parts: list[Part]) 
     return [part for part in parts if part in seen.values()]
 
 
+def read(stages: dict[str, Stage], build: Callable[[str], str], base: str) -> tuple[list[Part], int]:
+    """Read the layers with files of all stages that lead to an image or to artifacts, and the bytes of the base."""
+    ends = {RUNTIME, ARTIFACTS} & stages.keys()
+    taken = {crossing.stage for end in ends for step in stages[end].steps for crossing in crossings_of(step, stages)}
+    below = {name for other in taken for name in lineage(stages, stages[other].parent)}
+    tags = {name: build(name) for name in stages if name in (taken - below) | ends}
+    found = layers([base, *tags.values()])
+    parts = [part for name, tag in tags.items() for part in parts_of(stages, name, found[tag]) if part.layer.size]
+    # Two stages may be built on one.
+    parts = list({(part.stage, part.step, part.layer.identity): part for part in parts}.values())
+    return parts, sum(layer.size for layer in found[base])
+
+
 def content(dockerfile: str, build: Callable[[str], str], base: str) -> Content:
     """Tell what the stages of a Dockerfile hold, and what crosses between them; a layer without a file is left out.
 
@@ -148,15 +161,7 @@ def content(dockerfile: str, build: Callable[[str], str], base: str) -> Content:
 
     """
     stages = stages_of(dockerfile)
-    ends = [name for name in (RUNTIME, ARTIFACTS) if name in stages]
-    taken = {crossing.stage for end in ends for step in stages[end].steps for crossing in crossings_of(step, stages)}
-    below = {name for other in taken for name in lineage(stages, stages[other].parent)}
-    tags = {name: build(name) for name in stages if name in {*(taken - below), *ends}}
-    found = layers([base, *tags.values()])
-    parts = [part for name, tag in tags.items() for part in parts_of(stages, name, found[tag]) if part.layer.size]
-    # Two stages may be built on one.
-    parts = list({(part.stage, part.step, part.layer.identity): part for part in parts}.values())
-    size = sum(layer.size for layer in found[base])
+    parts, size = read(stages, build, base)
     held: dict[str, list[dict[str, Any]]] = {
         name: [{"name": BASE, "bytes": size}] if stages[name].parent == "${BASE}" else []
         for name in dict.fromkeys(part.stage for part in parts)

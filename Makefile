@@ -1,10 +1,10 @@
 # `make test` and `make demo` need a checkout, Python 3.11 or later and, for images, Docker or root on Debian.
 PYTHON ?= python3
 
-.PHONY: help test demo load sizes compare lint lock clean
+.PHONY: help test demo load sizes compare pictures lint lock clean
 
 help:  ## tell what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 test: .venv/ready  ## run all tests; images are built and run by a Docker engine
 	.venv/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m "not alone"
@@ -21,6 +21,9 @@ sizes: .venv/ready  ## tell what the service adds to the image, by package
 
 compare: .venv/ready  ## compare the strategies with other ways to build the same image, for half an hour
 	.venv/bin/python -m tests.compare
+
+pictures: .venv/ready  ## draw the stages of each strategy, to the scale of its image's layers
+	.venv/bin/python -m tests.stages
 
 lint: .venv/ready  ## run the pre-commit hooks on all files
 	.venv/bin/pre-commit run --all-files

@@ -3,5 +3,5 @@ ARG BASE=python:3.14-slim
 # compile-image has platter itself, as its author published it in 2018.
 FROM ${BASE} AS compile-image
 
-RUN pip install --no-cache-dir platter==1.0
-RUN platter --help
+RUN pip install --no-cache-dir platter==1.0 \
+    && platter --help

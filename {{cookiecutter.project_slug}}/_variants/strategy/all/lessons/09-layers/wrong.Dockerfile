@@ -13,8 +13,8 @@ ENV PATH=/opt/venv/bin:$PATH
 
 WORKDIR /src
 COPY . .
-RUN pip install --no-cache-dir --requirement requirements.txt
-RUN pip install --no-cache-dir --no-deps .
+RUN pip install --no-cache-dir --requirement requirements.txt \
+    && pip install --no-cache-dir --no-deps .
 
 # runtime-image is what runs: the base, and one layer of everything.
 FROM ${BASE} AS runtime-image

@@ -34,9 +34,7 @@ def test_the_tree_shows_every_file_and_nothing_else(bake_once: Bake) -> None:
     # A folder whose files are shown one by one shows all of them.
     opened = {pattern.rpartition("/")[0] for pattern in shown if not pattern.endswith("/") and "/" in pattern}
     closed = [pattern for pattern in shown if pattern.rstrip("/") not in opened]
-    hidden = {
-        name for name in files if not any(fnmatch(name, f"{it}*" if it.endswith("/") else it) for it in closed)
-    }
+    hidden = {name for name in files if not any(fnmatch(name, f"{it}*" if it.endswith("/") else it) for it in closed)}
     assert hidden == set()
 
 

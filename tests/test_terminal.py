@@ -135,7 +135,6 @@ def tour() -> list[str]:
     return [line for line in lines if re.match(r"  +[\[\d]", line)]
 
 
-@pytest.mark.xfail(strict=True, reason="the README's second question is in older words: remove this mark with them")
 def test_the_readme_s_tour_is_what_the_terminal_shows(tmp_path: Path) -> None:
     lines = tour()
     assert len(lines) > 5

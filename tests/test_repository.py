@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -135,5 +136,6 @@ def test_every_supported_python_tests_the_template() -> None:
 
 def test_every_link_to_a_file_leads_to_one() -> None:
     for document in sorted([*TEMPLATE.glob("*.md"), *(TEMPLATE / "docs").glob("*.md")]):
-        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text("utf-8")):
-            assert (document.parent / target).exists(), f"{document.name}: {target}"
+        targets = re.findall(r"(?:\]\(|src=\"|srcset=\")(?!https?:|#)([^)#\"]+)", document.read_text("utf-8"))
+        for target in targets:
+            assert (document.parent / unquote(target)).exists(), f"{document.name}: {target}"

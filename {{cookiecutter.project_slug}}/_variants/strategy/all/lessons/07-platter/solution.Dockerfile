@@ -19,6 +19,7 @@ COPY <<'EOT' describe.py
 import sys, sysconfig
 print("CPython %d.%d for" % sys.version_info[:2], sysconfig.get_platform())
 EOT
+
 RUN python3 describe.py >PLATFORM
 
 COPY <<'EOT' install.sh
@@ -32,6 +33,7 @@ fi
 python3 -m venv "$1"
 "$1/bin/pip" install --quiet --no-index wheels/*.whl
 EOT
+
 WORKDIR /dist
 RUN tar --create --gzip --file hello.tar.gz --directory / bundle
 

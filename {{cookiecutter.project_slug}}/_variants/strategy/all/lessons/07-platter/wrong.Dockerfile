@@ -4,4 +4,5 @@ ARG BASE=python:3.14-slim
 FROM ${BASE} AS compile-image
 
 RUN pip install --no-cache-dir platter==1.0
+# hadolint ignore=DL3059
 RUN platter --help

@@ -14,6 +14,7 @@ ENV PATH=/opt/venv/bin:$PATH
 WORKDIR /src
 COPY . .
 RUN pip install --no-cache-dir --requirement requirements.txt
+# hadolint ignore=DL3059
 RUN pip install --no-cache-dir --no-deps .
 
 # runtime-image is what runs: the base, and one layer of everything.

@@ -23,5 +23,6 @@ FROM ${BASE} AS runtime-image
 COPY --from=compile-image --chown=10001:10001 /opt/venv /opt/venv
 COPY --from=compile-image --chown=10001:10001 /app/opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
+# hadolint ignore=DL3066
 USER hello
 CMD ["hello"]

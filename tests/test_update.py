@@ -43,8 +43,8 @@ def template(versions: Template, tmp_path: Path) -> Template:
 
 
 def dockerfiles(project: Project) -> list[str]:
-    """List the Dockerfiles of a project."""
-    return sorted(name for name in project.files if name.endswith("Dockerfile"))
+    """List the Dockerfiles of a project: one, or one for each strategy."""
+    return sorted(name for name in project.files if name.endswith("Dockerfile") and not name.startswith("lessons/"))
 
 
 def texts(project: Project) -> dict[str, str]:

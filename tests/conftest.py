@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,12 @@ import pytest
 from tests.engine import Engine
 
 pytest_plugins = ["tests.engine.fixtures"]
+
+# What `make test` and a shell's background hand down would change what make prints, and what Ctrl-C does.
+for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+    os.environ.pop(name, None)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TEMPLATE = Path(__file__).parent.parent
 TOOLS = Path(sys.executable).parent

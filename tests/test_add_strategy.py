@@ -163,7 +163,7 @@ def test_the_pipeline_finds_it_among_all(
     environment = {"GITHUB_OUTPUT": str(output), "GITHUB_REPOSITORY": "acme/sums", "GITHUB_REF_NAME": "main"}
     if not shutil.which("jq"):
         pytest.skip("GitHub's machines have jq: install it to run this script")
-    project.run("bash", "-c", script_with(project, "GITHUB_OUTPUT"), env={**engine.environment, **environment})
+    project.run("bash", "-c", script_with(project, "suffixes=$("), env={**engine.environment, **environment})
     assert f'"-{NAME}"' in output.read_text("utf-8")
 
 

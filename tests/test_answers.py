@@ -144,8 +144,9 @@ PREFIX = re.compile(r"^(LABEL | +)org\.opencontainers\.image\.", re.MULTILINE)
 
 
 def label_instructions(project: Project) -> list[str]:
-    """Read the LABEL instruction out of every Dockerfile of a project."""
-    found = [LABEL.findall(path.read_text("utf-8")) for path in project.path.rglob("Dockerfile")]
+    """Read the LABEL instruction out of every Dockerfile of a project; those of the lessons hold no answer."""
+    dockerfiles = [*project.path.glob("Dockerfile"), *project.path.glob("strategies/*/Dockerfile")]
+    found = [LABEL.findall(path.read_text("utf-8")) for path in dockerfiles]
     assert all(len(instructions) == 1 for instructions in found)
     return [instruction for (instruction,) in found]
 

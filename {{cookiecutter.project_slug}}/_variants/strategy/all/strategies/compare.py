@@ -3,8 +3,9 @@
     python strategies/compare.py [--rounds N] [--json FILE] [WAY ...]
 
 A way is a folder with a Dockerfile. All figures are also told as ratios to those of the first way, taken in the same
-round: absolute times are those of one machine. Downloads are part of the builds. Nobody's cache is emptied: each
-round's cold builds use no layer of an earlier one, and have cache mounts of their own.
+round: absolute times are those of one machine. Downloads are part of the builds. Each round's cold builds use no layer
+of an earlier one, and have cache mounts of their own. What they add to the engine's cache is removed after each turn;
+another project's next build may then run a step again.
 """
 
 from __future__ import annotations

@@ -62,8 +62,8 @@ TARGETS = {"image", "test-image", "artifacts", "release"}  # of docker-bake.hcl
 def template_folder() -> Path:
     """Find the folder that is being rendered.
 
-    Cookiecutter works in it or beside it. That comes before the place of this module, because
-    `cruft update` renders two versions of the template in one process, which imports it once.
+    Cookiecutter works in it or beside it. That comes before the place of this module, because a process
+    that renders several templates may have imported it from another one.
     """
     folders = (Path.cwd(), Path.cwd() / PROJECT, Path(__file__).parent / PROJECT)
     return next(folder for folder in folders if folder.name == PROJECT and (folder / VARIANTS).is_dir())

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import TEMPLATE
+from tests.conftest import PERSON, TEMPLATE
 
 SLUG = "checksum-service"
 COMMAND = (sys.executable, "-m", "cookiecutter")
@@ -56,8 +56,7 @@ def copied_template(folder: Path) -> Path:
 
 def git(folder: Path, *arguments: str | Path) -> None:
     """Run git as somebody."""
-    person = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false")
-    subprocess.run(["git", *person, *arguments], cwd=folder, check=True, capture_output=True)
+    subprocess.run(["git", *PERSON, *arguments], cwd=folder, check=True, capture_output=True)
 
 
 def repository(folder: Path) -> Path:

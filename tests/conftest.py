@@ -111,15 +111,16 @@ def bake_once(cookies_session: Any) -> Bake:
 
 
 COMMIT_TIME = 1_700_000_000
+# Whoever runs the tests need not have told git a name.
+PERSON = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false")
 
 
 def committed(project: Project, folder: Path) -> Project:
     """Copy a project and commit it, at a known time."""
     copy = Project(shutil.copytree(project.path, folder / project.slug), project.answers)
     times = {f"GIT_{who}_DATE": f"{COMMIT_TIME} +0000" for who in ("AUTHOR", "COMMITTER")}
-    person = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false")
     for command in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "--message", "first")):
-        result = copy.run("git", *person, *command, env={**os.environ, **times})
+        result = copy.run("git", *PERSON, *command, env={**os.environ, **times})
         assert result.returncode == 0, result.stderr
     return copy
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import QUESTIONS, TEMPLATE, Project
+from tests.conftest import PERSON, QUESTIONS, TEMPLATE, Project
 from tests.engine import Engine
 from tests.test_ci import script_with
 
@@ -96,8 +96,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Extended:
             shutil.copy2(TEMPLATE / name, copy.path / name)
     copy.git("init", "--quiet")
     copy.git("add", "--all")
-    person = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false")
-    copy.git(*person, "commit", "--quiet", "--message=before")
+    copy.git(*PERSON, "commit", "--quiet", "--message=before")
     for step in STEPS.values():
         step(copy)
     return copy

@@ -11,6 +11,7 @@ import os
 import re
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -188,12 +189,16 @@ class Tally:
 
 def run_hook_here(script: str, cwd: Path | str = ".") -> None:
     """Run a rendered hook in this process: an interpreter for each takes as long as all the rest."""
+    before = signal.getsignal(signal.SIGINT)
     with contextlib.chdir(cwd), contextlib.redirect_stdout(io.StringIO()):
         try:
             runpy.run_path(script, run_name="__main__")
         except SystemExit as end:
             if end.code:
                 raise FailedHookException(str(end.code)) from end
+        finally:
+            # The hook ignores Ctrl-C to its end, which is not the end here: later tests press it.
+            signal.signal(signal.SIGINT, before)
 
 
 BakeHere = Callable[[dict[str, str]], Project]

@@ -27,7 +27,21 @@ IMPATIENT = f"""if True:
     output.PATIENCE_SECONDS = output.INTERVAL_SECONDS = 0
     sys.exit(cli.main())
 """
-COMMANDS = {"usual": [COMMAND, "crc32c"], "impatient": [sys.executable, "-c", IMPATIENT, "crc32c"]}
+# Ctrl-C comes when the bar has just been drawn, and nothing else has happened since.
+INTERRUPTED = f"""if True:
+    import os, signal
+    write = os.write
+    def write_and_interrupt(*arguments):
+        os.write = write
+        write(*arguments)
+        signal.raise_signal(signal.SIGINT)
+    os.write = write_and_interrupt
+{IMPATIENT.removeprefix("if True:")}"""
+COMMANDS = {
+    "usual": [COMMAND, "crc32c"],
+    "impatient": [sys.executable, "-c", IMPATIENT, "crc32c"],
+    "interrupted": [sys.executable, "-c", INTERRUPTED, "crc32c"],
+}
 
 
 class Terminal:
@@ -225,6 +239,16 @@ def test_an_interruption_removes_the_bar(terminal, tmp_path, jobs):
     assert process.returncode == 130
     bar, nothing = terminal.lines()[0][-2:]
     assert bar.endswith("B endless")
+    assert nothing == ""
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interruption_removes_a_bar_that_was_only_just_drawn(terminal, large):
+    process = terminal.start(large, how="interrupted")
+    assert terminal.end(process) == b""
+    assert process.returncode == 130
+    bar, nothing = terminal.lines()[0][-2:]
+    assert bar.endswith(large.name)
     assert nothing == ""
 
 

@@ -70,8 +70,11 @@ class Output:
         self.due = now + INTERVAL_SECONDS
         # The last column stays free: some terminals go to the next line when it is filled.
         text = progress_line(reading, terminal_columns() - 1)
-        self.draw(text + " " * (self.shown_columns - columns_of(text)))
-        self.shown_columns = columns_of(text)
+        columns, before = columns_of(text), self.shown_columns
+        # Noted before it is drawn: Ctrl-C may come in between, and then the bar is removed.
+        self.shown_columns = max(columns, before)
+        self.draw(text + " " * (before - columns))
+        self.shown_columns = columns
 
     def clear(self) -> None:
         """Remove the progress bar, if there is one."""

@@ -36,7 +36,7 @@ INTERRUPTED = f"""if True:
         write(*arguments)
         signal.raise_signal(signal.SIGINT)
     os.write = write_and_interrupt
-{IMPATIENT.removeprefix("if True:")}"""
+{IMPATIENT}"""
 COMMANDS = {
     "usual": [COMMAND, "crc32c"],
     "impatient": [sys.executable, "-c", IMPATIENT, "crc32c"],

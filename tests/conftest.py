@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,12 +86,17 @@ class Project:
 Bake = Callable[..., Project]
 
 
-def baker(cookies: Any) -> Bake:
-    """Make a factory of projects out of pytest-cookies' fixture, which ignores a misspelt question."""
+def baker(cookies: Any, rendered_hooks: Path) -> Bake:
+    """Make a factory of projects out of pytest-cookies' fixture, which ignores a misspelt question.
+
+    cookiecutter leaves each rendered hook in the temporary folder: here, in one that pytest removes.
+    """
 
     def bake(**answers: str) -> Project:
         assert answers.keys() <= QUESTIONS.keys(), f"no such question: {answers.keys() - QUESTIONS.keys()}"
-        result = cookies.bake(extra_context=answers)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tempfile, "tempdir", str(rendered_hooks))
+            result = cookies.bake(extra_context=answers)
         if result.exception is not None:
             raise result.exception
         return Project(result.project_path, dict(result.context))
@@ -99,15 +105,15 @@ def baker(cookies: Any) -> Bake:
 
 
 @pytest.fixture
-def bake(cookies: Any) -> Bake:
+def bake(cookies: Any, tmp_path_factory: pytest.TempPathFactory) -> Bake:
     """Generate projects that are gone after the test."""
-    return baker(cookies)
+    return baker(cookies, tmp_path_factory.mktemp("hooks"))
 
 
 @pytest.fixture(scope="session")
-def bake_once(cookies_session: Any) -> Bake:
+def bake_once(cookies_session: Any, tmp_path_factory: pytest.TempPathFactory) -> Bake:
     """Generate projects that stay until all tests are done; the same answers give the same project."""
-    return cache(baker(cookies_session))
+    return cache(baker(cookies_session, tmp_path_factory.mktemp("hooks")))
 
 
 COMMIT_TIME = 1_700_000_000

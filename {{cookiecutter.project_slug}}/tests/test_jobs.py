@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 
@@ -187,6 +188,27 @@ def test_an_error_comes_in_its_turn(count):
     assert [next(results), next(results)] == [(3, 2), (2, 3)]
     with pytest.raises(ZeroDivisionError):
         next(results)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_error_of_the_items_comes_after_the_results_of_those_before(count):
+    def items():
+        yield from (1, 2)
+        raise OSError("the list ends here")
+
+    results = jobs.in_order(lambda number, _notice: -number, items(), count, print)
+    assert [next(results), next(results)] == [(1, -1), (2, -2)]
+    with pytest.raises(OSError, match="the list ends here"):
+        next(results)
+
+
+def test_its_threads_end():
+    before = threading.active_count()
+    assert len(list(jobs.in_order(lambda number, _notice: -number, range(10), 8, print))) == 10
+    deadline = time.monotonic() + 30
+    while threading.active_count() > before:
+        assert time.monotonic() < deadline, "threads are left"
+        time.sleep(0.01)
 
 
 def test_zero_jobs_are_one_for_each_cpu(monkeypatch):

@@ -46,24 +46,39 @@ def in_order(
         for item in items:
             yield item, work(item, notice)
         return
-    tasks: SimpleQueue[Task[Item, Result]] = SimpleQueue()
-    for _ in range(jobs):
-        # A daemon that waits for a pipe does not keep the program from ending.
-        Thread(target=serve, args=(work, tasks), daemon=True).start()
+    tasks: SimpleQueue[Task[Item, Result] | None] = SimpleQueue()
     waiting: deque[Task[Item, Result]] = deque()
-    for item in items:
-        waiting.append((item, Future()))
-        tasks.put(waiting[-1])
-        if len(waiting) == AHEAD:
+    errors: list[Exception] = []
+    try:
+        for _ in range(jobs):
+            # A daemon that waits for a pipe does not keep the program from ending.
+            Thread(target=serve, args=(work, tasks), daemon=True).start()
+        for item in until_error(items, errors):
+            waiting.append((item, Future()))
+            tasks.put(waiting[-1])
+            if len(waiting) == AHEAD:
+                yield finished(*waiting.popleft(), notice)
+        while waiting:
             yield finished(*waiting.popleft(), notice)
-    while waiting:
-        yield finished(*waiting.popleft(), notice)
+    finally:
+        for _ in range(jobs):
+            tasks.put(None)
+    if errors:
+        raise errors[0]
 
 
-def serve(work: Work[Item, Result], tasks: "SimpleQueue[Task[Item, Result]]") -> None:
-    """Do the work on what is put into the queue, for ever."""
-    while True:
-        item, future = tasks.get()
+def until_error(items: Iterable[Item], errors: list[Exception]) -> Iterator[Item]:
+    """Yield the items; an error that ends them is noted, so that those before it can have their turn."""
+    try:
+        yield from items
+    except Exception as error:
+        errors.append(error)
+
+
+def serve(work: Work[Item, Result], tasks: "SimpleQueue[Task[Item, Result] | None]") -> None:
+    """Do the work on what is put into the queue, until that is None."""
+    while (task := tasks.get()) is not None:
+        item, future = task
         try:
             future.set_result(work(item, lambda _: None))
         except BaseException as error:

@@ -42,6 +42,9 @@ class Output:
 
         """
         self.clear()
+        if sys.stdout is None:
+            self.complain("standard output: it is closed")
+            raise OutputLostError
         try:
             sys.stdout.buffer.write(text + b"\n")
             sys.stdout.flush()
@@ -56,7 +59,9 @@ class Output:
     def complain(self, text: str) -> None:
         """Print a line on standard error."""
         self.clear()
-        print(f"{self.prog}: {text}", file=sys.stderr)
+        # For print, None is standard output.
+        if sys.stderr is not None:
+            print(f"{self.prog}: {text}", file=sys.stderr)
 
     def complain_of(self, name: str, error: OSError) -> None:
         """Say on standard error why a file cannot be read."""

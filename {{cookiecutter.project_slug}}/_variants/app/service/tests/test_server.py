@@ -145,6 +145,15 @@ def test_a_head_that_does_not_come_ends_the_connection(impatient):
     assert summed(impatient) == "e3069283"
 
 
+@pytest.mark.parametrize("target", ["/nowhere", "/crc32c?expected=z"])
+def test_the_rest_of_a_body_that_was_answered_early_is_not_awaited(impatient, target):
+    with impatient.connect() as client:
+        client.sendall(f"POST {target} HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\n\r\n".encode())
+        assert answer_of(client).startswith(b"HTTP/1.1 4")
+        client.sendall(b"1")
+        assert received(client) == b""
+
+
 def test_a_head_that_comes_slowly_is_read(impatient):
     # Each within the second that a head may take: the second one has its own.
     with impatient.connect() as client:

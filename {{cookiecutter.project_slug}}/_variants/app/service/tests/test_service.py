@@ -1,11 +1,14 @@
 """The routes of the service."""
 
+import asyncio
 import base64
 import json
+import tracemalloc
 
 import pytest
 
 from {{ cookiecutter.package_name }} import crc32c
+from {{ cookiecutter.package_name }}.service import BATCH_BYTES, crc32c_of
 
 DIGITS = b"123456789"
 LARGE = bytes(range(250)) * 20_000
@@ -35,6 +38,19 @@ def test_a_body_is_summed(service, body, expected):
 def test_a_chunked_body_is_summed(service):
     answer = service.ask("POST", "/crc32c", iter([b"1234", b"56789"]))
     assert (answer.status, answer.json()["crc32c"]) == (200, "e3069283")
+
+
+def test_a_body_in_tiny_pieces_takes_no_more_memory():
+    async def pieces():
+        for _ in range(BATCH_BYTES // 2):
+            yield b"12"
+
+    tracemalloc.start()
+    try:
+        assert asyncio.run(crc32c_of(pieces()))[1] == BATCH_BYTES
+        assert tracemalloc.get_traced_memory()[1] < 4 * BATCH_BYTES
+    finally:
+        tracemalloc.stop()
 
 
 def encoded(value):

@@ -62,8 +62,11 @@ class Protocol(H11Protocol):
             self.deadline.cancel()
 
     def bound_head(self) -> None:
-        """Close the connection unless the head is complete in time: uvicorn's own clock stops at its first byte."""
-        waits = self.conn.their_state is h11.IDLE
+        """Close the connection unless the head is complete in time: uvicorn's own clock stops at its first byte.
+
+        The rest of a body that was answered early has that time, too.
+        """
+        waits = self.conn.their_state is h11.IDLE or self.conn.our_state is h11.DONE
         if waits and self.deadline is None:
             self.deadline = self.loop.call_later(self.timeout_keep_alive, self.transport.close)
         elif not waits and self.deadline:

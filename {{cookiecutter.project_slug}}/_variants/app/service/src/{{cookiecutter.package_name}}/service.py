@@ -77,29 +77,21 @@ def expected_sums(request: Request) -> set[str]:
     return sums
 
 
-def crc32c_of_all(pieces: list[bytes], value: int) -> int:
-    """Continue a checksum with some pieces."""
-    for piece in pieces:
-        value = crc32c(piece, value)
-    return value
-
-
 async def crc32c_of(body: AsyncIterator[bytes]) -> tuple[int, int]:
     """Return checksum and size of a body, whatever its size in constant memory."""
-    value = size = gathered = 0
-    pieces: list[bytes] = []
+    value = size = 0
+    gathered = bytearray()
     async for piece in body:
-        pieces.append(piece)
-        gathered += len(piece)
-        if gathered > BATCH_BYTES:
-            value = await asyncio.to_thread(crc32c_of_all, pieces, value)
-            size += gathered
-            pieces, gathered = [], 0
-    size += gathered
-    if gathered > INLINE_BYTES:
-        value = await asyncio.to_thread(crc32c_of_all, pieces, value)
+        gathered += piece
+        if len(gathered) > BATCH_BYTES:
+            value = await asyncio.to_thread(crc32c, gathered, value)
+            size += len(gathered)
+            gathered.clear()
+    size += len(gathered)
+    if len(gathered) > INLINE_BYTES:
+        value = await asyncio.to_thread(crc32c, gathered, value)
     else:
-        value = crc32c_of_all(pieces, value)
+        value = crc32c(gathered, value)
     SUMMED.inc(size)
     return value, size
 

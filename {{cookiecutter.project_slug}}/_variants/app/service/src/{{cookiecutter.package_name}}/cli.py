@@ -1,6 +1,7 @@
 """The command line."""
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -45,8 +46,9 @@ def serve(prog: str) -> int:
         The exit status: 0, or 2 when a setting is wrong.
 
     """
-    # Process 1 of a container ignores what it has no handler for, and the imports take a while.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Process 1 of a container ignores what it has no handler for, and the imports take a while. Where
+    # they call back from C, an exception would be lost.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 
     # Imported here, so that `crc32c` does not wait for the web framework.
     from .settings import SettingsError, load

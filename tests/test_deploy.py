@@ -244,7 +244,7 @@ def has_its_namespace(manifests: Manifests) -> None:
 
 def names_a_version_of_the_image(manifests: Manifests) -> None:
     image = manifests.container["image"]
-    assert re.fullmatch(r"registry\.example\.com/acme-sums(:v[\d.]+|@sha256:[0-9a-f]{64})", image)
+    assert re.fullmatch(r"registry\.example\.com/team/acme-sums(:v[\d.]+|@sha256:[0-9a-f]{64})", image)
 
 
 def is_monitored(manifests: Manifests) -> None:
@@ -367,7 +367,7 @@ def test_the_image_can_be_named_by_its_digest(service: Project, tmp_path: Path) 
     project = copied(service, tmp_path)
     digest = f"sha256:{'0' * 64}"
     project.edit(f"{PRODUCTION}/kustomization.yaml", "newTag: v0.1.0", f"digest: {digest}")
-    assert rendered(project, PRODUCTION).container["image"] == f"registry.example.com/acme-sums@{digest}"
+    assert rendered(project, PRODUCTION).container["image"] == f"registry.example.com/team/acme-sums@{digest}"
 
 
 @pytest.mark.parametrize("slug", ["ab", "null-1", LONGEST])

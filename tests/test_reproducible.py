@@ -30,7 +30,8 @@ def checkouts(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> tupl
     requirements = one.path / "requirements.in"
     requirements.write_text(f"{requirements.read_text('utf-8')}{COMPILED}\n", "utf-8")
     lock = ("pip", "compile", "--quiet", "--universal", "--python-version=3.11", "--generate-hashes")
-    assert one.run(TOOLS / "uv", *lock, "requirements.in", "-o", "requirements.txt").returncode == 0
+    locked = one.run(TOOLS / "uv", *lock, "requirements.in", "-o", "requirements.txt")
+    assert locked.returncode == 0, locked.stderr
     two = Project(shutil.copytree(one.path, tmp_path_factory.mktemp("two") / "elsewhere"), baked.answers)
     subprocess.run(["chmod", "-R", "g+w,o-r", str(two.path)], check=True)
     subprocess.run(["find", str(two.path), "-exec", "touch", "-d", "2001-02-03", "{}", "+"], check=True)

@@ -106,7 +106,7 @@ def test_coverage_reports_c_that_no_test_reaches(faulty: Project) -> None:
 
 
 def test_coverage_reports_python_that_no_test_reaches(faulty: Project) -> None:
-    unused = "\n\ndef unused() -> int:\n" + "".join(f"    x{n} = {n}\n" for n in range(100)) + "    return x0\n"
+    unused = "\n\ndef unused() -> int:\n" + "".join(f"    x{n} = {n}\n" for n in range(300)) + "    return x0\n"
     path = faulty.path / "src/checksum_service/checksums.py"
     path.write_text(path.read_text("utf-8") + unused, "utf-8")
     assert "Coverage failure" in said(make(faulty, "coverage"))

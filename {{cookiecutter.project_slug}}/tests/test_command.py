@@ -35,14 +35,18 @@ def test_each_file_gives_one_line(digits, tmp_path):
     assert (result.returncode, result.stderr) == (0, b"")
 
 
+def run_in_shell(script, *arguments):
+    """Run a shell's script, whose $0 is the command."""
+    return subprocess.run(["sh", "-c", script, COMMAND, *arguments], capture_output=True, check=False, timeout=60)
+
+
 def test_a_closed_standard_output_is_said(digits):
-    result = subprocess.run(["sh", "-c", 'exec "$0" crc32c "$1" >&-', COMMAND, digits], capture_output=True, check=False)
+    result = run_in_shell('exec "$0" crc32c "$1" >&-', digits)
     assert (result.returncode, result.stderr.decode()) == (1, f"{NAME}: standard output: it is closed\n")
 
 
 def test_with_standard_error_closed_complaints_do_not_get_into_the_list(digits):
-    script = 'exec "$0" crc32c missing "$1" 2>&-'
-    result = subprocess.run(["sh", "-c", script, COMMAND, digits], capture_output=True, check=False)
+    result = run_in_shell('exec "$0" crc32c missing "$1" 2>&-', digits)
     assert (result.returncode, result.stdout.decode()) == (1, f"e3069283  {digits}\n")
 
 

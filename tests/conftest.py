@@ -87,14 +87,12 @@ Bake = Callable[..., Project]
 
 
 def baker(cookies: Any, rendered_hooks: Path) -> Bake:
-    """Make a factory of projects out of pytest-cookies' fixture, which ignores a misspelt question.
-
-    cookiecutter leaves each rendered hook in the temporary folder: here, in one that pytest removes.
-    """
+    """Make a factory of projects out of pytest-cookies' fixture, which ignores a misspelt question."""
 
     def bake(**answers: str) -> Project:
         assert answers.keys() <= QUESTIONS.keys(), f"no such question: {answers.keys() - QUESTIONS.keys()}"
         with pytest.MonkeyPatch.context() as patch:
+            # Else cookiecutter leaves each rendered hook in everybody's temporary folder.
             patch.setattr(tempfile, "tempdir", str(rendered_hooks))
             result = cookies.bake(extra_context=answers)
         if result.exception is not None:
@@ -104,16 +102,22 @@ def baker(cookies: Any, rendered_hooks: Path) -> Bake:
     return bake
 
 
+@pytest.fixture(scope="session")
+def rendered_hooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder for what cookiecutter leaves of the hooks, to be removed with all others of the tests."""
+    return tmp_path_factory.mktemp("hooks")
+
+
 @pytest.fixture
-def bake(cookies: Any, tmp_path_factory: pytest.TempPathFactory) -> Bake:
+def bake(cookies: Any, rendered_hooks: Path) -> Bake:
     """Generate projects that are gone after the test."""
-    return baker(cookies, tmp_path_factory.mktemp("hooks"))
+    return baker(cookies, rendered_hooks)
 
 
 @pytest.fixture(scope="session")
-def bake_once(cookies_session: Any, tmp_path_factory: pytest.TempPathFactory) -> Bake:
+def bake_once(cookies_session: Any, rendered_hooks: Path) -> Bake:
     """Generate projects that stay until all tests are done; the same answers give the same project."""
-    return cache(baker(cookies_session, tmp_path_factory.mktemp("hooks")))
+    return cache(baker(cookies_session, rendered_hooks))
 
 
 COMMIT_TIME = 1_700_000_000
@@ -121,9 +125,14 @@ COMMIT_TIME = 1_700_000_000
 PERSON = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false")
 
 
+def copied(project: Project, folder: Path) -> Project:
+    """Copy a project, to edit it."""
+    return Project(shutil.copytree(project.path, folder / project.slug), project.answers)
+
+
 def committed(project: Project, folder: Path) -> Project:
     """Copy a project and commit it, at a known time."""
-    copy = Project(shutil.copytree(project.path, folder / project.slug), project.answers)
+    copy = copied(project, folder)
     times = {f"GIT_{who}_DATE": f"{COMMIT_TIME} +0000" for who in ("AUTHOR", "COMMITTER")}
     for command in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "--message", "first")):
         result = copy.run("git", *PERSON, *command, env={**os.environ, **times})

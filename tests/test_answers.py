@@ -205,7 +205,7 @@ BakeHere = Callable[[dict[str, str]], Project]
 
 
 @pytest.fixture(scope="module")
-def bake_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BakeHere]:
+def bake_here(tmp_path_factory: pytest.TempPathFactory, rendered_hooks: Path) -> Iterator[BakeHere]:
     """Generate projects in this process, and have Jinja compile each text once."""
     folder = tmp_path_factory.mktemp("answers")
     config = folder / "config.yaml"
@@ -242,11 +242,10 @@ def bake_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BakeHere]:
         given = {question: re.sub(r"\r\n?", "\n", answer) for question, answer in answers.items()}
         return Project(path, {**plain, **derived, **given})
 
-    (folder / "rendered-hooks").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cookiecutter_hooks, "run_script", run_hook_here)
         patch.setattr(jinja2.Environment, "compile", compile_once)
-        patch.setattr(tempfile, "tempdir", str(folder / "rendered-hooks"))
+        patch.setattr(tempfile, "tempdir", str(rendered_hooks))
         yield bake
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import TOOLS, Bake, Project
+from tests.conftest import TOOLS, Bake, Project, copied
 from tests.engine import Engine, EngineUnavailable
 from tests.engine.fixtures import skip_or_fail
 
@@ -78,11 +77,6 @@ def rendered(project: Project, folder: str) -> Manifests:
     result = project.run(TOOLS / "kubectl", "kustomize", folder)
     assert (result.returncode, result.stderr) == (0, "")
     return Manifests(result.stdout)
-
-
-def copied(project: Project, folder: Path) -> Project:
-    """Copy a project, to edit it."""
-    return Project(shutil.copytree(project.path, folder / project.slug), project.answers)
 
 
 def value(thing: Any, path: str) -> Any:

@@ -9,17 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Bake, Project
+from tests.conftest import Bake, Project, copied
 
 NATIVE = "src/checksum_service/_native.c"
 RELEASE = "    PyBuffer_Release(&data);\n"
 
 
 @pytest.fixture(scope="module")
-def project(bake_once: Bake) -> Project:
-    """Return a default project with its development tools installed."""
-    # The default, but a folder of its own: others shall find theirs as it was generated.
-    project = bake_once(project_slug="checksum-service")
+def project(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a default project with its development tools installed; other tests find theirs as it was generated."""
+    project = copied(bake_once(), tmp_path_factory.mktemp("guards"))
     made = make(project, "dev")
     assert made.returncode == 0, made.stderr
     return project

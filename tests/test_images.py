@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import APPS, HARDENED, QUESTIONS, STRATEGIES, Bake, Build, Image, Project, container
+from tests.conftest import APPS, HARDENED, QUESTIONS, STRATEGIES, Bake, Build, Image, container, copied
 from tests.engine import DockerError, Engine
 from tests.sizes import sizes
 
@@ -135,13 +135,6 @@ def layer_sizes(image: Image) -> list[int]:
     history = image.engine.docker("history", "--human=false", "--format", "{{.Size}} {{.CreatedBy}}", image.tag).stdout
     rows = [line.split(" ", 1) for line in history.splitlines()]
     return [int(size) for size, _ in reversed(rows) if int(size)]
-
-
-def copied(project: Project, folder: Any) -> Project:
-    """Copy a project, to edit it."""
-    import shutil
-
-    return Project(shutil.copytree(project.path, folder / project.slug), {**project.answers})
 
 
 def test_an_edit_of_the_source_changes_a_small_layer_only(image: Image, tmp_path: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import STRATEGIES, TOOLS, WITH_ARTIFACTS, Bake, Project
+from tests.conftest import STRATEGIES, TOOLS, WITH_ARTIFACTS, Bake, Project, copied
 from tests.engine import Engine
 
 pytestmark = pytest.mark.alone
@@ -26,7 +26,7 @@ COMMIT_TIMES = "1760000000", "1770000000"
 def checkouts(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project]:
     """Return the same project in two folders: one as it is, one as another umask and clock would have it."""
     baked = bake_once(project_slug="acme-sums", strategy="all", app="service")
-    one = Project(shutil.copytree(baked.path, tmp_path_factory.mktemp("one") / "acme-sums"), baked.answers)
+    one = copied(baked, tmp_path_factory.mktemp("one"))
     requirements = one.path / "requirements.in"
     requirements.write_text(f"{requirements.read_text('utf-8')}{COMPILED}\n", "utf-8")
     lock = ("pip", "compile", "--quiet", "--universal", "--python-version=3.11", "--generate-hashes")

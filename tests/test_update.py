@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tarfile
 from itertools import cycle
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import APPS, QUESTIONS, Bake, Project, committed
+from tests.conftest import APPS, QUESTIONS, Bake, Project, committed, copied
 from tests.engine import Engine
 from tests.test_package import built
 from tests.updates import NEW, REMOVED, RENAMED, URL, Template, cloned, make_template
@@ -33,7 +32,7 @@ def created(versions: Template, tmp_path_factory: pytest.TempPathFactory) -> Pro
 @pytest.fixture
 def project(created: Project, tmp_path: Path) -> Project:
     """Give a test that project for itself: it knows the template by its URL, wherever that leads."""
-    return Project(shutil.copytree(created.path, tmp_path / created.slug), created.answers)
+    return copied(created, tmp_path)
 
 
 @pytest.fixture

@@ -21,7 +21,9 @@ def answer_of(client):
     """Return one answer of a connection that stays open."""
     answer = b""
     while not answer.endswith(b"}"):
-        answer += client.recv(65536)
+        piece = client.recv(65536)
+        assert piece, "the connection was closed before"
+        answer += piece
     return answer
 
 

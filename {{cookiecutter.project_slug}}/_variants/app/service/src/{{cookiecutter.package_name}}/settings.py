@@ -4,13 +4,22 @@ from ipaddress import ip_network
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as JSONSettingError
 
 PREFIX = f"{__package__.upper()}_"
+# The errors of pydantic whose messages name only what is allowed. All others may quote the value, which may be secret.
+PUBLIC_ERRORS = {
+    *("missing", "bool_parsing", "int_parsing", "int_from_float", "float_parsing", "literal_error", "enum"),
+    *("greater_than", "greater_than_equal", "less_than", "less_than_equal", "multiple_of"),
+    *("string_too_short", "string_too_long", "string_pattern_mismatch", "too_short", "too_long", "url_scheme"),
+}
 
 
 class SettingsError(Exception):
-    """The environment holds a value that cannot be. The message has one line for each."""
+    """Settings are missing or invalid. The message has one line for each variable, and none of the values."""
 
 
 def networks(text: str) -> str:
@@ -55,20 +64,49 @@ def load() -> Settings:
     """Read the environment.
 
     Raises:
-        SettingsError: a variable holds what it cannot.
+        SettingsError: a variable is missing or invalid.
 
     """
     try:
         return Settings()
+    except JSONSettingError as error:
+        field = str(error).split('"')[1]
+        problems = {variable((field,)): "must be valid JSON"}
     except ValidationError as error:
-        lines = [f"{PREFIX}{str(e['loc'][0]).upper()}={e['input']}: {e['msg']}" for e in error.errors()]
-        raise SettingsError("\n".join(lines)) from None
+        problems = {variable(found["loc"]): reason(found) for found in error.errors()}
+    # Raised out here, because the errors above contain the values of all settings, and a traceback would show them.
+    raise SettingsError("\n".join(f"{name}: {text}" for name, text in problems.items()))
+
+
+def variable(location: tuple[int | str, ...]) -> str:
+    """Return the environment variable of an error's location, which is empty for a validator of several settings."""
+    field = str(location[0]) if location else "*"
+    # An alias is the name of a variable itself.
+    return f"{PREFIX}{field}".upper() if field in {*Settings.model_fields, "*"} else field.upper()
+
+
+def reason(error: ErrorDetails) -> str:
+    """Explain what would be right, without the value."""
+    if error["type"] in PUBLIC_ERRORS:
+        return error["msg"]
+    field = Settings.model_fields.get(str(error["loc"][0])) if error["loc"] else None
+    return f"is invalid; expected: {field.description}" if field and field.description else "is invalid"
 
 
 def describe() -> str:
-    """List the variables, with what they mean and their defaults."""
+    """List the variables, with their meanings and defaults."""
     lines = ["environment variables:"]
     for name, field in Settings.model_fields.items():
-        default = field.default.human_readable() if isinstance(field.default, ByteSize) else field.default or "none"
-        lines += [f"  {PREFIX}{name.upper()}", f"      {field.description} (default: {default})"]
+        lines += [f"  {variable((name,))}", f"      {field.description or name} ({default(field)})"]
     return "\n".join(lines)
+
+
+def default(field: FieldInfo) -> str:
+    """Describe the default of a setting. Secrets, and URLs, which may contain a password, are not shown."""
+    if field.is_required():
+        return "required"
+    value = field.default.human_readable() if isinstance(field.default, ByteSize) else field.default
+    if value is None or value == "":
+        return "default: none"
+    shown = isinstance(value, int | float | str) and "://" not in str(value) and "Secret" not in str(field.annotation)
+    return f"default: {value}" if shown else "optional"

@@ -89,14 +89,39 @@ def test_the_bundle_installs_without_a_network_and_again(bundle: Host) -> None:
 
 
 def test_the_bundle_installs_where_python_has_no_pip(bundle: Host) -> None:
-    broken = (
-        "mkdir /tmp/hidden; printf 'raise ImportError(__name__)' | tee /tmp/hidden/pip.py > /tmp/hidden/ensurepip.py; "
-    )
-    hidden = "export PYTHONPATH=/tmp/hidden; ! python -m pip --version 2>/dev/null; "
-    result = bundle.run(
-        f"{UNPACK}{broken}{hidden}sh install.sh /tmp/venv; /tmp/venv/bin/acme-sums crc32c", input=DIGITS
-    )
+    folder = 'python -c "import os, $name; print(os.path.dirname($name.__file__))"'
+    remove = f'for name in pip ensurepip; do rm -r "$({folder})"; done; '
+    check = "! python -m pip --version 2>/dev/null; "
+    install = "sh install.sh /tmp/venv; /tmp/venv/bin/acme-sums crc32c"
+    result = bundle.run(f"{UNPACK}{remove}{check}{install}", "--user=0", input=DIGITS)
     assert (result.returncode, result.stdout) == (0, DONE + CHECKSUM), result.stderr
+
+
+# A module that reports its import, for each name in the standard library and for pip.
+HOSTILE = """
+import pathlib, sys
+pathlib.Path("/tmp/hostile").mkdir()
+for name in {*sys.stdlib_module_names, "pip", "sitecustomize", "usercustomize"}:
+    pathlib.Path(f"/tmp/hostile/{name}.py").write_text("open('/tmp/imported', 'a').write(__name__ + ' ')")
+"""
+PLACES = {
+    "the current directory": "cd /tmp/hostile; ",
+    "PYTHONPATH": "export PYTHONPATH=/tmp/hostile; ",
+    "PYTHONHOME": "export PYTHONHOME=/tmp/hostile; ",
+    "the user's packages": (
+        'site=$(python -c "import site; print(site.getusersitepackages())"); '
+        'mkdir -p "$(dirname "$site")"; mv /tmp/hostile "$site"; '
+    ),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_installer_imports_nothing_from(bundle: Host, place: str) -> None:
+    write = f"python -I - <<'EOF'\n{HOSTILE}EOF\n"
+    # Twice, because the second run starts the interpreter of the virtualenv as well.
+    install = "for run in 1 2; do sh /tmp/acme_sums-*/install.sh /tmp/venv; done; cat /tmp/imported || true"
+    result = bundle.run(f"{UNPACK}{write}{PLACES[place]}{install}")
+    assert (result.returncode, result.stdout) == (0, DONE * 2), result.stderr
 
 
 def test_an_interrupted_installation_is_repaired(bundle: Host) -> None:

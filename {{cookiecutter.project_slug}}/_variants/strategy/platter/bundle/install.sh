@@ -5,8 +5,13 @@
 # over an older release. PYTHON names the interpreter, when it is not on PATH by its usual name.
 set -eu
 
-# Bytecode is for what gets installed, not for the interpreter that installs it.
-export PYTHONDONTWRITEBYTECODE=1
+# Python runs in isolated mode (-I): it imports nothing from the current directory, PYTHONPATH or the user's packages,
+# because root may run this anywhere. -B: bytecode is for what gets installed, not for the interpreter that installs it.
+run_python() {
+    program=$1
+    shift
+    "$program" -I -B "$@"
+}
 
 bundle=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
@@ -17,7 +22,7 @@ fail() {
 
 # What compiled wheels depend on. First line: interpreter. Second: system, machine and C library.
 describe() {
-    "$1" -c '
+    run_python "$1" -c '
 import platform, sys, sysconfig
 name = "CPython" if sys.implementation.name == "cpython" else sys.implementation.name
 threads = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
@@ -64,13 +69,13 @@ prepare() {
     fi
     { mkdir -p "$target" && touch "$target/.incomplete"; } 2>/dev/null ||
         fail "cannot write to $target; name another folder, or run this as a user who may"
-    [ -e "$target/bin/python" ] && [ -z "$repair" ] || "$python" -m venv --without-pip "$target"
+    [ -e "$target/bin/python" ] && [ -z "$repair" ] || run_python "$python" -m venv --without-pip "$target"
 }
 
 # pip runs from its wheel: it is needed now, not in the virtualenv. It also ends with an error
 # when a requirement of the project is not among the wheels.
 install() {
-    PYTHONPATH=$(echo "$bundle"/pip/*.whl) "$target/bin/python" -m pip --isolated install --quiet \
+    run_python "$target/bin/python" "$(echo "$bundle"/pip/*.whl)/pip" --isolated install --quiet \
         --disable-pip-version-check --no-index --no-cache-dir --find-links "$bundle/wheels" \
         --require-hashes --requirement "$bundle/requirements.txt" "$@"
 }

@@ -83,8 +83,14 @@ def planned(variants: Path, answers: dict[str, str], generated: list[str]) -> di
         ValueError: an answer without a folder, or two files of one name.
 
     """
+    answers = {**answers, "publish": publish(answers)}
     questions = sorted(folder for folder in variants.iterdir() if folder.is_dir())
     return merged([part for question in questions for part in chosen(question, answers[question.name])], set(generated))
+
+
+def publish(answers: dict[str, str]) -> str:
+    """Return which pipeline publishes the package on PyPI: nobody asks, because it follows from two answers."""
+    return "none" if answers.get("license") == "Proprietary" else answers.get("ci", "none")
 
 
 def unwanted(project: Path, plan: dict[Path, Path]) -> list[str]:

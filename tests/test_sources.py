@@ -95,6 +95,30 @@ def with_uvx(workplace: Path, python: Path, cookiecutter_version: str, *argument
     assert result.returncode == 0, result.stdout
 
 
+@pytest.mark.parametrize(("python", "version"), [("3.11", "2.1.1"), ("3.8", "2.2.0")])
+def test_older_cookiecutter_or_python_is_rejected_in_one_sentence(workplace: Path, python: str, version: str) -> None:
+    found = interpreter(python)
+    if not found:
+        pytest.skip(f"there is no Python {python} on this machine")
+    options = ("--quiet", "--python", found, "--from", f"cookiecutter=={version}")
+    command = (TOOLS / "uv", "tool", "run", *options, "cookiecutter")
+    result = cookiecutter(workplace, "--no-input", TEMPLATE, command=command, UV_CACHE_DIR=uv_cache())
+    assert result.returncode == 1
+    assert result.stdout == (
+        f"This template needs cookiecutter 2.2 or later on Python 3.10 or later, and this is {version} on {python}: "
+        "try `pipx run cookiecutter` or `uvx cookiecutter`.\n"
+    )
+    assert list(workplace.iterdir()) == []
+
+
+def test_oldest_accepted_cookiecutter_generates_the_same(
+    workplace: Path, expected: tuple[str, dict[str, bytes]]
+) -> None:
+    python = interpreter("3.10") or Path(sys.executable)
+    with_uvx(workplace, python, "2.2.0", "--no-input", TEMPLATE)
+    assert files(workplace / expected[0]) == expected[1]
+
+
 # Files come and go as archives, because an engine may be on another machine.
 IN_A_CONTAINER = """
 cd /root && tar -x && mv home/.cookiecutterrc . && mkdir work

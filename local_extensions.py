@@ -71,9 +71,10 @@ def check_versions(cookiecutter: str, python: tuple[int, ...]) -> None:
     """
     found = (tuple(map(int, re.findall(r"\d+", cookiecutter)[:2])), python[:2])
     if found[0] < OLDEST_COOKIECUTTER or found[1] < OLDEST_PYTHON:
+        oldest, oldest_python, this_python = map(dotted, (OLDEST_COOKIECUTTER, OLDEST_PYTHON, found[1]))
         raise FailedHookException(
-            f"This template needs cookiecutter {dotted(OLDEST_COOKIECUTTER)} or later on Python {dotted(OLDEST_PYTHON)} "
-            f"or later, and this is {cookiecutter} on {dotted(found[1])}: try `pipx run cookiecutter` or `uvx cookiecutter`."
+            f"This template needs cookiecutter {oldest} or later on Python {oldest_python} or later, "
+            f"and this is {cookiecutter} on {this_python}: try `pipx run cookiecutter` or `uvx cookiecutter`."
         )
 
 

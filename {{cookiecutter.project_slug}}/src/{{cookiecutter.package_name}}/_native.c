@@ -1,10 +1,8 @@
 /* CRC-32C (Castagnoli) of any bytes-like object.
  *
- * The algorithm is slicing-by-16, a variant of the slicing-by-8 of Kounavis and Berry
- * ("A systematic approach to building high performance software-based CRC generators",
- * 2005). It processes 16 bytes at once: it looks up each of them in a table of its own,
- * and no look-up depends on the result of another.
- */
+ * The algorithm is slicing-by-16, a variant of the slicing-by-8 of Kounavis and Berry ("A
+ * systematic approach to building high performance software-based CRC generators", 2005).
+ * It looks up 16 bytes at once in a table each; no look-up depends on the result of another. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <stdint.h>
@@ -85,7 +83,7 @@ native_crc32c(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 }
 
 static PyMethodDef native_methods[] = {
-    /* METH_FASTCALL functions have another signature; this cast avoids a compiler warning. */
+    /* The cast avoids a compiler warning: METH_FASTCALL functions have another signature. */
     {"crc32c", (PyCFunction)(void (*)(void))native_crc32c, METH_FASTCALL, crc32c_doc},
     {NULL, NULL, 0, NULL},
 };

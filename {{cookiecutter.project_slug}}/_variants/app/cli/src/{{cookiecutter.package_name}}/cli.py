@@ -50,10 +50,10 @@ def print_checksums(names: Sequence[str], prog: str) -> int:
                     status = 1
                 else:
                     print(line, file=stdout, flush=True)
-    except BrokenPipeError:
-        return 1
     except OSError as error:
-        print_error(f"{prog}: standard output: {error.strerror}")
+        # A reader that has closed the pipe, such as `head`, has what it needs.
+        if not isinstance(error, BrokenPipeError):
+            print_error(f"{prog}: standard output: {error.strerror}")
         return 1
     return status
 

@@ -19,10 +19,9 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     command = commands.add_parser("crc32c", help="print the CRC-32C of each file")
     command.add_argument("names", nargs="*", default=["-"], metavar="FILE", help="'-' or no FILE: standard input")
-    about = "respond to HTTP requests until SIGTERM or SIGINT"
-    server = commands.add_parser("serve", help=about, description=about, add_help=False)
-    server.add_argument("-h", "--help", action="store_true", help="show this help message and all settings, and exit")
-    server.set_defaults(print_help=server.print_help)
+    serve = commands.add_parser("serve", help="respond to HTTP requests", add_help=False)
+    serve.add_argument("-h", "--help", action="store_true", help="show this help message and all settings, and exit")
+    serve.set_defaults(format_help=serve.format_help)
     return parser
 
 
@@ -55,27 +54,25 @@ def print_checksums(names: Sequence[str], prog: str) -> int:
                     status = 1
                 else:
                     print(line, file=stdout, flush=True)
-    except BrokenPipeError:
-        return 1
     except OSError as error:
-        print_error(f"{prog}: standard output: {error.strerror}")
+        # A reader that has closed the pipe, such as `head`, has what it needs.
+        if not isinstance(error, BrokenPipeError):
+            print_error(f"{prog}: standard output: {error.strerror}")
         return 1
     return status
 
 
 def serve(options: argparse.Namespace, prog: str) -> int:
     """Run the HTTP service, or print its help, and return the exit status."""
-    # PID 1 of a container ignores signals without a handler. Do not raise an exception, because callbacks
-    # from C code would discard it.
+    # PID 1 of a container ignores SIGTERM until it has a handler, and the imports take a while.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 
-    # Imported here, because the other commands need no web framework.
+    # Imported here, because `crc32c` does not need the web framework.
     from . import service
     from .api import app
 
     if options.help:
-        options.print_help()
-        print(f"\n{service.help_text(app)}")
+        print(f"{options.format_help()}\n{service.help_text(app)}")
         return 0
     return service.run(app, prog)
 

@@ -1,7 +1,7 @@
 # `make test` and `make demo` need a checkout, Python 3.11 or later and, for images, Docker or root on Debian.
 PYTHON ?= python3
 
-.PHONY: help test demo load sizes compare pictures lint lock clean
+.PHONY: help test demo load bench sizes compare pictures lint lock clean
 
 help:  ## tell what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -15,6 +15,9 @@ demo: .venv/ready  ## generate the default project, build its image, run it and 
 
 load: .venv/ready  ## compare the service under load with a bare app, for three minutes
 	.venv/bin/python -m tests.load
+
+bench: .venv/ready  ## compare the speed of the generated C extension with google-crc32c
+	.venv/bin/python -m tests.benchmark
 
 sizes: .venv/ready  ## tell what the service adds to the image, by package
 	.venv/bin/python -m tests.sizes

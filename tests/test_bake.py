@@ -261,7 +261,7 @@ def test_a_new_machine_compiles_nothing_and_has_the_same_image(builder: Any, sha
 def edited(project: Project, folder: Path) -> Project:
     """Copy a project, and change a line of Python."""
     copy = Project(shutil.copytree(project.path, folder / "edited"), project.answers)
-    copy.edit("src/acme_bake/checksums.py", "1 << 20", "1 << 19")
+    copy.edit("src/acme_bake/cli.py", "1 << 20", "1 << 19")
     return copy
 
 

@@ -327,7 +327,7 @@ def test_one_file_that_cannot_be_written_stops_before_anything_is_touched(
     before = snapshot(project)
     if os.geteuid() == 0:
         # The last file that cookiecutter would come to; root minds no mode, but a mount.
-        protected = project / "tests/test_progress.py"
+        protected = project / "tests/test_native.py"
         mount(protected, "--bind", str(protected))
         mount(protected, "-o", "remount,bind,ro")
         try:
@@ -335,11 +335,11 @@ def test_one_file_that_cannot_be_written_stops_before_anything_is_touched(
         finally:
             subprocess.run(["umount", protected], check=True)
     else:
-        (project / "tests/test_progress.py").chmod(0o444)
+        (project / "tests/test_native.py").chmod(0o444)
         result = generate(workplace, "-f")
-        (project / "tests/test_progress.py").chmod(before["tests/test_progress.py"][0])
+        (project / "tests/test_native.py").chmod(before["tests/test_native.py"][0])
     assert result.returncode == 1
-    assert "tests/test_progress.py cannot be written to" in result.stdout
+    assert "tests/test_native.py cannot be written to" in result.stdout
     assert result.stdout.count("\n") == 1
     assert snapshot(project) == before
 
@@ -401,7 +401,7 @@ def paused(folder: Path, pipe: Path, template: Path) -> Iterator[Paused]:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-IN_THE_MIDDLE = Path(PROJECT, "src", PACKAGE, "checksums.pyi")
+IN_THE_MIDDLE = Path(PROJECT, "src", PACKAGE, "_middle.pyi")
 AT_THE_END = Path(PROJECT, "tests", "zz")
 
 
@@ -472,7 +472,7 @@ def test_a_disk_that_fills_while_files_are_written_costs_the_template_s_files_al
         before = snapshot(project)
         with paused(workplace, template / IN_THE_MIDDLE, template) as generation:
             # What cookiecutter writes next is longer than what it replaces.
-            write(project, {"src/checksum_service/command.py": b""})
+            write(project, {"src/checksum_service/_native.c": b""})
             fill(workplace)
             generation.resume()
             printed = generation.end()

@@ -137,7 +137,7 @@ FAULTS: dict[str, tuple[str, str, Plant]] = {
     "imports out of order": (
         "ruff-check",
         "1 fixed",
-        replaced("tests/test_crc32c.py", "import array\nimport inspect", "import inspect\nimport array"),
+        replaced("tests/test_cli.py", "import os\nimport shutil", "import shutil\nimport os"),
     ),
     "function without a docstring": ("ruff-check", "D103", added("src/acme/cli.py", "\n\ndef new() -> None: ...\n")),
     "misformatted Python": ("ruff-format", "1 file reformatted", added("src/acme/cli.py", "\n\nx = [1,2]\n")),
@@ -145,7 +145,7 @@ FAULTS: dict[str, tuple[str, str, Plant]] = {
     "wrong type of the compiled module": (
         "mypy",
         "[arg-type]",
-        replaced("src/acme/checksums.py", "crc32c(buffer[:size], value)", "crc32c(buffer[:size], str(value))"),
+        replaced("src/acme/cli.py", "crc32c(chunk, value)", "crc32c(chunk, str(value))"),
     ),
     "wrong use of a requirement": ("mypy", "[call-arg]", replaced("src/acme/service.py", "title=", "heading=")),
     "function without types": ("mypy", "[no-untyped-def]", added("src/acme/new.py", "def f(x):\n    return x\n")),

@@ -60,8 +60,8 @@ def edit_elsewhere(project: Project) -> None:
     """Do what a user does where the next version changes nothing: edit, add and remove."""
     for name in dockerfiles(project):
         project.edit(name, "# Log lines leave at once", "# Mine. Log lines leave at once")
-    project.edit("Makefile", "FUZZ_SECONDS ?= 30", "FUZZ_SECONDS ?= 99")
-    project.edit(RENAMED[0], "import google_crc32c", "import google_crc32c  # mine")
+    project.edit("Makefile", "PYTHON ?= python3\n", "PYTHON ?= python3.99\n")
+    project.edit(RENAMED[0], "import pytest\n", "import pytest  # mine\n")
     write(project, "notes.txt", "mine\n")
     write(project, "src/acme/extra.c", "int extra;\n")
     (project.path / "CHANGELOG.md").unlink()
@@ -102,9 +102,9 @@ def test_a_new_version_comes_and_edits_stay(template: Template, tmp_path: Path, 
         assert ("# The venv of version 2." in after[name]) == (name == of_venv.get(strategy))
         # The default is another now; the project keeps what it was made with.
         assert "ARG BASE=python:3.14-slim" in after[name]
-    assert "FUZZ_SECONDS ?= 99" in after["Makefile"]
-    assert "tests/speed.py --fast" in after["Makefile"]
-    assert "google_crc32c  # mine" in after[RENAMED[1]]
+    assert "PYTHON ?= python3.99\n" in after["Makefile"]
+    assert "-p tests.memory" in after["Makefile"]
+    assert "import pytest  # mine" in after[RENAMED[1]]
     assert "interval: monthly" in after[".github/dependabot.yml"]
     assert (after["notes.txt"], after["src/acme/extra.c"]) == ("mine\n", "int extra;\n")
 
@@ -161,7 +161,7 @@ OTHER_ANSWERS = [
 def test_other_answers_bring_their_files_and_take_the_old_ones(
     template: Template, project: Project, bake_once: Bake
 ) -> None:
-    project.edit("Makefile", "FUZZ_SECONDS ?= 30", "FUZZ_SECONDS ?= 99")
+    project.edit("Makefile", "PYTHON ?= python3\n", "PYTHON ?= python3.99\n")
     write(project, "notes.txt", "mine\n")
     template.commit(project.path)
     answers = {"project_slug": "acme"}
@@ -172,7 +172,7 @@ def test_other_answers_bring_their_files_and_take_the_old_ones(
         template.commit(project.path)
         answers |= change
         expected = texts(bake_once(**answers))
-        expected["Makefile"] = expected["Makefile"].replace("FUZZ_SECONDS ?= 30", "FUZZ_SECONDS ?= 99")
+        expected["Makefile"] = expected["Makefile"].replace("PYTHON ?= python3\n", "PYTHON ?= python3.99\n")
         assert texts(project) == {**expected, "notes.txt": "mine\n"}
 
 

@@ -25,7 +25,7 @@ EDITS = {
         (DEPENDABOT, "interval: weekly", "interval: monthly"),
         (f"{PROJECT}/CONTRIBUTING.md", "A change is ready", "Version 2: a change is ready"),
         (f"{PROJECT}/CHANGELOG.md", "# Changelog", "# The changelog"),
-        (f"{PROJECT}/Makefile", "tests/benchmark.py", "tests/speed.py"),
+        (f"{PROJECT}/Makefile", "tests.leaks", "tests.memory"),
         # A filter that the extension of version 1 does not have.
         ("local_extensions.py", "            label=label,", "            label=label,\n            loud=str.upper,"),
         # A question that older projects never answered, and another default.
@@ -41,7 +41,7 @@ EDITS = {
 }
 NEW = "SECURITY.md"
 REMOVED = ".editorconfig"
-RENAMED = ("tests/benchmark.py", "tests/speed.py")
+RENAMED = ("tests/leaks.py", "tests/memory.py")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""CRC-32C (Castagnoli) checksums, computed by compiled C."""
+"""CRC-32C (Castagnoli) checksums, computed in C."""
 
 from ._native import crc32c
 

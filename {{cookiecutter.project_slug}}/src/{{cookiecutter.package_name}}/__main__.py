@@ -1,4 +1,4 @@
-"""Run the command line by `python -m`."""
+"""Run the command line with `python -m`."""
 
 import sys
 

@@ -1,34 +1,68 @@
 """The command line."""
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
+from io import FileIO
 
-from . import __version__
-from .command import add_crc32c, run_crc32c
+from . import __version__, crc32c
+
+CHUNK_BYTES = 1 << 20
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Describe the commands and their options."""
+    """Return the parser of all commands and options."""
     parser = argparse.ArgumentParser(description="Print checksums of files.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    add_crc32c(commands)
+    command = commands.add_parser("crc32c", help="print the CRC-32C of each file")
+    command.add_argument("names", nargs="*", default=["-"], metavar="FILE", help="'-' or no FILE: standard input")
     return parser
 
 
+def print_error(message: str) -> None:
+    """Print a line on stderr, unless it is closed; print() would then use stdout."""
+    if sys.stderr is not None:
+        print(message, file=sys.stderr)
+
+
+def file_crc32c(name: str) -> int:
+    """Return the CRC-32C of a file, in constant memory; the name '-' is standard input."""
+    value = 0
+    with FileIO(0 if name == "-" else name, closefd=name != "-") as file:
+        while chunk := os.read(file.fileno(), CHUNK_BYTES):
+            value = crc32c(chunk, value)
+    return value
+
+
+def print_checksums(names: Sequence[str], prog: str) -> int:
+    """Print a line for each file that can be read, and return the exit status."""
+    status = 0
+    try:
+        # Not sys.stdout, which rejects names that are not UTF-8, and is flushed once more at exit.
+        with open(1, "w", errors="surrogateescape", closefd=False) as stdout:
+            for name in names:
+                try:
+                    line = f"{file_crc32c(name):08x}  {name}"
+                except OSError as error:
+                    print_error(f"{prog}: {name}: {error.strerror}")
+                    status = 1
+                else:
+                    print(line, file=stdout, flush=True)
+    except OSError as error:
+        # A reader that has closed the pipe, such as `head`, has what it needs.
+        if not isinstance(error, BrokenPipeError):
+            print_error(f"{prog}: standard output: {error.strerror}")
+        return 1
+    return status
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command.
-
-    Args:
-        arguments: the words after the program's name, sys.argv's when None.
-
-    Returns:
-        The exit status.
-
-    """
+    """Run a command and return the exit status; the arguments are those of sys.argv by default."""
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:
-        return run_crc32c(options, parser.prog)
+        return print_checksums(options.names, parser.prog)
     except KeyboardInterrupt:
         return 130

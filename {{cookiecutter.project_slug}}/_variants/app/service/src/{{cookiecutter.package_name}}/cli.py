@@ -5,82 +5,85 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Any
+from io import FileIO
 
-from . import __version__
-from .command import add_crc32c, run_crc32c
+from . import __version__, crc32c
 
-
-class ServeHelp(argparse.Action):
-    """The help of `serve`, which lists the settings."""
-
-    def __init__(self, **options: Any) -> None:
-        """Take no value."""
-        super().__init__(nargs=0, **options)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_arguments: Any) -> None:
-        """Print the help, and end."""
-        from .settings import describe
-
-        print(f"{parser.format_help()}\n{describe()}")
-        parser.exit()
+CHUNK_BYTES = 1 << 20
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Describe the commands and their options."""
-    parser = argparse.ArgumentParser(description="Serve checksums, or print those of files.")
+    """Return the parser of all commands and options."""
+    parser = argparse.ArgumentParser(description="Print checksums of files, or serve them over HTTP.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    add_crc32c(commands)
-
-    about = "answer over HTTP until told to stop"
-    serve = commands.add_parser("serve", help=about, description=about, add_help=False)
-    serve.add_argument("-h", "--help", action=ServeHelp, help="show this help message and all settings, and exit")
+    command = commands.add_parser("crc32c", help="print the CRC-32C of each file")
+    command.add_argument("names", nargs="*", default=["-"], metavar="FILE", help="'-' or no FILE: standard input")
+    serve = commands.add_parser("serve", help="respond to HTTP requests", add_help=False)
+    serve.add_argument("-h", "--help", action="store_true", help="show this help message and all settings, and exit")
+    serve.set_defaults(format_help=serve.format_help)
     return parser
 
 
-def serve(prog: str) -> int:
-    """Run the HTTP service until SIGTERM or SIGINT.
+def print_error(message: str) -> None:
+    """Print a line on stderr, unless it is closed; print() would then use stdout."""
+    if sys.stderr is not None:
+        print(message, file=sys.stderr)
 
-    Returns:
-        The exit status: 0, or 2 when a setting is wrong.
 
-    """
-    # Process 1 of a container ignores what it has no handler for, and the imports take a while. Where
-    # they call back from C, an exception would be lost.
+def file_crc32c(name: str) -> int:
+    """Return the CRC-32C of a file, in constant memory; the name '-' is standard input."""
+    value = 0
+    with FileIO(0 if name == "-" else name, closefd=name != "-") as file:
+        while chunk := os.read(file.fileno(), CHUNK_BYTES):
+            value = crc32c(chunk, value)
+    return value
+
+
+def print_checksums(names: Sequence[str], prog: str) -> int:
+    """Print a line for each file that can be read, and return the exit status."""
+    status = 0
+    try:
+        # Not sys.stdout, which rejects names that are not UTF-8, and is flushed once more at exit.
+        with open(1, "w", errors="surrogateescape", closefd=False) as stdout:
+            for name in names:
+                try:
+                    line = f"{file_crc32c(name):08x}  {name}"
+                except OSError as error:
+                    print_error(f"{prog}: {name}: {error.strerror}")
+                    status = 1
+                else:
+                    print(line, file=stdout, flush=True)
+    except OSError as error:
+        # A reader that has closed the pipe, such as `head`, has what it needs.
+        if not isinstance(error, BrokenPipeError):
+            print_error(f"{prog}: standard output: {error.strerror}")
+        return 1
+    return status
+
+
+def serve(options: argparse.Namespace, prog: str) -> int:
+    """Run the HTTP service, or print its help, and return the exit status."""
+    # PID 1 of a container ignores SIGTERM until it has a handler, and the imports take a while.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 
-    # Imported here, so that `crc32c` does not wait for the web framework.
-    from .settings import SettingsError, load
+    # Imported here, because `crc32c` does not need the web framework.
+    from . import service
+    from .api import app
 
-    try:
-        settings = load()
-    except SettingsError as error:
-        for line in str(error).splitlines():
-            print(f"{prog}: {line}", file=sys.stderr)
-        return 2
-
-    from .server import run
-
-    run(settings)
-    return 0
+    if options.help:
+        print(f"{options.format_help()}\n{service.help_text(app)}")
+        return 0
+    return service.run(app, prog)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command.
-
-    Args:
-        arguments: the words after the program's name, sys.argv's when None.
-
-    Returns:
-        The exit status.
-
-    """
+    """Run a command and return the exit status; the arguments are those of sys.argv by default."""
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:
         if options.command == "serve":
-            return serve(parser.prog)
-        return run_crc32c(options, parser.prog)
+            return serve(options, parser.prog)
+        return print_checksums(options.names, parser.prog)
     except KeyboardInterrupt:
         return 130

@@ -23,9 +23,9 @@ EDITS = {
         (VENV, "ENV PATH=/opt/venv/bin:$PATH", "ENV PATH=/opt/venv/bin:$PATH\n\n# The venv of version 2."),
         ("templates/runtime.dockerfile", "USER 10001:10001", "USER 10002:10002"),
         (DEPENDABOT, "interval: weekly", "interval: monthly"),
-        (f"{PROJECT}/CONTRIBUTING.md", "A change is ready", "Version 2: a change is ready"),
-        (f"{PROJECT}/CHANGELOG.md", "# Changelog", "# The changelog"),
-        (f"{PROJECT}/Makefile", "tests/benchmark.py", "tests/speed.py"),
+        (f"{PROJECT}/docs/CONTRIBUTING.md", "A change is ready", "Version 2: a change is ready"),
+        (f"{PROJECT}/docs/CHANGELOG.md", "# Changelog", "# The changelog"),
+        (f"{PROJECT}/Makefile", "tests/leaks.py", "tests/memory.py"),
         # A filter that the extension of version 1 does not have.
         ("local_extensions.py", "            label=label,", "            label=label,\n            loud=str.upper,"),
         # A question that older projects never answered, and another default.
@@ -33,15 +33,15 @@ EDITS = {
         ("cookiecutter.json", '["3.14", "3.15",', '["3.15", "3.14",'),
     ],
     "v3": [
-        (f"{PROJECT}/CONTRIBUTING.md", "Version 2: a change is ready", "Version 3: a change is ready"),
+        (f"{PROJECT}/docs/CONTRIBUTING.md", "Version 2: a change is ready", "Version 3: a change is ready"),
         (f"{PROJECT}/_variants/ci/github/.github/workflows/ci.yml", "timeout-minutes: 15", "timeout-minutes: 16"),
     ],
-    "v4": [(f"{PROJECT}/CONTRIBUTING.md", "Version 3: a change is ready", "Version 4: a change is ready")],
-    "v5": [(f"{PROJECT}/CONTRIBUTING.md", "Version 4: a change is ready", "Version 5: a change is ready")],
+    "v4": [(f"{PROJECT}/docs/CONTRIBUTING.md", "Version 3: a change is ready", "Version 4: a change is ready")],
+    "v5": [(f"{PROJECT}/docs/CONTRIBUTING.md", "Version 4: a change is ready", "Version 5: a change is ready")],
 }
 NEW = "SECURITY.md"
-REMOVED = ".editorconfig"
-RENAMED = ("tests/benchmark.py", "tests/speed.py")
+REMOVED = ".gitattributes"
+RENAMED = ("tests/leaks.py", "tests/memory.py")
 
 
 @dataclass(frozen=True)

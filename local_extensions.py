@@ -95,13 +95,9 @@ def template_folder() -> Path:
 
 def locked_versions() -> dict[str, str]:
     """Tell the version of every distribution that a lock file of the template installs, by lower-case name."""
-    locks = sorted(template_folder().glob("**/requirements*.txt"))
+    paths = template_folder().glob("**/*.txt")
+    locks = sorted(path for path in paths if path.parent.name == "requirements" or path.name.startswith("requirements"))
     return dict(pin for lock in locks for pin in re.findall(r"^([a-z0-9-]+)==(\S+)", lock.read_text("utf-8"), re.M))
-
-
-def locked(name: str) -> str:
-    """Tell the version that the lock files install, for a file that names it once more."""
-    return locked_versions()[name]
 
 
 def bake_targets() -> set[str]:
@@ -374,7 +370,6 @@ class Answers(Extension):
         )
         environment.globals.update(
             generated_paths=generated_paths,
-            locked=locked,
             names=names,
         )
 

@@ -10,7 +10,7 @@ RUN apt-get update \
 # own, and a cache mount keeps downloads between builds; neither ends up in an image. A requirement
 # without a wheel is built by the same backend (by uv, and by pip 25.3 or later), which takes the
 # versions without hashes, because what else a build needs is not locked.
-RUN --mount=type=bind,source=requirements-build.txt,target=/requirements-build.txt \
+RUN --mount=type=bind,source=requirements/build.txt,target=/requirements-build.txt \
     --mount=type=cache,target=/root/.cache/pip \
     pip install --require-hashes --requirement /requirements-build.txt \
     && grep -o '^[^ ]*==[^ ]*' /requirements-build.txt >/build-constraints.txt

@@ -2,5 +2,5 @@
 # say, changes nothing here.
 FROM compile-image AS project-image
 
-COPY LICENSE README.md pyproject.toml requirements.in setup.py /src/
+COPY LICENSE README.md pyproject.toml setup.py /src/
 COPY src /src/src

@@ -3,7 +3,7 @@
 FROM runtime-image AS test-image
 
 USER 0
-RUN --mount=type=bind,source=requirements-test.txt,target=/requirements-test.txt \
+RUN --mount=type=bind,source=requirements/test.txt,target=/requirements-test.txt \
     --mount=type=cache,target=/root/.cache/pip \
     pip --python "$(command -v python)" install --require-hashes --requirement /requirements-test.txt
 

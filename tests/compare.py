@@ -23,7 +23,7 @@ from typing import Any
 from tests.charts import draw
 from tests.demo import TEMPLATE, generate, say
 from tests.engine import STAND_IN_LABEL, DockerError, Engine, EngineUnavailable, running_engine, second_engine
-from tests.locks import compile_source
+from tests.locks import compile_runtime
 
 DOCS = TEMPLATE / "docs"
 PEERS = DOCS / "peers"
@@ -149,10 +149,8 @@ def add_uv_files(project: Path) -> None:
     (version,) = re.findall(
         r'^__version__ = "(.+)"$', (next((project / "src").glob("*/__init__.py"))).read_text(), re.M
     )
-    requirements = (project / "requirements.in").read_text("utf-8").splitlines()
     pins = re.findall(r"^([^\s#-]\S*)", (project / "requirements.txt").read_text("utf-8"), re.MULTILINE)
-    static = f"version = {json.dumps(version)}\ndependencies = {json.dumps(requirements)}"
-    text = text.replace('dynamic = ["version", "dependencies"]', static)
+    text = text.replace('dynamic = ["version"]', f"version = {json.dumps(version)}")
     for table in ("dependency-groups", "tool.setuptools.dynamic"):
         text = re.sub(rf"^\[{re.escape(table)}\]\n.*?(?=^\[tool)", "", text, flags=re.MULTILINE | re.DOTALL)
     (project / UV / "pyproject.toml").write_text(
@@ -165,9 +163,10 @@ def sample(engine: Engine, folder: Path) -> harness.Project:
     """Generate the project that is built every way."""
     say(f"Base image: {engine.base_image(PYTHON)}")
     path = generate(folder, "app=service", "strategy=all", f"python_version={PYTHON}")
-    with (path / "requirements.in").open("a", encoding="utf-8") as file:
-        file.write(f"{COMPILED}\n")
-    compile_source(path / "requirements.in")
+    pyproject = path / "pyproject.toml"
+    text = pyproject.read_text("utf-8")
+    pyproject.write_text(text.replace("dependencies = [", f'dependencies = ["{COMPILED}", ', 1), "utf-8")
+    compile_runtime(path)
     shutil.copytree(PEERS, path / "strategies", dirs_exist_ok=True)
     add_uv_files(path)
     return harness.Project.at(path)

@@ -47,18 +47,6 @@ STANDS = {
   require_serial: true
 """,
     ),
-    "pre-commit/mirrors-mypy": Stand(
-        "mypy",
-        """
-- id: mypy
-  name: mypy
-  entry: mypy
-  language: python
-  types_or: [python, pyi]
-  args: [--ignore-missing-imports, --scripts-are-modules]
-  require_serial: true
-""",
-    ),
     "pre-commit/mirrors-clang-format": Stand(
         "clang-format",
         """

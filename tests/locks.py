@@ -1,8 +1,8 @@
-"""Compile the lock files of the repository, its own and those it ships, from what they lock."""
+"""Update the lock files of the repository: its own, and those of a generated project."""
 
 from __future__ import annotations
 
-import shutil
+import re
 import subprocess
 import sys
 import tempfile
@@ -10,17 +10,24 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
 SHIPPED = REPOSITORY / "{{cookiecutter.project_slug}}"
-GROUPS = ("test", "dev")
+STRATEGIES = SHIPPED / "_variants/strategy"
+APPS = ("cli", "service")
 COMPILE = ("pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes")
 
 
 def sources() -> list[Path]:
-    """List the files that lock files are compiled from."""
+    """List the .in files that lock files are compiled from."""
     return sorted(path for path in REPOSITORY.glob("**/requirements*.in") if ".venv" not in path.parts)
 
 
+def shipped_locks() -> dict[str, Path]:
+    """Map each group of dependencies in a generated pyproject.toml to its lock file in the template."""
+    files = (*SHIPPED.glob("requirements/*.txt"), *STRATEGIES.glob("*/requirements/*.txt"))
+    return {path.stem: path for path in sorted(files)}
+
+
 def compile_lock(folder: Path, *options: str) -> None:
-    """Compile one lock file in a folder, for every platform and all supported Pythons, with hashes."""
+    """Compile one lock file in a directory, for every platform and all supported Pythons, with hashes."""
     subprocess.run([sys.executable, "-m", "uv", *COMPILE, *options], cwd=folder, check=True)
 
 
@@ -29,22 +36,45 @@ def compile_source(source: Path, *options: str) -> None:
     compile_lock(source.parent, *options, source.name, "-o", source.with_suffix(".txt").name)
 
 
+def compile_runtime(project: Path, *options: str) -> None:
+    """Compile the lock file of the dependencies of a generated project."""
+    compile_lock(project, *options, "pyproject.toml", "-o", "requirements.txt")
+
+
 def compile_group(project: Path, group: str, *options: str) -> None:
-    """Compile the lock file of a dependency group of a generated project."""
-    compile_lock(project, *options, "--group", group, "-c", "requirements.txt", "-o", f"requirements-{group}.txt")
+    """Compile the lock file of a dependency group of a generated project, with the versions in requirements.txt."""
+    compile_lock(project, *options, "--group", group, "-c", "requirements.txt", "-o", f"requirements/{group}.txt")
+
+
+def ship(project: Path, name: str, target: Path) -> None:
+    """Copy a lock file into the template. Its comments contain the name of the project."""
+    lock = (project / name).read_text("utf-8")
+    target.write_text(re.sub(r"checksum-service(?= \(pyproject)", "{{ cookiecutter.project_slug }}", lock), "utf-8")
+
+
+def generate(folder: Path, app: str) -> Path:
+    """Generate a project with every group of dependencies."""
+    command = [sys.executable, "-m", "cookiecutter", "--default-config", "--no-input", "--output-dir", str(folder)]
+    answers = (f"app={app}", "strategy=all")
+    subprocess.run([*command, str(REPOSITORY), *answers], check=True, stdout=subprocess.DEVNULL)
+    (project,) = folder.iterdir()
+    return project
 
 
 def main() -> None:
-    """Renew all of them. The groups stand in a file that has to be generated first."""
+    """Update all lock files. The groups are in a file that must be generated first."""
     for source in sources():
         compile_source(source, "--upgrade")
-    with tempfile.TemporaryDirectory() as folder:
-        generate = [sys.executable, "-m", "cookiecutter", "--default-config", "--no-input", "--output-dir", folder]
-        subprocess.run([*generate, str(REPOSITORY)], check=True, stdout=subprocess.DEVNULL)
-        (project,) = Path(folder).iterdir()
-        for group in GROUPS:
-            compile_group(project, group, "--upgrade")
-            shutil.copy(project / f"requirements-{group}.txt", SHIPPED)
+    for app in APPS:
+        with tempfile.TemporaryDirectory() as folder:
+            project = generate(Path(folder), app)
+            compile_runtime(project, "--upgrade")
+            ship(project, "requirements.txt", SHIPPED / "_variants/app" / app / "requirements.txt")
+            # app=service is last: with its dependencies, a group is locked for both apps.
+            if app == APPS[-1]:
+                for group, target in shipped_locks().items():
+                    compile_group(project, group, "--upgrade")
+                    ship(project, f"requirements/{group}.txt", target)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def brought_by(lock: str) -> dict[str, set[str]]:
             asked_by[name] = set(re.findall(r"^ +#(?: via)? +(\S.*)$", block, re.MULTILINE)) - {"via"}
 
     def roots(name: str) -> set[str]:
-        own = {name} if any(each.startswith("-r ") for each in asked_by[name]) else set()
+        own = {name} if any("(pyproject.toml)" in each for each in asked_by[name]) else set()
         return own.union(*(roots(each) for each in asked_by[name] if each in asked_by))
 
     return {name: roots(name) for name in asked_by}

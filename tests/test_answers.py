@@ -270,7 +270,7 @@ def build_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the Python of a virtualenv that has what the generated project is built with."""
     folder = tmp_path_factory.mktemp("build") / "venv"
     python = folder / "bin/python"
-    requirements = SOURCE / "requirements-build.txt"
+    requirements = SOURCE / "requirements/build.txt"
     for command in (
         ("venv", "--quiet", "--python", sys.executable, folder),
         ("pip", "sync", "--quiet", "--require-hashes", "--python", python, requirements),
@@ -335,7 +335,7 @@ def check_files(project: Project) -> None:
     assert table["license"] == licence(project)
     assert table["scripts"] == {project.slug: f"{project.package}.cli:main"}
     if project.answers["app"] == "service":
-        (compose,) = values["compose.yaml"]
+        (compose,) = values["deploy/compose.yaml"]
         assert {key: service["image"] for key, service in compose["services"].items()} == {project.slug: project.slug}
         (namespace,) = values["deploy/kubernetes/overlays/production/namespace.yaml"]
         assert namespace["metadata"]["name"] == project.slug

@@ -57,7 +57,8 @@ GITLAB = {
     "CI_COMMIT_REF_SLUG": "v1-2-3",
     "CI_DEFAULT_BRANCH": "trunk",
 }
-# A docker that writes down its calls, and what the real one would bake. A container gives the right answer, or $WRONG.
+# A docker that records its calls, and what the real one would build. A container prints the version, or $VERSION; a
+# service responds, unless $UNHEALTHY is set.
 DOCKER = f"""#!{sys.executable}
 import json, os, pathlib, subprocess, sys
 
@@ -75,9 +76,10 @@ elif arguments[:2] == ["image", "ls"]:
     loaded = json.loads((folder / "0").read_text())["targets"].values()
     print(*(tag for target in loaded for tag in target.get("tags", [])), sep="\\n")
 elif arguments[0] == "run":
-    sys.stdin.read()
-    print(os.environ.get("WRONG", "e3069283  -"))
+    slug = pathlib.Path.cwd().name
+    print("container" if "--detach" in arguments else os.environ.get("VERSION", f"{{slug}} 0.1.0"))
 (folder / str(number)).write_text(json.dumps(call))
+sys.exit(arguments[0] == "exec" and "UNHEALTHY" in os.environ)
 """
 
 every_ci = pytest.mark.parametrize("ci", QUESTIONS["ci"])
@@ -287,8 +289,9 @@ def run_script(engine: Engine, tmp_path: Path) -> RunScript:
     programs.mkdir()
     calls.mkdir()
     output.touch()
-    (programs / "docker").write_text(DOCKER, "utf-8")
-    (programs / "docker").chmod(0o755)
+    for name, text in (("docker", DOCKER), ("sleep", "#!/bin/sh\n")):
+        (programs / name).write_text(text, "utf-8")
+        (programs / name).chmod(0o755)
     real = engine.environment["PATH"]
     given = {
         **engine.environment,
@@ -387,15 +390,18 @@ def gitlab(project: Project, source: str = "push") -> dict[str, str]:
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
-@pytest.mark.parametrize("wrong", ["00000000  -", ""])
-def test_a_wrong_answer_of_the_image_fails_the_pipeline(
-    bake_once: Bake, run_script: RunScript, tmp_path: Path, ci: str, wrong: str
+@pytest.mark.parametrize("fault", [{"VERSION": "another 0.1.0"}, {"VERSION": ""}, {"UNHEALTHY": "1"}], ids=str)
+def test_image_that_does_not_respond_fails_the_pipeline(
+    bake_once: Bake, run_script: RunScript, tmp_path: Path, ci: str, fault: dict[str, str]
 ) -> None:
     project = committed(bake_once(ci=ci), tmp_path)
-    script = script_with(project, "printf 123456789")
+    script = script_with(project, "make smoke")
     environment = gitlab(project) if ci == "gitlab" else {}
-    status, calls, _ = run_script(project, "sh", script, WRONG=wrong, **environment)
+    status, calls, _ = run_script(project, "sh", script, **fault, **environment)
     assert status != 0
+    started = [call for call in calls if "--detach" in call.arguments]
+    removed = [call for call in calls if call.arguments == ["rm", "--force", "container"]]
+    assert len(started) == len(removed) == ("UNHEALTHY" in fault)
     assert any(call.arguments[0] == "run" for call in calls)
     assert not any("--push" in call.arguments for call in calls)
 
@@ -405,7 +411,7 @@ def test_gitlab_builds_runs_and_pushes_every_image(
     bake_once: Bake, run_script: RunScript, tmp_path: Path, answers: dict[str, str], source: str
 ) -> None:
     project = committed(bake_once(ci="gitlab", **answers), tmp_path)
-    script = script_with(project, "printf 123456789")
+    script = script_with(project, "make smoke")
     status, calls, _ = run_script(project, "sh", script, **gitlab(project, source))
     suffixes = [f"-{name}" for name in sorted(STRATEGIES)] if answers["strategy"] == "all" else [""]
     image = "registry.example.com/acme"
@@ -420,7 +426,11 @@ def test_gitlab_builds_runs_and_pushes_every_image(
         assert target["args"] == {"SOURCE_DATE_EPOCH": str(COMMIT_TIME)}
     tags = [f"{image}:v1.2.3{suffix}" for suffix in suffixes]
     runs = [call.arguments for call in calls if call.arguments[0] == "run"]
-    assert [run[-3:] for run in runs] == [[tag, project.slug, "crc32c"] for tag in tags]
+    by_version = [run[-3:] for run in runs if "--detach" not in run]
+    assert by_version == [[tag, project.slug, "--version"] for tag in tags]
+    services = [run[-1] for run in runs if "--detach" in run]
+    assert services == (tags if answers["app"] == "service" else [])
+    assert sum(call.arguments[0] == "exec" for call in calls) == len(services)
     assert all({"--read-only", "--cap-drop", "--security-opt", "--user"} <= {*run} for run in runs)
     pushes = [call for call in calls if "--push" in call.arguments]
     assert len(pushes) == (source != "merge_request_event")
@@ -435,7 +445,7 @@ def test_gitlab_builds_runs_and_pushes_every_image(
 def test_gitlab_fails_when_no_image_was_built(bake_once: Bake, run_script: RunScript, tmp_path: Path) -> None:
     project = committed(bake_once(ci="gitlab"), tmp_path)
     project.edit("docker-bake.hcl", 'tags = ["${IMAGE}:${TAG}"]', "tags = []")
-    status, calls, _ = run_script(project, "sh", script_with(project, "printf 123456789"), **gitlab(project))
+    status, calls, _ = run_script(project, "sh", script_with(project, "make smoke"), **gitlab(project))
     assert status != 0
     assert not any("--push" in call.arguments for call in calls)
 
@@ -446,7 +456,11 @@ def test_github_s_own_script_is_content_with_the_image(bake_once: Bake, build: B
     image = build(project)
     image.engine.docker("tag", image.tag, "tested")
     try:
-        result = project.run("bash", "-e", "-c", script_with(project, "docker run"), env=image.engine.environment)
+        result = project.run("bash", "-e", "-c", script_with(project, "make smoke"), env=image.engine.environment)
+        running = image.engine.docker("ps", "--quiet", "--filter", "ancestor=tested").stdout
     finally:
         image.engine.docker("rmi", "tested")
-    assert (result.returncode, result.stdout) == (0, "e3069283  -\n"), result.stderr
+    assert result.returncode == 0, result.stderr
+    assert f"\n{project.slug} 0.1.0\n" in result.stdout
+    assert ('{"status":"ok"}' in result.stdout.replace(" ", "")) == (app == "service")
+    assert running == ""

@@ -385,7 +385,7 @@ class Composed:
 
     def compose(self, *arguments: str) -> str:
         """Run `docker compose`, and return what it prints."""
-        files = ("--file", "compose.yaml", "--file", str(self.override))
+        files = ("--file", "deploy/compose.yaml", "--file", str(self.override))
         options = ("--project-name", "test-compose", *files)
         return self.engine.docker("compose", *options, *arguments, cwd=self.project.path).stdout
 
@@ -447,7 +447,7 @@ def test_compose_locks_the_service_down(composed: Composed) -> None:
 
 
 def test_compose_publishes_to_this_machine_alone(service: Project) -> None:
-    (published,) = yaml.safe_load(service.read("compose.yaml"))["services"]["acme-sums"]["ports"]
+    (published,) = yaml.safe_load(service.read("deploy/compose.yaml"))["services"]["acme-sums"]["ports"]
     assert published == "127.0.0.1:8000:8000"
 
 
@@ -461,7 +461,7 @@ def test_compose_watches_what_the_image_is_built_of(composed: Composed) -> None:
     config = json.loads(composed.compose("config", "--format", "json"))["services"]["acme-sums"]
     (watched,) = config["develop"]["watch"]
     assert (watched["action"], watched["path"]) == ("rebuild", config["build"]["context"])
-    assert (composed.project.path / config["build"]["dockerfile"]).is_file()
+    assert Path(config["build"]["context"], config["build"]["dockerfile"]).is_file()
 
 
 def test_every_path_that_the_cluster_asks_is_there(composed: Composed) -> None:
@@ -475,7 +475,7 @@ def test_every_path_that_the_cluster_asks_is_there(composed: Composed) -> None:
 def test_every_setting_that_is_deployed_is_one(composed: Composed) -> None:
     script = "from acme_sums.settings import describe; print(describe())"
     known = set(re.findall(r"ACME_SUMS_\w+", composed.compose("exec", "--no-TTY", "acme-sums", "python", "-c", script)))
-    compose = yaml.safe_load(composed.project.read("compose.yaml"))["services"]["acme-sums"]["environment"]
+    compose = yaml.safe_load(composed.project.read("deploy/compose.yaml"))["services"]["acme-sums"]["environment"]
     assert {*compose, *rendered(composed.project, PRODUCTION).one("ConfigMap")["data"]} <= known
 
 

@@ -12,26 +12,23 @@ import pytest
 from tests.conftest import APPS, QUESTIONS, STRATEGIES, STRATEGY_FOLDER, TOOLS, Bake
 
 COMMON = {
-    ".clang-format",
     ".dockerignore",
-    ".editorconfig",
     ".gitattributes",
     ".gitignore",
     ".pre-commit-config.yaml",
-    "CHANGELOG.md",
-    "CONTRIBUTING.md",
     "LICENSE",
     "Makefile",
     "README.md",
     "docker-bake.hcl",
+    "docs/CHANGELOG.md",
+    "docs/CONTRIBUTING.md",
     "pyproject.toml",
-    "requirements-build.in",
-    "requirements-build.txt",
-    "requirements-dev.txt",
-    "requirements-test.txt",
-    "requirements.in",
     "requirements.txt",
+    "requirements/build.txt",
+    "requirements/dev.txt",
+    "requirements/test.txt",
     "setup.py",
+    "src/.clang-format",
     "src/acme/__init__.py",
     "src/acme/__main__.py",
     "src/acme/_native.c",
@@ -44,8 +41,6 @@ COMMON = {
     "src/acme/output.py",
     "src/acme/py.typed",
     "tests/__init__.py",
-    "tests/benchmark.py",
-    "tests/fuzz.py",
     "tests/leaks.py",
     "tests/reference.py",
     "tests/test_check.py",
@@ -71,7 +66,7 @@ BY_APP: dict[str, set[str]] = {
     "service": {
         *(f"src/acme/{name}.py" for name in ("healthcheck", "logs", "middleware", "problems")),
         *(f"src/acme/{name}.py" for name in ("server", "service", "settings")),
-        "compose.yaml",
+        "deploy/compose.yaml",
         *KUBERNETES,
         "tests/conftest.py",
         *(f"tests/test_{name}.py" for name in ("logs", "problems", "server", "service", "settings")),
@@ -87,7 +82,6 @@ BY_STRATEGY["all"] |= {name for strategy in STRATEGIES for name in BY_STRATEGY[s
 BY_CI: dict[str, set[str]] = {
     "github": {
         ".github/dependabot.yml",
-        *(f".github/requirements-cruft.{ending}" for ending in ("in", "txt")),
         *(f".github/workflows/{name}.yml" for name in ("ci", "publish", "template-update")),
     },
     "gitlab": {".gitlab-ci.yml", ".gitlab/publish.yml", "renovate.json"},
@@ -126,8 +120,7 @@ def test_nothing_is_left_unrendered_or_empty(bake: Bake, strategy: str, app: str
     for name in project.files - EMPTY_ON_PURPOSE:
         text = project.read(name)
         assert text.strip(), name
-        # What cruft needs is cookiecutter itself.
-        assert name.endswith("requirements-cruft.txt") or "cookiecutter" not in text, name
+        assert "cookiecutter" not in text, name
         # GitHub's own expressions, ${{ ... }}, are none of ours.
         assert not re.search(r"(?<!\$)\{\{|\{%|\{#", text), name
         assert text.endswith("\n"), name
@@ -167,7 +160,7 @@ def test_the_project_s_own_tests_pass_on_this_machine(bake: Bake, app: str) -> N
     uv = [sys.executable, "-m", "uv"]
     subprocess.run([*uv, "venv", "--quiet", ".venv"], cwd=project.path, check=True)
     python = project.path / ".venv/bin/python"
-    locks = ("--requirement", "requirements.txt", "--requirement", "requirements-test.txt", "--require-hashes")
+    locks = ("--requirement", "requirements.txt", "--requirement", "requirements/test.txt", "--require-hashes")
     install = project.run(*uv, "pip", "install", "--python", python, *locks)
     assert install.returncode == 0, install.stderr
     install = project.run(*uv, "pip", "install", "--python", python, "--editable", ".", "--no-deps")

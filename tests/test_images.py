@@ -225,7 +225,7 @@ def test_a_requirement_that_was_not_locked_fails_the_build(
 ) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
     project = copied(image.project, tmp_path)
-    (project.path / "requirements.in").write_text("six\n", "utf-8")
+    project.edit("pyproject.toml", "dependencies = []", 'dependencies = ["six"]')
     project.edit("src/acme_sums/cli.py", "import os\n", "import os\n\nimport six  # noqa: F401\n")
     with pytest.raises(DockerError, match="six"):
         image.engine.docker("build", str(project.path))

@@ -145,7 +145,7 @@ def test_what_another_strategy_brought_is_named_and_stays(workplace: Path) -> No
     result = generate(workplace, "-f", "strategy=pex", "ci=none")
     assert result.returncode == 0, result.stdout
     left = [".gitlab-ci.yml", ".gitlab/publish.yml", "bundle/install.sh", "renovate.json"]
-    assert named(result, workplace / SLUG) == [*left, "requirements-platter.in", "requirements-platter.txt"]
+    assert named(result, workplace / SLUG) == [*left, "requirements/platter.txt"]
 
 
 def a_variants_folder(project: Path) -> str:
@@ -178,9 +178,9 @@ def a_file_linked_from_elsewhere(project: Path) -> str:
 
 
 def a_link_to_nowhere(project: Path) -> str:
-    (project / "CHANGELOG.md").unlink()
-    (project / "CHANGELOG.md").symlink_to("HISTORY.md")
-    return "CHANGELOG.md is not a file"
+    (project / "setup.py").unlink()
+    (project / "setup.py").symlink_to("setup.old")
+    return "setup.py is not a file"
 
 
 @pytest.mark.parametrize(
@@ -508,13 +508,13 @@ def test_a_hook_that_fails_in_the_middle_says_which_files_are_not_in_place(
     before = snapshot(project) if over else {}
     with paused(workplace, template / AT_THE_END, template) as generation:
         # Somebody puts a folder where the hook is to put a file, when all checks are done.
-        (project / "compose.yaml").unlink(missing_ok=True)
-        write(project, {"compose.yaml/mine.txt": b"mine"})
+        (project / "deploy/compose.yaml").unlink(missing_ok=True)
+        write(project, {"deploy/compose.yaml/mine.txt": b"mine"})
         generation.resume()
         printed = generation.end()
         assert generation.process.returncode == 1
     told = next(line for line in printed.splitlines() if line.startswith("post_gen_project: "))
-    assert "these files are not in place: compose.yaml, deploy/" in told
+    assert "these files are not in place: deploy/compose.yaml, deploy/" in told
     assert told.endswith("; all others are.")
     if not over:
         assert list(workplace.iterdir()) == []
@@ -523,5 +523,5 @@ def test_a_hook_that_fails_in_the_middle_says_which_files_are_not_in_place(
     assert only(after, before.keys() - fresh) == only(before, before.keys() - fresh)
     assert after["Dockerfile"][1] == fresh["Dockerfile"]
     assert after["src/checksum_service/cli.py"][1] == EDITED["src/checksum_service/cli.py"]
-    assert after["compose.yaml/mine.txt"][1] == b"mine"
+    assert after["deploy/compose.yaml/mine.txt"][1] == b"mine"
     assert not any(name.startswith("_variants") for name in after)

@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import APPS, QUESTIONS, Bake, Project
 from tests.engine import Engine
 
-UV_BUILD = (sys.executable, "-m", "uv", "build", "--build-constraint", "requirements-build.txt", "--require-hashes")
+UV_BUILD = (sys.executable, "-m", "uv", "build", "--build-constraint", "requirements/build.txt", "--require-hashes")
 WARNINGS = [
     "-Wall",
     "-Wextra",
@@ -55,7 +55,7 @@ def test_the_sdist_holds_what_a_wheel_is_built_from(bake: Bake, app: str) -> Non
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
         archive.extractall(project.path / "unpacked", filter="data")
-    assert {"LICENSE", "README.md", "pyproject.toml", "requirements.in", "setup.py", "src/acme/_native.c"} <= names
+    assert {"LICENSE", "README.md", "pyproject.toml", "setup.py", "src/acme/_native.c"} <= names
     assert not {name for name in names if name.endswith((".so", ".pyc"))}
     unpacked = Project(project.path / "unpacked/acme-0.1.0", project.answers)
     build = unpacked.run(sys.executable, "-m", "uv", "build", "--wheel", "--out-dir", "dist")

@@ -41,8 +41,6 @@ def hooks(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Hooks:
     environment = {
         **hook_repositories.redirection(stand_ins),
         "PRE_COMMIT_HOME": str(store),
-        # mypy reads each requirement once, not once for each project.
-        "MYPY_CACHE_DIR": str(tmp_path_factory.mktemp("mypy")),
     }
 
     def run(project: Project, *names: str) -> CompletedProcess[str]:
@@ -141,14 +139,6 @@ FAULTS: dict[str, tuple[str, str, Plant]] = {
     ),
     "function without a docstring": ("ruff-check", "D103", added("src/acme/cli.py", "\n\ndef new() -> None: ...\n")),
     "misformatted Python": ("ruff-format", "1 file reformatted", added("src/acme/cli.py", "\n\nx = [1,2]\n")),
-    "wrong type": ("mypy", "[return-value]", replaced("src/acme/cli.py", "return 130", 'return "130"')),
-    "wrong type of the compiled module": (
-        "mypy",
-        "[arg-type]",
-        replaced("src/acme/cli.py", "crc32c(chunk, value)", "crc32c(chunk, str(value))"),
-    ),
-    "wrong use of a requirement": ("mypy", "[call-arg]", replaced("src/acme/service.py", "title=", "heading=")),
-    "function without types": ("mypy", "[no-untyped-def]", added("src/acme/new.py", "def f(x):\n    return x\n")),
     "misformatted C": (
         "clang-format",
         "files were modified",

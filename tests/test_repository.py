@@ -6,13 +6,14 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
 from tests.conftest import QUESTIONS, TEMPLATE, TOOLS, Bake, Project
-from tests.locks import GROUPS, compile_group, compile_source, sources
+from tests.locks import APPS, compile_group, compile_runtime, compile_source, shipped_locks, sources
 from tests.test_ci import SOURCES, WORKFLOW, actionlint, jobs_of, scripts_of
 
 # As the tests of a generated project's pipelines see it.
@@ -48,12 +49,41 @@ def test_a_lock_file_is_what_its_source_compiles_to(source: Path, tmp_path: Path
     assert pins(tmp_path / lock.name) == pins(lock)
 
 
-@pytest.mark.parametrize("group", GROUPS)
-def test_the_lock_file_of_a_group_is_what_it_compiles_to(bake: Bake, group: str, tmp_path: Path) -> None:
-    project = bake()
-    shutil.copy(project.path / f"requirements-{group}.txt", tmp_path)
+@pytest.mark.parametrize("app", APPS)
+def test_runtime_lock_matches_pyproject(bake: Bake, app: str) -> None:
+    project = bake(app=app)
+    before = pins(project.path / "requirements.txt")
+    compile_runtime(project.path)
+    assert pins(project.path / "requirements.txt") == before
+
+
+@pytest.mark.parametrize("group", shipped_locks())
+def test_group_lock_matches_pyproject(bake: Bake, group: str) -> None:
+    project = bake(strategy="all")
+    lock = project.path / f"requirements/{group}.txt"
+    before = pins(lock)
     compile_group(project.path, group)
-    assert pins(project.path / f"requirements-{group}.txt") == pins(tmp_path / f"requirements-{group}.txt")
+    assert pins(lock) == before
+
+
+@pytest.mark.parametrize("strategy", QUESTIONS["strategy"])
+def test_each_group_has_a_lock_file(bake: Bake, strategy: str) -> None:
+    project = bake(strategy=strategy)
+    groups = tomllib.loads(project.read("pyproject.toml"))["dependency-groups"]
+    assert {*groups} == {path.stem for path in (project.path / "requirements").iterdir()}
+
+
+def test_locks_of_other_dependencies_use_the_versions_in_requirements_txt(bake: Bake) -> None:
+    project = bake(strategy="all")
+    runtime = versions(project.path / "requirements.txt")
+    assert runtime
+    for path in (project.path / "requirements").iterdir():
+        assert {item for item in versions(path).items() if item[0] in runtime} <= runtime.items(), path.name
+
+
+def versions(lock: Path) -> dict[str, str]:
+    """Return the version of each distribution in a lock file."""
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock.read_text("utf-8"), re.MULTILINE))
 
 
 def pins(lock: Path) -> list[str]:

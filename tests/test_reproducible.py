@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import STRATEGIES, TOOLS, WITH_ARTIFACTS, Bake, Project, copied
+from tests.conftest import STRATEGIES, WITH_ARTIFACTS, Bake, Project, copied
 from tests.engine import Engine
+from tests.locks import compile_runtime
 
 pytestmark = pytest.mark.alone
 
@@ -27,11 +28,8 @@ def checkouts(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> tupl
     """Return the same project in two folders: one as it is, one as another umask and clock would have it."""
     baked = bake_once(project_slug="acme-sums", strategy="all", app="service")
     one = copied(baked, tmp_path_factory.mktemp("one"))
-    requirements = one.path / "requirements.in"
-    requirements.write_text(f"{requirements.read_text('utf-8')}{COMPILED}\n", "utf-8")
-    lock = ("pip", "compile", "--quiet", "--universal", "--python-version=3.11", "--generate-hashes")
-    locked = one.run(TOOLS / "uv", *lock, "requirements.in", "-o", "requirements.txt")
-    assert locked.returncode == 0, locked.stderr
+    one.edit("pyproject.toml", "dependencies = [", f'dependencies = ["{COMPILED}",')
+    compile_runtime(one.path)
     two = Project(shutil.copytree(one.path, tmp_path_factory.mktemp("two") / "elsewhere"), baked.answers)
     subprocess.run(["chmod", "-R", "g+w,o-r", str(two.path)], check=True)
     subprocess.run(["find", str(two.path), "-exec", "touch", "-d", "2001-02-03", "{}", "+"], check=True)
@@ -97,7 +95,7 @@ def test_a_later_commit_that_changes_nothing_sends_no_layer_again(
 def test_a_requirement_without_a_wheel_is_built_with_the_locked_backend(
     engine: Engine, checkouts: tuple[Project, Project], tags: list[str], strategy: str
 ) -> None:
-    (version,) = re.findall(r"^setuptools==(\S+)", checkouts[0].read("requirements-build.txt"), re.M)
+    (version,) = re.findall(r"^setuptools==(\S+)", checkouts[0].read("requirements/build.txt"), re.M)
     bake_target(engine, checkouts[0], f"image-{strategy}", tags[0], "--load", epoch=COMMIT_TIMES[0])
     script = "find / -xdev -path '*/crcmod-1.7.dist-info/WHEEL' -exec cat {} +"
     image = f"{tags[0]}-{strategy}"
@@ -113,5 +111,5 @@ def test_a_requirement_without_a_wheel_may_have_another_backend(
 ) -> None:
     own = ("--target=compile-image", "--file=strategies/wheels/Dockerfile", f"--tag={tags[0]}")
     engine.docker("build", *own, ".", cwd=checkouts[0].path)
-    # flit's, and so none that requirements-build.txt locks.
+    # flit's, and so none that requirements/build.txt locks.
     engine.docker("run", "--rm", "--env=UV_NO_BINARY_PACKAGE=idna", tags[0], *command.split(), "idna==3.20")

@@ -41,6 +41,6 @@ def test_every_locked_distribution_has_a_row(lines: dict[str, tuple[float, str]]
 
 
 def test_a_distribution_is_brought_by_all_that_lead_to_it() -> None:
-    of_a = "a==1 \\\n    --hash=x\n    # via -r requirements.in\n"
-    lock = f"{of_a}b==1\n    # via\n    #   -r requirements.in\n    #   c\nc==1\n    # via a\n"
+    of_a = "a==1 \\\n    --hash=x\n    # via acme (pyproject.toml)\n"
+    lock = f"{of_a}b==1\n    # via\n    #   acme (pyproject.toml)\n    #   c\nc==1\n    # via a\n"
     assert brought_by(lock) == {"a": {"a"}, "b": {"a", "b"}, "c": {"a"}}

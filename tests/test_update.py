@@ -64,7 +64,7 @@ def edit_elsewhere(project: Project) -> None:
     project.edit(RENAMED[0], "import pytest\n", "import pytest  # mine\n")
     write(project, "notes.txt", "mine\n")
     write(project, "src/acme/extra.c", "int extra;\n")
-    (project.path / "CHANGELOG.md").unlink()
+    (project.path / "docs/CHANGELOG.md").unlink()
 
 
 def unmerged(template: Template, project: Project) -> list[str]:
@@ -82,9 +82,9 @@ def differing(diff: str) -> set[str]:
 def test_a_new_version_comes_and_edits_stay(template: Template, tmp_path: Path, strategy: str, app: str) -> None:
     project = template.create(tmp_path, strategy=strategy, app=app)
     edit_elsewhere(project)
-    project.edit("CONTRIBUTING.md", "A change is ready", "A patch is ready")
+    project.edit("docs/CONTRIBUTING.md", "A change is ready", "A patch is ready")
     template.commit(project.path)
-    edited = {*dockerfiles(project), "Makefile", "CONTRIBUTING.md", RENAMED[0]}
+    edited = {*dockerfiles(project), "Makefile", "docs/CONTRIBUTING.md", RENAMED[0]}
     assert differing(template.cruft(project.path, "diff")) == edited
 
     before = texts(project)
@@ -108,23 +108,23 @@ def test_a_new_version_comes_and_edits_stay(template: Template, tmp_path: Path, 
     assert "interval: monthly" in after[".github/dependabot.yml"]
     assert (after["notes.txt"], after["src/acme/extra.c"]) == ("mine\n", "int extra;\n")
 
-    assert unmerged(template, project) == ["CONTRIBUTING.md"]
+    assert unmerged(template, project) == ["docs/CONTRIBUTING.md"]
     ours, theirs = "A patch is ready when these end without", "Version 2: a change is ready when these end without"
     conflict = rf"<<<<<<< ours\n{ours} an error:\n=======\n{theirs} an error:\n>>>>>>> theirs\n"
-    assert conflict.replace(r"\n", "\n") in after["CONTRIBUTING.md"]
+    assert conflict.replace(r"\n", "\n") in after["docs/CONTRIBUTING.md"]
     assert "up to date" in template.cruft(project.path, "check")
 
 
 def test_an_edited_file_that_the_template_removes_is_kept(template: Template, project: Project) -> None:
-    project.edit(REMOVED, "root = true", "root = false")
-    project.edit("CONTRIBUTING.md", "A change is ready", "A patch is ready")
+    project.edit(REMOVED, "*.pex binary", "*.pex -text")
+    project.edit("docs/CONTRIBUTING.md", "A change is ready", "A patch is ready")
     template.commit(project.path)
     template.cruft(project.path, "update", "--skip-apply-ask")
     # Git merges no removal: cruft then applies what fits, and leaves the rest beside its file.
-    assert "root = false" in project.read(REMOVED)
-    assert "A patch is ready" in project.read("CONTRIBUTING.md")
-    assert {name for name in project.files if name.endswith(".rej")} == {"CONTRIBUTING.md.rej"}
-    assert "+Version 2: a change is ready" in project.read("CONTRIBUTING.md.rej")
+    assert "*.pex -text" in project.read(REMOVED)
+    assert "A patch is ready" in project.read("docs/CONTRIBUTING.md")
+    assert {name for name in project.files if name.endswith(".rej")} == {"docs/CONTRIBUTING.md.rej"}
+    assert "+Version 2: a change is ready" in project.read("docs/CONTRIBUTING.md.rej")
     assert "USER 10002:10002" in project.read("Dockerfile")
     assert project.read(NEW)
 

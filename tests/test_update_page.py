@@ -19,12 +19,12 @@ BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BEFORE = {
     "See what is new, and what you changed": """
         git -C ../template reset --quiet --hard v2
-        sed --in-place 's/FUZZ_SECONDS ?= 30/FUZZ_SECONDS ?= 99/' Makefile
+        sed --in-place 's/PYTHON ?= python3$/PYTHON ?= python3.99/' Makefile
         git commit --quiet --all --message mine
         """,
     "Conflicts": """
         git -C ../template reset --quiet --hard v3
-        sed --in-place 's/Version 2: a change/Mine: a change/' CONTRIBUTING.md
+        sed --in-place 's/Version 2: a change/Mine: a change/' docs/CONTRIBUTING.md
         git commit --quiet --all --message mine
         """,
     # In another clone, where git leaves no markers without what this section tells.
@@ -33,13 +33,13 @@ BEFORE = {
         cd ../elsewhere
         git -C ../template reset --quiet --hard v4
         cruft update --skip-apply-ask
-        test -f CONTRIBUTING.md.rej
+        test -f docs/CONTRIBUTING.md.rej
         git reset --quiet --hard
         git clean --quiet --force
         """,
     "Files that have become yours": """
         git -C ../template reset --quiet --hard v5
-        sed --in-place 's/Version 4: a change/Mine: a change/' CONTRIBUTING.md
+        sed --in-place 's/Version 4: a change/Mine: a change/' docs/CONTRIBUTING.md
         git commit --quiet --all --message mine
         """,
 }

@@ -7,6 +7,7 @@ Replaced are the steps that are actions (a clone is a clone, and the artifact is
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -40,13 +41,14 @@ pytestmark = pytest.mark.skipif(not shutil.which("jq"), reason="GitHub's machine
 
 @pytest.fixture(scope="module")
 def installed(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install cruft as the workflow does, from its lock, and return the folder of its commands."""
+    """Install the version of cruft that the workflow installs, and return the directory of its commands."""
     project = bake_once(ci="github")
-    (install,) = (step["run"] for step in steps_of(project, "update") if "pip install" in step.get("run", ""))
+    runs = [step.get("run", "") for step in steps_of(project, "update")]
+    (pinned,) = re.findall(r"^pipx install (cruft==\S+)$", "\n".join(runs), re.MULTILINE)
     venv = tmp_path_factory.mktemp("cruft") / "venv"
     subprocess.run([sys.executable, "-m", "uv", "venv", "--quiet", venv], check=True)
-    command = [sys.executable, "-m", "uv", *install.split(), "--quiet", "--python", str(venv / "bin/python")]
-    subprocess.run(command, cwd=project.path, check=True)
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(venv / "bin/python"), pinned]
+    subprocess.run(command, check=True)
     return venv / "bin"
 
 
@@ -233,28 +235,28 @@ def test_the_pull_request_names_every_conflict(repository: Repository) -> None:
     project = repository.project
     # Nothing in the history is what the template made of the file in version 2.
     repository.template.cruft(project.path, "update", "--skip-apply-ask")
-    project.edit("CONTRIBUTING.md", "Version 2: a change is ready", "Mine: a change is ready")
+    project.edit("docs/CONTRIBUTING.md", "Version 2: a change is ready", "Mine: a change is ready")
     repository.push()
     repository.template.release("v3")
     repository.propose(repository.find()[0])
     conflict = ["<<<<<<< ours", "=======", ">>>>>>> theirs"]
-    lines = repository.git("show", f"{BRANCH}:CONTRIBUTING.md").splitlines()
+    lines = repository.git("show", f"{BRANCH}:docs/CONTRIBUTING.md").splitlines()
     assert [line for line in lines if line[:7] in {mark[:7] for mark in conflict}] == conflict
     (call,) = repository.calls
     assert call[-3] == "Update from the template, with conflicts"
-    assert call[-1].splitlines()[-1] == "    CONTRIBUTING.md"
+    assert call[-1].splitlines()[-1] == "    docs/CONTRIBUTING.md"
 
 
 def test_the_pull_request_names_what_did_not_fit_and_what_was_kept(repository: Repository) -> None:
     project = repository.project
-    project.edit(REMOVED, "root = true", "root = false")
-    project.edit("CONTRIBUTING.md", "A change is ready", "A patch is ready")
+    project.edit(REMOVED, "*.pex binary", "*.pex -text")
+    project.edit("docs/CONTRIBUTING.md", "A change is ready", "A patch is ready")
     repository.push()
     repository.propose(repository.find()[0])
     (call,) = repository.calls
     named = [line.strip() for line in call[-1].splitlines() if line.startswith("    ")]
-    assert named == [REMOVED, "CONTRIBUTING.md.rej"]
-    assert "CONTRIBUTING.md.rej" in changed(repository)
+    assert named == [REMOVED, "docs/CONTRIBUTING.md.rej"]
+    assert "docs/CONTRIBUTING.md.rej" in changed(repository)
     assert REMOVED not in changed(repository)
 
 

@@ -232,7 +232,9 @@ def check(project: Project) -> None:
 
 def add_requirement(project: Project, token: str) -> None:
     """Add a requirement and its hashes. The token keeps the layer of an earlier round from fitting."""
-    project.append("requirements.in", f"{REQUIREMENT}  # {token}")
+    pyproject = project.path / "pyproject.toml"
+    text = pyproject.read_text("utf-8")
+    pyproject.write_text(text.replace("dependencies = [", f'dependencies = ["{REQUIREMENT}", ', 1), "utf-8")
     project.append("requirements.txt", " \\\n    ".join([REQUIREMENT, *(f"--hash={each}" for each in HASHES)]))
     project.append("requirements.txt", f"# {token}")
 

@@ -114,7 +114,7 @@ def test_coverage_reports_python_that_no_test_reaches(faulty: Project) -> None:
 def test_hypothesis_finds_a_wrong_value_for_one_byte(faulty: Project) -> None:
     faulty.edit(NATIVE, "    return ~crc;\n", "    return ~crc ^ (data[-1] == 'C');\n")
     printed = said(make(faulty, "test", "-k 'test_any_data or test_parts'"))
-    assert "Falsifying example" in printed
+    assert "FAILED tests/test_native.py::test_any_data" in printed
 
 
 def test_a_requirement_that_nobody_has_fails_the_lock(faulty: Project) -> None:

@@ -65,6 +65,7 @@ def print_checksums(names: Sequence[str], prog: str) -> int:
 def serve(options: argparse.Namespace, prog: str) -> int:
     """Run the HTTP service, or print its help, and return the exit status."""
     # PID 1 of a container ignores SIGTERM until it has a handler, and the imports take a while.
+    # Exit without an exception, which would be lost in a callback from C.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 
     # Imported here, because `crc32c` does not need the web framework.

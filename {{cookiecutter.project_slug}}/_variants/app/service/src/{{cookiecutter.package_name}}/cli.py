@@ -3,7 +3,6 @@
 import argparse
 import os
 import signal
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,9 +19,10 @@ class ServeHelp(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_arguments: Any) -> None:
         """Print the help, and end."""
-        from .settings import describe
+        from . import service
+        from .api import app
 
-        print(f"{parser.format_help()}\n{describe()}")
+        print(f"{parser.format_help()}\n{service.help_text(app)}")
         parser.exit()
 
 
@@ -50,20 +50,11 @@ def serve(prog: str) -> int:
     # they call back from C, an exception would be lost.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 
-    # Imported here, so that `crc32c` does not wait for the web framework.
-    from .settings import SettingsError, load
+    # Imported here, because `crc32c` does not need the web framework.
+    from . import service
+    from .api import app
 
-    try:
-        settings = load()
-    except SettingsError as error:
-        for line in str(error).splitlines():
-            print(f"{prog}: {line}", file=sys.stderr)
-        return 2
-
-    from .server import run
-
-    run(settings)
-    return 0
+    return service.run(app, prog)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,18 +8,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-"""The id of the request that the running task answers."""
+"""The ID of the request that the running task processes."""
 
 
 def fields(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what goes with the message: `extra={"fields": ...}`, and the id of the request."""
+    """Return the fields of an event: `extra={"fields": ...}`, and the ID of the request."""
     more: dict[str, Any] = getattr(record, "fields", {})
     current = request_id.get()
     return more if current is None else {"request_id": current, **more}
 
 
 class JSONFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Format one event."""
@@ -36,7 +36,7 @@ class JSONFormatter(logging.Formatter):
 
 
 class TerminalFormatter(logging.Formatter):
-    """Time, level, message, and the fields, for a person."""
+    """Time, level, message and fields, for people."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Format one event."""
@@ -47,7 +47,19 @@ class TerminalFormatter(logging.Formatter):
 
 
 def configure(level: str) -> None:
-    """Send the events of every logger to stderr, from `level` upwards."""
+    """Send the events of all loggers to stderr, from `level` upwards."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(TerminalFormatter() if sys.stderr.isatty() else JSONFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # The command `uvicorn` gives its loggers handlers of their own, and would log each request twice.
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.setLevel(logging.NOTSET)
+        logger.propagate = name != "uvicorn.access"
+
+
+def configure_if_missing(level: str) -> None:
+    """Configure the logs unless a test or another server has done so."""
+    if not logging.getLogger().handlers:
+        configure(level)

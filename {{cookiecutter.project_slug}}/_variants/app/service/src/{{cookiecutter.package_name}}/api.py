@@ -1,0 +1,63 @@
+"""The HTTP API."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from pydantic import BaseModel, ConfigDict
+
+from . import __version__, crc32c, service
+from .settings import Settings
+
+# Handing work to a thread costs as much as checksumming 64 KiB, so only larger chunks go to a thread.
+THREAD_BYTES = 1 << 16
+
+
+@asynccontextmanager
+async def lifespan(_app: FastAPI, _settings: Settings) -> AsyncGenerator[None]:
+    """Open what requests share, such as a connection pool, before `yield`, and close it after."""
+    yield
+
+
+app = service.create_app(Settings, title="Checksums", version=__version__, lifespan=lifespan)
+
+
+class Text(BaseModel):
+    """A text."""
+
+    text: str
+
+
+class Checksum(BaseModel):
+    """The checksum of some bytes."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    crc32c: str
+    """CRC-32C, eight hexadecimal digits."""
+    bytes: int
+    """The number of bytes."""
+
+
+@app.post("/checksums")
+async def create_checksum(text: Text) -> Checksum:
+    """Return the CRC-32C of a text in UTF-8."""
+    data = text.text.encode()
+    return Checksum(crc32c=f"{crc32c(data):08x}", bytes=len(data))
+
+
+# Not a parameter of the function, because FastAPI would read the whole body into memory.
+STREAM = {"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
+
+
+@app.post("/crc32c", openapi_extra=STREAM)
+async def post_crc32c(request: Request) -> Checksum:
+    """Return the CRC-32C of the body, which may be larger than the memory."""
+    value = size = 0
+    async for chunk in request.stream():
+        # A thread, so that the event loop can process other requests meanwhile.
+        large = len(chunk) > THREAD_BYTES
+        value = await asyncio.to_thread(crc32c, chunk, value) if large else crc32c(chunk, value)
+        size += len(chunk)
+    return Checksum(crc32c=f"{value:08x}", bytes=size)

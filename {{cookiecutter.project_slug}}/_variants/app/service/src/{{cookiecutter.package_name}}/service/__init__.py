@@ -1,0 +1,23 @@
+"""The skeleton of the service, which template updates renew. Your modules import it; it imports none of them."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .app import create_app, help_text
+    from .problems import problem
+    from .server import run
+    from .settings import ServiceSettings
+
+__all__ = ["ServiceSettings", "create_app", "help_text", "problem", "run"]
+
+PREFIX = f"{__name__.partition('.')[0].upper()}_"
+"""The environment variables of all settings start with it."""
+MODULES = {"ServiceSettings": "settings", "create_app": "app", "help_text": "app", "problem": "problems", "run": "server"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a module when it is first used, because the health check must not wait for the web framework."""
+    if name not in MODULES:
+        raise AttributeError(name)
+    return getattr(import_module(f".{MODULES[name]}", __name__), name)

@@ -1,0 +1,205 @@
+"""Limits, request ID, metrics and log line of every request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from prometheus_client import Gauge, Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .logs import request_id
+from .problems import problem
+
+if TYPE_CHECKING:
+    from .app import Service
+
+log = logging.getLogger(__name__)
+
+# It also counts the requests.
+SECONDS = Histogram("http_request_duration_seconds", "Time from headers to response.", ["method", "route", "status"])
+IN_FLIGHT = Gauge("http_requests_in_flight", "Requests in progress.")
+
+# A client can send any word as a method, and each would become a time series.
+METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+MAX_LOGGED_PATH = 500
+# Requested every few seconds, therefore logged only if they fail or at level debug.
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+DISCONNECT: Message = {"type": "http.disconnect"}
+
+
+class RequestLimits:
+    """Reject a request body that is too large, or that stops arriving.
+
+    The error response is sent from here, and the app gets a disconnect, because an exception might be
+    turned into another response by the middleware in between.
+    """
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        """Wrap an app; the limits are settings of the service."""
+        self.app = app
+        self.service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Process a request."""
+        headers = Headers(scope=scope) if scope["type"] == "http" else {}
+        length = headers.get("content-length", "0")
+        if length == "0" and "transfer-encoding" not in headers:
+            await self.app(scope, receive, send)
+            return
+        settings = self.service.settings
+        body = RequestBody(scope, receive, send, settings.max_body_bytes, settings.idle_seconds)
+        if int(length) > settings.max_body_bytes:
+            await body.reject_size()
+        else:
+            body.waits_for_continue = headers.get("expect", "").lower() == "100-continue"
+            await self.app(scope, body.receive, body.send)
+        await body.finish()
+
+
+class RequestBody:
+    """The body of one request, within its limits."""
+
+    waits_for_continue = False
+    is_received = False
+    is_rejected = False
+    is_response_started = False
+    is_held = False
+    is_response_held = False
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, max_bytes: int, idle_seconds: float) -> None:
+        """Wrap the functions of the server."""
+        self.scope = scope
+        self.server_receive = receive
+        self.server_send = send
+        self.max_bytes = max_bytes
+        self.idle_seconds = idle_seconds
+        self.size = 0
+
+    async def receive(self) -> Message:
+        """Return the next chunk, or a disconnect if the body exceeds a limit."""
+        if self.is_rejected:
+            return DISCONNECT
+        if self.is_received:
+            return await self.server_receive()
+        self.waits_for_continue = False
+        try:
+            async with asyncio.timeout(self.idle_seconds):
+                message = await self.server_receive()
+        except TimeoutError:
+            self.is_received = True  # nothing more is awaited
+            await self.reject(408, "The request body stopped arriving.")
+            return DISCONNECT
+        self.size += len(message.get("body", b""))
+        self.is_received = not message.get("more_body", False)
+        if self.size > self.max_bytes:
+            await self.reject_size()
+            return DISCONNECT
+        return message
+
+    async def reject_size(self) -> None:
+        """Respond that the body is too large."""
+        await self.reject(413, f"The request body is larger than {self.max_bytes} bytes.")
+
+    async def reject(self, status: int, detail: str) -> None:
+        """Send an error response, and discard what the app sends from now on."""
+        if not self.is_response_started:
+            await problem(status, detail, {"connection": "close"})(self.scope, self.server_receive, self.send)
+        self.is_rejected = True
+
+    async def send(self, message: Message) -> None:
+        """Send a part of the response.
+
+        If the rest of the body is on its way, closing the connection would reset it, and the client might
+        lose the response. The end of such a response is held until the body has arrived.
+        """
+        if self.is_rejected:
+            return
+        if message["type"] == "http.response.start":
+            self.is_response_started = True
+            headers = MutableHeaders(scope=message)
+            if not self.is_received:
+                headers["connection"] = "close"
+            self.is_held = not (self.is_received or self.waits_for_continue) and "content-length" in headers
+        elif self.is_held and not message.get("more_body", False):
+            self.is_response_held = True
+            message = {**message, "more_body": True}
+        await self.server_send(message)
+
+    async def finish(self) -> None:
+        """Discard the rest of the body, for a limited time, and end a response that was held."""
+        if not self.is_response_held:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.idle_seconds):
+                while not self.is_received:
+                    self.is_received = not (await self.server_receive()).get("more_body", False)
+        await self.server_send({"type": "http.response.body", "body": b""})
+
+
+class RequestTelemetry:
+    """Give every request an ID, measure and log it, and respond if everything else failed."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        """Wrap the app of a service."""
+        self.app = app
+        self.service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Process a request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        given = Headers(scope=scope).get("x-request-id", "")
+        identity = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+        request_id.set(identity)
+        status = 0
+
+        async def identified_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = identity
+                # During shutdown, tell clients not to reuse this connection.
+                if not self.service.is_ready:
+                    headers["connection"] = "close"
+            await send(message)
+
+        IN_FLIGHT.inc()
+        try:
+            await self.app(scope, receive, identified_send)
+        except asyncio.CancelledError:
+            log.warning("not finished within the grace period")
+            if not status:
+                response = problem(503, "The service was stopped before it had finished this request.")
+                await response(scope, receive, identified_send)
+        except Exception as error:
+            # Starlette's outermost middleware has responded, and raises the error again. If the response had
+            # started before, the server notices that it is incomplete and closes the connection.
+            log.error("unexpected error", exc_info=error)
+        finally:
+            IN_FLIGHT.dec()
+            log_request(scope, status, time.perf_counter() - started)
+
+
+def log_request(scope: Scope, status: int, seconds: float) -> None:
+    """Count and log one request."""
+    method = scope["method"] if scope["method"] in METHODS else "other"
+    route = getattr(scope.get("route"), "path", "unmatched")
+    SECONDS.labels(method, route, status).observe(seconds)
+    level = logging.DEBUG if route in PROBES and status < 400 else logging.INFO
+    if log.isEnabledFor(level):
+        # As it was sent, in ASCII, and without the query, which may contain secrets.
+        path = scope["raw_path"][:MAX_LOGGED_PATH].decode("latin-1")
+        client = scope["client"][0] if scope["client"] else None
+        fields = {"method": method, "path": path, "status": status, "seconds": round(seconds, 6), "client": client}
+        log.log(level, "answered", extra={"fields": fields})

@@ -1,0 +1,71 @@
+"""Error responses: problem documents as in RFC 9457."""
+
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(BaseModel):
+    """An error. Some errors have more members."""
+
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+
+    type: str = "about:blank"
+    """URI of the kind of error; about:blank means that the status explains it."""
+    title: str
+    """Name of the status."""
+    status: int
+    """The status code."""
+    detail: str
+    """What was wrong with this request."""
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "default": {"description": "Error", "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
+}
+"""The description of all errors in the OpenAPI document."""
+
+
+def problem(status: int, detail: str, headers: dict[str, str] | None = None, **members: Any) -> JSONResponse:
+    """Return an error response; `members` are added to the document."""
+    content = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, **members).model_dump()
+    return JSONResponse(content, status, headers, MEDIA_TYPE)
+
+
+async def handle_http_exception(_request: Request, error: HTTPException) -> JSONResponse:
+    """Return the error of a route or of the router."""
+    return problem(error.status_code, error.detail, dict(error.headers or {}))
+
+
+async def handle_validation_error(_request: Request, error: RequestValidationError) -> JSONResponse:
+    """List the invalid parameters, without their values."""
+    errors = [{"at": "/".join(map(str, each["loc"])), "detail": each["msg"]} for each in error.errors()]
+    return problem(422, "A parameter is invalid.", errors=errors)
+
+
+async def handle_disconnect(_request: Request, _error: ClientDisconnect) -> JSONResponse:
+    """Return a status for the log, although no client receives it."""
+    return problem(400, "The request body is incomplete.")
+
+
+async def handle_exception(_request: Request, _error: Exception) -> JSONResponse:
+    """Return no details to the client; the log has the traceback."""
+    return problem(500, "The service failed. Its log contains the error, with the request's ID.")
+
+
+HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {
+    HTTPException: handle_http_exception,
+    RequestValidationError: handle_validation_error,
+    ClientDisconnect: handle_disconnect,
+    Exception: handle_exception,
+}
+"""FastAPI's exception handlers; an app can replace each of them."""

@@ -118,7 +118,7 @@ def test_hypothesis_finds_a_wrong_value_for_one_byte(faulty: Project) -> None:
 
 
 def test_a_requirement_that_nobody_has_fails_the_lock(faulty: Project) -> None:
-    faulty.edit("pyproject.toml", 'build = [', 'build = ["no-such-distribution-anywhere==1", ')
+    faulty.edit("pyproject.toml", "build = [", 'build = ["no-such-distribution-anywhere==1", ')
     assert "no-such-distribution-anywhere" in said(make(faulty, "lock"))
 
 

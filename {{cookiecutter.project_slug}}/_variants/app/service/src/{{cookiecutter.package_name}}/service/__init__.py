@@ -13,7 +13,13 @@ __all__ = ["ServiceSettings", "create_app", "help_text", "problem", "run"]
 
 PREFIX = f"{__name__.partition('.')[0].upper()}_"
 """The environment variables of all settings start with it."""
-MODULES = {"ServiceSettings": "settings", "create_app": "app", "help_text": "app", "problem": "problems", "run": "server"}
+MODULES = {
+    "ServiceSettings": "settings",
+    "create_app": "app",
+    "help_text": "app",
+    "problem": "problems",
+    "run": "server",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,24 +1,25 @@
-# The slim image brings the interpreter's headers, but no compiler. ccache keeps what was compiled: an
-# edit of one C source compiles that one alone. Debian keeps only the newest version of a package, so
-# a version pinned here would soon stop the build.
+# The base image may end with another user, and apt-get needs root. This stage is not what runs.
+# hadolint ignore=DL3002
+USER 0
+
+# The slim image includes the Python headers but no compiler. ccache caches object files, so that only changed C
+# files are recompiled. Package versions are not pinned, because Debian removes old versions and the build would soon
+# fail.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ccache gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
 
-# The build backend and uv, at fixed versions. A bind mount shows the file without a layer of its
-# own, and a cache mount keeps downloads between builds; neither ends up in an image. A requirement
-# without a wheel is built by the same backend (by uv, and by pip 25.3 or later), which takes the
-# versions without hashes, because what else a build needs is not locked.
-RUN --mount=type=bind,source=requirements/build.txt,target=/requirements-build.txt \
+# Install the locked build backend and uv. The bind mount provides the lock file and the cache mount keeps downloads
+# between builds, without a layer for either. Dependencies without a wheel are built with the same versions, which
+# the constraints repeat without hashes, because what else such a build needs is not locked.
+RUN --mount=type=bind,source=requirements/build.txt,target=/requirements/build.txt \
     --mount=type=cache,target=/root/.cache/pip \
-    pip install --require-hashes --requirement /requirements-build.txt \
-    && grep -o '^[^ ]*==[^ ]*' /requirements-build.txt >/build-constraints.txt
-ENV PIP_BUILD_CONSTRAINT=/build-constraints.txt \
-    UV_BUILD_CONSTRAINT=/build-constraints.txt
+    pip install --require-hashes --requirement /requirements/build.txt \
+    && grep -o '^[^ ]*==[^ ]*' /requirements/build.txt >/build-constraints.txt
 
-# Compiled modules are stripped: their debug information is larger than they are. Wheels, bytecode and
-# files all get one date, 1980, the first that a zip file can hold: they are the same at any time.
+# ccache is found before gcc. Strip extension modules: their debug information is larger than their code. Date all
+# files 1980-01-01, the earliest date that a zip file can store, so that builds are reproducible.
 ENV PATH=/usr/lib/ccache:$PATH \
     LDFLAGS=-Wl,--strip-all \
     SOURCE_DATE_EPOCH=315532800

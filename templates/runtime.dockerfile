@@ -3,11 +3,19 @@ LABEL org.opencontainers.image.title="{{ cookiecutter.project_slug }}" \
       org.opencontainers.image.authors={{ (cookiecutter.author_name ~ " <" ~ cookiecutter.author_email ~ ">") | label }} \
       org.opencontainers.image.licenses="{{ cookiecutter.license | replace("Proprietary", "LicenseRef-Proprietary") }}"
 
-# Log lines leave at once, not when a buffer is full.
+# Write stdout at once. Because it is not a terminal, Python would keep up to 8 KiB of it in a buffer.
 ENV PYTHONUNBUFFERED=1
 
-# A number, because Kubernetes cannot tell whether a name is root. Everything above belongs to
-# root, so the program cannot change its own files; any other number works as well.
+# Use a numeric UID: Kubernetes cannot verify that a named user is not root. All files belong to root, so the program
+# cannot modify them; any other UID works as well.
 USER 10001:10001
 
+# Load every extension module of every installed distribution, and import the program, so that a missing system
+# library or dependency fails the build instead of the first start.
+RUN ["python", "-c", "import ctypes, importlib.metadata as metadata, {{ cookiecutter.package_name }}.cli; \
+[ctypes.CDLL(str(file.locate())) for distribution in metadata.distributions() \
+for file in distribution.files or () if file.suffix == '.so']"]
+
+# The base image may have an entry point, which would receive the command as its arguments.
+ENTRYPOINT []
 {% include "app/" ~ cookiecutter.app ~ "/run.dockerfile" -%}

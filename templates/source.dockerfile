@@ -1,6 +1,6 @@
-# project-image compiles the project, and has only what the wheel is built from: an edit of the tests,
-# say, changes nothing here.
-FROM compile-image AS project-image
+# compile-image compiles the project. It contains only what the wheel is built from, so that a change of the tests,
+# for example, does not run this stage again.
+FROM requirements-image AS compile-image
 
 COPY LICENSE README.md pyproject.toml setup.py /src/
 COPY src /src/src

@@ -1,17 +1,19 @@
-# test-image runs the tests against the image, with its own Python: `--target test-image`. What they
-# need is installed for the interpreter that the program runs with.
+# test-image runs the tests in runtime-image, with the interpreter that runs the program: build it with
+# `--target test-image`.
 FROM runtime-image AS test-image
 
 USER 0
-RUN --mount=type=bind,source=requirements/test.txt,target=/requirements-test.txt \
+RUN --mount=type=bind,source=requirements/test.txt,target=/requirements/test.txt \
     --mount=type=cache,target=/root/.cache/pip \
-    pip --python "$(command -v python)" install --require-hashes --requirement /requirements-test.txt
+    pip --python "$(command -v python)" install --require-hashes --requirement /requirements/test.txt
 
+# The tests run as the user of the program, in a directory where it may write. The project is mounted read-only, so
+# pytest cannot write its cache there.
 USER 10001:10001
 WORKDIR /tmp
 RUN --mount=type=bind,source=pyproject.toml,target=/project/pyproject.toml \
     --mount=type=bind,source=tests,target=/project/tests \
     python -m pytest -p no:cacheprovider --rootdir /project /project/tests
 
-# What a build makes unless it is told otherwise.
+# The last stage is the default target of a build.
 FROM runtime-image

@@ -1,6 +1,3 @@
-# A compiled module that cannot load fails the build, not the first start.
-RUN ["python", "-c", "import {{ cookiecutter.package_name }}"]
-
 EXPOSE 8000
 HEALTHCHECK --start-period=10s CMD ["python", "-m", "{{ cookiecutter.package_name }}.healthcheck"]
 CMD ["{{ cookiecutter.project_slug }}", "serve"]

@@ -147,7 +147,7 @@ FAULTS: dict[str, tuple[str, str, Plant]] = {
         "[arg-type]",
         replaced("src/acme/checksums.py", "crc32c(buffer[:size], value)", "crc32c(buffer[:size], str(value))"),
     ),
-    "wrong use of a requirement": ("mypy", "[call-arg]", replaced("src/acme/service.py", "title=", "heading=")),
+    "wrong use of a requirement": ("mypy", "[call-arg]", replaced("src/acme/service/app.py", "port=", "ports=")),
     "function without types": ("mypy", "[no-untyped-def]", added("src/acme/new.py", "def f(x):\n    return x\n")),
     "misformatted C": (
         "clang-format",

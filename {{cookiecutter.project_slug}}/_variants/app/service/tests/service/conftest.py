@@ -22,9 +22,7 @@ def extended_command(code):
 def start(tmp_path):
     """Return a function that starts a service: `start(grace_seconds=1)`."""
     with contextlib.ExitStack() as stack:
-        yield lambda *command, **settings: stack.enter_context(
-            run_service(tmp_path, *(command or COMMAND), **settings)
-        )
+        yield lambda *command, **settings: stack.enter_context(run_service(tmp_path, *(command or COMMAND), **settings))
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +35,6 @@ def service(tmp_path_factory):
 @pytest.fixture(scope="session")
 def short_timeout_service(tmp_path_factory):
     """Start a service with short timeouts."""
-    with run_service(
-        tmp_path_factory.mktemp("short"), *COMMAND, max_body_bytes="6MB", idle_seconds=0.5, keep_alive_seconds=1
-    ) as service:
+    timeouts = {"idle_seconds": 0.5, "keep_alive_seconds": 1}
+    with run_service(tmp_path_factory.mktemp("service"), *COMMAND, **timeouts) as service:
         yield service

@@ -16,6 +16,8 @@ from {{ cookiecutter.package_name }}.service.healthcheck import LOOPBACK
 
 @dataclass
 class Response:
+    """A response that has been read."""
+
     status: int
     headers: http.client.HTTPMessage
     body: bytes
@@ -26,6 +28,8 @@ class Response:
 
 @dataclass
 class Service:
+    """A running service."""
+
     process: subprocess.Popen
     host: str
     port: int
@@ -54,13 +58,13 @@ class Service:
             return receive_all(client)
 
     def events(self, request_id):
-        """Return the log events of a request, up to the last one, which follows the response."""
+        """Return the log events of a request, once it is finished."""
         deadline = time.monotonic() + 10
         while True:
             # The command `uvicorn` logs a few lines in its own format, before it starts the app.
             lines = [line for line in self.log.read_text().splitlines() if not line.startswith("INFO: ")]
             events = [event for event in map(json.loads, lines) if event.get("request_id") == request_id]
-            if events and events[-1]["message"] == "responded":
+            if any(event["message"] == "responded" for event in events):
                 return events
             assert time.monotonic() < deadline, "nothing was logged"
             time.sleep(0.01)

@@ -1,6 +1,5 @@
 """A small service for the tests of this package, with a route of each kind."""
 
-import asyncio
 import sys
 
 from fastapi import Request
@@ -13,6 +12,8 @@ app = service.create_app(service.ServiceSettings, title="Small app", version="1"
 
 
 class Item(BaseModel):
+    """The request and the response of the JSON route."""
+
     number: int
 
 
@@ -32,12 +33,6 @@ async def post_stream(request: Request) -> dict[str, int]:
 @app.get("/typed")
 async def get_typed(number: int) -> int:
     return number
-
-
-@app.get("/slow")
-async def get_slow(seconds: float) -> str:
-    await asyncio.sleep(seconds)
-    return "done"
 
 
 @app.get("/fail")

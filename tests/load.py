@@ -196,7 +196,7 @@ def wait_for(engine: Engine, name: str) -> None:
 
     """
     deadline = time.monotonic() + 30
-    while engine.docker("exec", name, "python", "-m", "checksum_service.healthcheck", check=False).returncode:
+    while engine.docker("exec", name, "python", "-P", "-m", "checksum_service.service.healthcheck", check=False).returncode:
         if time.monotonic() > deadline:
             raise LoadError(engine.docker("logs", name).stderr)
         time.sleep(0.2)

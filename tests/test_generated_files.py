@@ -55,12 +55,15 @@ KUBERNETES = {
 }
 BY_APP: dict[str, set[str]] = {
     "service": {
-        *(f"src/acme/{name}.py" for name in ("healthcheck", "logs", "middleware", "problems")),
-        *(f"src/acme/{name}.py" for name in ("server", "service", "settings")),
+        *("src/acme/api.py", "src/acme/settings.py"),
+        *(f"src/acme/service/{name}.py" for name in ("__init__", "app", "healthcheck", "logs")),
+        *(f"src/acme/service/{name}.py" for name in ("middleware", "problems", "server", "settings")),
         "deploy/compose.yaml",
         *KUBERNETES,
-        "tests/conftest.py",
-        *(f"tests/test_{name}.py" for name in ("logs", "problems", "server", "service", "settings")),
+        *("docs/deploying.md", "docs/operating.md"),
+        "tests/test_api.py",
+        *(f"tests/service/{name}.py" for name in ("__init__", "conftest", "process", "small_app")),
+        *(f"tests/service/test_{name}.py" for name in ("logs", "middleware", "problems", "server", "settings")),
     },
     "cli": set(),
 }

@@ -7,10 +7,10 @@ import re
 from tests.conftest import Bake, Build
 
 
-def test_the_readme_lists_every_setting_as_the_help_does(bake_once: Bake, build: Build) -> None:
+def test_the_documentation_lists_every_setting_as_the_help_does(bake_once: Bake, build: Build) -> None:
     project = bake_once(project_slug="acme-sums")
     told = build(project).run("acme-sums", "serve", "--help").stdout
     settings = re.findall(r"^  (ACME_SUMS_\w+)\n      (.+) \(default: (.+)\)$", told, re.MULTILINE)
-    rows = re.findall(r"^\| `(ACME_SUMS_\w+)` \| `(.+)` \| (.+) \|$", project.read("README.md"), re.MULTILINE)
+    rows = re.findall(r"^\| `(ACME_SUMS_\w+)` \| `(.+)` \| (.+) \|$", project.read("docs/operating.md"), re.MULTILINE)
     assert len(settings) >= 8
     assert [(name, text, default) for name, default, text in rows] == settings

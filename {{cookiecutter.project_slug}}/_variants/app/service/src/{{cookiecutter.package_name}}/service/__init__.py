@@ -4,22 +4,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .app import create_app, help_text
+    from .app import create_app, help_text, run
     from .problems import problem
-    from .server import run
     from .settings import ServiceSettings
 
 __all__ = ["ServiceSettings", "create_app", "help_text", "problem", "run"]
 
 PREFIX = f"{__name__.partition('.')[0].upper()}_"
 """The environment variables of all settings start with it."""
-MODULES = {
-    "ServiceSettings": "settings",
-    "create_app": "app",
-    "help_text": "app",
-    "problem": "problems",
-    "run": "server",
-}
+MODULES = {"ServiceSettings": "settings", "create_app": "app", "help_text": "app", "problem": "problems", "run": "app"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,10 +1,12 @@
 """The app: FastAPI with limits, logs, metrics, probes and problem documents."""
 
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import cached_property
 from typing import Any, TypeVar
 
+import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -13,7 +15,8 @@ from starlette.types import ASGIApp
 from . import logs, settings
 from .middleware import RequestLimits, RequestTelemetry
 from .problems import HANDLERS, RESPONSES, problem
-from .settings import ServiceSettings
+from .server import Protocol, Server
+from .settings import ServiceSettings, SettingsError
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -69,6 +72,34 @@ def create_app(
     app.add_route("/readyz", get_readyz, include_in_schema=False)
     app.add_route("/metrics", get_metrics, include_in_schema=False)
     return app
+
+
+def run(app: Service, prog: str) -> int:
+    """Serve until SIGTERM or SIGINT, and return the exit status: 0, or 2 if a setting is missing or invalid."""
+    try:
+        settings = app.settings
+    except SettingsError as error:
+        for line in str(error).splitlines():
+            print(f"{prog}: {line}", file=sys.stderr)
+        return 2
+    logs.configure(settings.log_level)
+    config = uvicorn.Config(
+        app,
+        host=settings.bind_host(),
+        port=settings.port,
+        http=Protocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        timeout_keep_alive=settings.keep_alive_seconds,
+        timeout_graceful_shutdown=settings.grace_seconds,
+    )
+    Server(config).run()
+    return 0
 
 
 def help_text(app: Service) -> str:

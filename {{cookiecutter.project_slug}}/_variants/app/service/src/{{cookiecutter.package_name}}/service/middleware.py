@@ -194,7 +194,7 @@ class RequestTelemetry:
 def log_request(scope: Scope, status: int, seconds: float) -> None:
     """Count and log one request."""
     method = scope["method"] if scope["method"] in METHODS else "other"
-    route = getattr(scope.get("route"), "path", "unmatched")
+    route = scope["path"] if scope["path"] in PROBES else getattr(scope.get("route"), "path", "unmatched")
     SECONDS.labels(method, route, status).observe(seconds)
     level = logging.DEBUG if route in PROBES and status < 400 else logging.INFO
     if log.isEnabledFor(level):
@@ -202,4 +202,4 @@ def log_request(scope: Scope, status: int, seconds: float) -> None:
         path = scope["raw_path"][:MAX_LOGGED_PATH].decode("latin-1")
         client = scope["client"][0] if scope["client"] else None
         fields = {"method": method, "path": path, "status": status, "seconds": round(seconds, 6), "client": client}
-        log.log(level, "answered", extra={"fields": fields})
+        log.log(level, "responded", extra={"fields": fields})

@@ -1,126 +1,80 @@
-"""The server: uvicorn with httptools, and the few overrides that a public service needs."""
+"""Uvicorn's server and HTTP protocol, with the overrides that a public service needs. Each says what it prevents."""
 
 import asyncio
 import signal
-import socket
-import sys
-import time
-from types import FrameType
+from typing import Any
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from . import logs
-from .app import Service
-from .settings import SettingsError
-
 MAX_HEADER_BYTES = 1 << 16
-# Time to read requests that have already arrived, before idle connections are closed.
-SETTLE_SECONDS = 0.2
 
 
 class Protocol(HttpToolsProtocol):
     """HTTP/1.1 with limits for request headers."""
 
-    deadline: asyncio.TimerHandle | None = None
-    unparsed = 0
+    unparsed_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Clients that never complete their headers would keep connections open: uvicorn's timer ends at one byte."""
+        """Prevent connections that stay open for ever without a request."""
         super().connection_made(transport)
-        self.deadline = self.loop.call_later(self.timeout_keep_alive, self.transport.close)
-
-    def on_response_complete(self) -> None:
-        """The same for the next request."""
-        super().on_response_complete()
-        if self.cycle.response_complete and not self.transport.is_closing():
-            self.deadline = self.loop.call_later(self.timeout_keep_alive, self.transport.close)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The timer would keep the connection in memory."""
-        super().connection_lost(exc)
-        if self.deadline:
-            self.deadline.cancel()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, transport.close)
 
     def data_received(self, data: bytes) -> None:
-        """Headers, trailers or chunk extensions without an end would fill the memory."""
-        self.unparsed += len(data)
-        super().data_received(data)
-        if self.unparsed > MAX_HEADER_BYTES and not self.transport.is_closing():
+        """Prevent headers, trailers and chunk extensions without an end: uvicorn limits neither time nor size."""
+        self.unparsed_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self.ignore_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("The request is malformed.")
+        if self.unparsed_bytes > MAX_HEADER_BYTES and not self.transport.is_closing():
             self.send_400_response("The request headers are too large.")
 
     def on_headers_complete(self) -> None:
-        """Two body lengths could hide a second request from a proxy (request smuggling)."""
-        self.unparsed = 0
-        if self.deadline:
-            self.deadline.cancel()
+        """Prevent request smuggling: a proxy might use the other length, or none in HTTP/1.0."""
+        self.unparsed_bytes = 0
+        self._unset_keepalive_if_required()
         names = {name for name, _ in self.headers}
         if b"transfer-encoding" in names and (b"content-length" in names or self.parser.get_http_version() == "1.0"):
-            raise ValueError("Transfer-Encoding with Content-Length or HTTP/1.0")
-        super().on_headers_complete()
+            raise ValueError("The length of the request body is ambiguous.")
+        if b"upgrade" not in names or not self.parser.should_upgrade():
+            super().on_headers_complete()
+
+    def ignore_upgrade(self, rest: bytes) -> None:
+        """Prevent the loss of the body after `Upgrade: h2c`, Java's default (github.com/Kludex/uvicorn/issues/2722)."""
+        line = b"%s %s HTTP/1.1\r\n" % (self.parser.get_method(), self.url)
+        headers = b"".join(b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade")
+        self.data_received(line + headers + b"\r\n" + rest)
 
     def on_body(self, body: bytes) -> None:
-        """Only headers are limited here."""
-        self.unparsed = 0
+        """Count only what is not the body."""
+        self.unparsed_bytes = 0
         super().on_body(body)
 
-    def send_400_response(self, msg: str) -> None:
-        """A client would take a second response to one request as the response to its next one."""
-        if self.cycle is None or not self.cycle.response_started:
-            super().send_400_response(msg)
-        self.transport.close()
+    def on_message_complete(self) -> None:
+        """Wait for the body of a request whose upgrade is ignored."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
 
 class Server(uvicorn.Server):
-    """A server that drains: after SIGTERM it is not ready, but accepts connections for a while."""
+    """A server that is not ready after SIGTERM, but accepts connections until load balancers have noticed."""
 
-    drain_until = 0.0
-
-    def __init__(self, config: uvicorn.Config, app: Service) -> None:
-        super().__init__(config)
-        self.app = app
-
-    def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
-        """Uvicorn would raise the signal again after the shutdown, so that the exit status would not be 0."""
-        self.app.is_ready = False
+    def handle_exit(self, sig: int, _frame: Any) -> None:
+        """Prevent an exit status other than 0: uvicorn raises the signal again at the end."""
+        app: Any = self.config.app
+        app.is_ready = False
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
-        self.drain_until = self.drain_until or time.monotonic() + self.app.settings.drain_seconds
 
-    async def on_tick(self, counter: int) -> bool:
-        """A load balancer that has not yet noticed would send requests to a closed port."""
-        return await super().on_tick(counter) and (self.force_exit or time.monotonic() >= self.drain_until)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Requests that have arrived on idle connections would be lost."""
+    async def shutdown(self, sockets: Any = None) -> None:
+        """Prevent refused connections while load balancers send more, and the loss of requests on idle connections."""
+        app: Any = self.config.app
+        await asyncio.sleep(0 if self.force_exit else app.settings.drain_seconds)
         for server in self.servers:
             server.close()
-        await asyncio.sleep(SETTLE_SECONDS)
+        await asyncio.sleep(0.2)
         await super().shutdown(sockets)
-
-
-def run(app: Service, prog: str) -> int:
-    """Serve until SIGTERM or SIGINT, and return the exit status: 0, or 2 if a setting is invalid."""
-    try:
-        settings = app.settings
-    except SettingsError as error:
-        for line in str(error).splitlines():
-            print(f"{prog}: {line}", file=sys.stderr)
-        return 2
-    logs.configure(settings.log_level)
-    config = uvicorn.Config(
-        app,
-        host=settings.bind_host(),
-        port=settings.port,
-        http=Protocol,
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies,
-        timeout_keep_alive=settings.keep_alive_seconds,
-        timeout_graceful_shutdown=settings.grace_seconds,
-    )
-    Server(config, app).run()
-    return 0

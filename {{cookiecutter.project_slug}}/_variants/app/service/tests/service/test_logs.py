@@ -5,14 +5,14 @@ import re
 import signal
 import subprocess
 
-from .conftest import environment, free_port
-from .test_command import COMMAND
+from .conftest import COMMAND
+from .process import environment, free_port
 
 
-def test_a_request_is_one_json_line(service):
-    service.ask("POST", "/crc32c?expected=e3069283&password=secret", b"123456789", {"x-request-id": "order-66"})
+def test_request_is_logged_as_one_json_line(service):
+    service.request("POST", "/stream?password=secret", b"123456789", {"x-request-id": "order-66"})
     (event,) = service.events("order-66")
-    assert (event["method"], event["path"], event["status"]) == ("POST", "/crc32c", 200)
+    assert (event["method"], event["path"], event["status"]) == ("POST", "/stream", 200)
     assert event["client"] == "127.0.0.1"
     assert event["seconds"] >= 0
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", event["time"])
@@ -20,25 +20,25 @@ def test_a_request_is_one_json_line(service):
     assert "123456789" not in service.log.read_text()
 
 
-def test_a_request_id_is_made_when_there_is_none_that_can_be_logged(service):
+def test_request_id_is_generated_unless_it_can_be_logged(service):
     for given in (None, "", "with space", "x" * 129, "\xe9"):
-        answer = service.ask("GET", "/healthz", headers={} if given is None else {"x-request-id": given})
-        assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
-    assert service.ask("GET", "/healthz", headers={"x-request-id": "a.b-c"}).headers["x-request-id"] == "a.b-c"
+        response = service.request("GET", "/healthz", headers={} if given is None else {"x-request-id": given})
+        assert re.fullmatch("[0-9a-f]{32}", response.headers["x-request-id"])
+    assert service.request("GET", "/healthz", headers={"x-request-id": "a.b-c"}).headers["x-request-id"] == "a.b-c"
 
 
-def test_probes_are_not_logged_unless_they_fail(service):
+def test_probes_are_logged_only_if_they_fail(service):
     for path in ("/healthz", "/readyz", "/metrics"):
-        service.ask("GET", path, headers={"x-request-id": "probe"})
-    service.ask("POST", "/healthz", headers={"x-request-id": "probe"})
+        service.request("GET", path, headers={"x-request-id": "probe"})
+    service.request("POST", "/healthz", headers={"x-request-id": "probe"})
     (event,) = service.events("probe")
     assert (event["path"], event["status"]) == ("/healthz", 405)
 
 
-def test_on_a_terminal_the_log_is_for_people():
+def test_log_is_plain_text_on_a_terminal():
     ours, terminal = os.openpty()
     variables = environment(host="127.0.0.1", port=free_port())
-    with subprocess.Popen([COMMAND, "serve"], env=variables, stderr=terminal) as process:
+    with subprocess.Popen(COMMAND, env=variables, stderr=terminal) as process:
         os.close(terminal)
         text = ""
         while "running on" not in text:

@@ -1,0 +1,40 @@
+"""Services that run the small app."""
+
+import contextlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from .process import run_service
+
+SMALL_APP = Path(__file__).with_name("small_app.py")
+COMMAND = [sys.executable, str(SMALL_APP)]
+
+
+def extended_command(code):
+    """Return the command that runs the small app after some code that changes it."""
+    prelude = f"import sys; sys.path.insert(0, {str(SMALL_APP.parent)!r}); from small_app import app, service\n"
+    return [sys.executable, "-c", f"{prelude}{code}\nsys.exit(service.run(app, 'small-app'))"]
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Return a function that starts a service: `start(grace_seconds=1)`."""
+    with contextlib.ExitStack() as stack:
+        yield lambda *command, **settings: stack.enter_context(run_service(tmp_path, *(command or COMMAND), **settings))
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory):
+    """Start a service that tests share, with a body limit of 6 MB."""
+    with run_service(tmp_path_factory.mktemp("service"), *COMMAND, max_body_bytes="6MB") as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def short_timeout_service(tmp_path_factory):
+    """Start a service with short timeouts."""
+    timeouts = {"idle_seconds": 0.5, "keep_alive_seconds": 1}
+    with run_service(tmp_path_factory.mktemp("service"), *COMMAND, **timeouts) as service:
+        yield service

@@ -1,0 +1,126 @@
+"""Limits and metrics of requests, whatever the app does."""
+
+import time
+
+import pytest
+
+from .conftest import extended_command
+from .process import receive_all, run_service
+from .test_problems import assert_problem
+
+HEADERS = b" HTTP/1.1\r\nHost: test\r\n"
+MIDDLEWARE = """
+@app.middleware("http")
+async def add_header(request, call_next):
+    response = await call_next(request)
+    response.headers["x-added"] = "yes"
+    return response
+"""
+
+
+@pytest.fixture(scope="module", params=["", MIDDLEWARE], ids=["plain", "middleware"])
+def limited(request, tmp_path_factory):
+    """Start services with small limits, without and with middleware of the app."""
+    limits = {"max_body_bytes": "6MB", "idle_seconds": 0.5, "keep_alive_seconds": 2}
+    directory = tmp_path_factory.mktemp("limited")
+    with run_service(directory, *extended_command(request.param), **limits) as service:
+        yield service
+        assert "Traceback" not in service.log.read_text()
+
+
+@pytest.mark.parametrize("path", ["/stream", "/json"])
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_too_large_body_is_rejected(limited, path, connection, chunked):
+    body = bytes(6_000_001)
+    headers = {"content-type": "application/json", "connection": connection}
+    assert_problem(limited.request("POST", path, iter([body]) if chunked else body, headers), 413)
+    assert limited.request("POST", "/stream", body[:-1]).json() == {"bytes": 6_000_000}
+
+
+@pytest.mark.parametrize("path", ["/stream", "/json"])
+def test_body_that_stops_arriving_is_rejected(limited, path):
+    for rest in (b"Content-Length: 9\r\n\r\n12345", b"Transfer-Encoding: chunked\r\n\r\n9\r\n12345"):
+        response = limited.send_raw(b"POST " + path.encode() + HEADERS + rest)
+        assert response.startswith(b"HTTP/1.1 408 ")
+        assert b"content-type: application/problem+json" in response
+        assert b"connection: close" in response
+        assert response.count(b"HTTP/1.1") == 1
+
+
+def test_rejection_has_a_status_in_log_and_metrics(limited):
+    limited.request("POST", "/stream", iter([bytes(6_000_001)]), {"x-request-id": "large"})
+    (event,) = limited.events("large")
+    assert event["status"] == 413
+    assert 'route="/stream",status="413"' in limited.request("GET", "/metrics").body.decode()
+
+
+def test_large_body_is_rejected_before_it_is_sent(limited):
+    request = b"POST /stream" + HEADERS + b"Content-Length: 6000001\r\nExpect: 100-continue\r\n\r\n"
+    assert limited.send_raw(request).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/healthz"])
+def test_early_response_reaches_the_client(limited, path):
+    response = limited.request("POST", path, bytes(5_000_000), {"connection": "close"})
+    assert_problem(response, 404 if path == "/nowhere" else 405)
+
+
+@pytest.mark.parametrize("rest", [b"Content-Length: 9\r\n\r\n1", b"Transfer-Encoding: chunked\r\n\r\n9\r\n1"])
+def test_rest_of_a_body_is_not_awaited_for_ever(limited, rest):
+    with limited.connect() as client:
+        started = time.monotonic()
+        client.sendall(b"POST /nowhere" + HEADERS + rest)
+        assert client.recv(65536).startswith(b"HTTP/1.1 404 ")
+        assert time.monotonic() - started < 0.4
+        client.sendall(b"2")
+        receive_all(client)
+        assert time.monotonic() - started < 5
+
+
+MOUNT = """
+from fastapi import FastAPI
+admin = FastAPI()
+@admin.get("/page")
+async def page():
+    return "page"
+app.mount("/admin", admin)
+"""
+
+
+def test_mounted_app_responds(start):
+    service = start(*extended_command(MOUNT))
+    response = service.request("GET", "/admin/page", headers={"x-request-id": "page"})
+    assert (response.status, response.json()) == (200, "page")
+    (event,) = service.events("page")
+    assert (event["path"], event["status"]) == ("/admin/page", 200)
+
+
+def metrics(service):
+    lines = service.request("GET", "/metrics").body.decode().splitlines()
+    return dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+
+
+def test_requests_are_counted(service):
+    name = 'http_request_duration_seconds_count{method="POST",route="/json",status="200"}'
+    service.post_json("/json", {"number": 1})
+    before = metrics(service)
+    assert service.post_json("/json", {"number": 1}).json() == {"number": 2}
+    after = metrics(service)
+    assert float(after[name]) - float(before[name]) == 1
+    assert float(after["http_requests_in_flight"]) == 1  # this one
+
+
+def test_clients_cannot_create_time_series(service):
+    for name in ("M-SEARCH", "PROPFIND", "UNLOCK"):
+        service.request(name, f"/{name.lower()}")
+    text = service.request("GET", "/metrics").body.decode()
+    assert 'method="other",route="unmatched",status="404"' in text
+    assert "propfind" not in text.lower()
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_probes_respond(service, path):
+    response = service.request("GET", path)
+    assert (response.status, response.json()) == (200, {"status": "ok"})
+    assert service.request("HEAD", path).status == 200

@@ -1,0 +1,85 @@
+"""Error responses of routes."""
+
+import http.client
+
+import pytest
+
+from .conftest import extended_command
+
+
+def assert_problem(response, status):
+    assert response.status == status
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["status"] == status
+    assert problem["type"] == "about:blank"
+    assert problem["title"]
+    assert problem["detail"]
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/nowhere", 404), ("GET", "/json", 405), ("POST", "/healthz", 405)]
+)
+def test_wrong_path_or_method_is_a_problem(service, method, path, status):
+    response = service.request(method, path)
+    assert_problem(response, status)
+    assert ("allow" in response.headers) == (status == 405)
+
+
+def test_invalid_parameter_is_a_problem(service):
+    assert service.request("GET", "/typed?number=1").json() == 1
+    problem = assert_problem(service.request("GET", "/typed?number=one"), 422)
+    assert [error["at"] for error in problem["errors"]] == ["query/number"]
+    problem = assert_problem(service.post_json("/json", {"number": "one"}), 422)
+    assert [error["at"] for error in problem["errors"]] == ["body/number"]
+
+
+def test_failure_is_logged_once_and_hidden_from_the_client(start):
+    service = start()
+    response = service.request("GET", "/fail", headers={"x-request-id": "abc"})
+    assert_problem(response, 500)
+    assert response.headers["x-request-id"] == "abc"
+    assert "secret" not in response.body.decode()
+    failure, event = service.events("abc")
+    assert failure["level"] == "error"
+    assert "secret of the route" in failure["traceback"]
+    assert event["status"] == 500
+    assert len(service.log.read_text().split("Traceback")) == 2
+    assert service.request("GET", "/healthz").status == 200
+
+
+def test_failure_within_a_response_cuts_it_off(start):
+    service = start()
+    with pytest.raises(http.client.IncompleteRead):
+        service.request("GET", "/fail-halfway", headers={"x-request-id": "half"})
+    failure = service.events("half")[0]
+    assert "secret of the route" in failure["traceback"]
+    assert len(service.log.read_text().split("Traceback")) == 2
+    assert service.request("GET", "/healthz").status == 200
+
+
+EXCEPTION_HANDLER = """
+from fastapi.responses import PlainTextResponse
+@app.exception_handler(Exception)
+async def handle_exception(request, error):
+    return PlainTextResponse(f"handled {type(error).__name__}", 503)
+"""
+
+
+def test_exception_handler_of_the_app_is_called(start):
+    service = start(*extended_command(EXCEPTION_HANDLER))
+    response = service.request("GET", "/fail", headers={"x-request-id": "abc"})
+    assert (response.status, response.body) == (503, b"handled RuntimeError")
+    failure, event = service.events("abc")
+    assert "secret of the route" in failure["traceback"]
+    assert event["status"] == 503
+
+
+def test_errors_are_in_the_api_description(service):
+    description = service.request("GET", "/openapi.json").json()
+    for operations in description["paths"].values():
+        for operation in operations.values():
+            assert operation["responses"].keys() == {"200", "default"}
+            assert list(operation["responses"]["default"]["content"]) == ["application/problem+json"]
+    assert b"swagger" in service.request("GET", "/docs").body

@@ -1,0 +1,194 @@
+"""How the service shuts down, and how it treats clients that misbehave."""
+
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import pytest
+
+from {{ cookiecutter.package_name }}.service import PREFIX
+
+from .conftest import COMMAND, SMALL_APP
+from .process import environment, receive_all, run_service
+
+HEADERS = b"POST /stream HTTP/1.1\r\nHost: test\r\n"
+CHUNKED = HEADERS + b"Transfer-Encoding: chunked\r\n\r\n"
+READY = b"GET /readyz HTTP/1.1\r\nHost: test\r\n\r\n"
+
+
+def receive_response(client):
+    """Return one response of a connection that stays open."""
+    response = b""
+    while not response.endswith(b"}"):
+        chunk = client.recv(65536)
+        assert chunk, "the connection was closed early"
+        response += chunk
+    return response
+
+
+def assert_responds(service):
+    assert service.request("POST", "/stream", b"123456789").json() == {"bytes": 9}
+
+
+def wait_until_refused(service):
+    deadline = time.monotonic() + 10
+    with suppress(ConnectionRefusedError):
+        while time.monotonic() < deadline:
+            service.connect().close()
+            time.sleep(0.1)
+        pytest.fail("the service still accepts connections")
+
+
+def test_sigterm_finishes_a_request(start):
+    service = start(grace_seconds=20)
+    with service.connect() as client:
+        client.sendall(HEADERS + b"Content-Length: 9\r\n\r\n12345")
+        time.sleep(0.2)  # until it has been read
+        service.process.terminate()
+        wait_until_refused(service)
+        client.sendall(b"6789")
+        response = receive_all(client)
+    assert response.endswith(b'{"bytes":9}')
+    assert b"connection: close" in response
+    assert service.process.wait(timeout=10) == 0
+
+
+def test_sigterm_cancels_a_request_after_the_grace_period(start):
+    service = start(grace_seconds=1)
+    with service.connect() as client:
+        client.sendall(HEADERS + b"Content-Length: 9\r\n\r\n12345")
+        time.sleep(0.2)
+        started = time.monotonic()
+        service.process.terminate()
+        response = receive_all(client)
+    assert service.process.wait(timeout=10) == 0
+    assert time.monotonic() - started < 10
+    assert response.startswith(b"HTTP/1.1 503 ")
+    assert b"content-type: application/problem+json" in response
+    assert "Traceback" not in service.log.read_text()
+
+
+def test_sigterm_drains(start):
+    service = start(drain_seconds=1.5)
+    started = time.monotonic()
+    with service.connect() as client:
+        client.sendall(READY)
+        assert receive_response(client).startswith(b"HTTP/1.1 200 ")
+        service.process.terminate()
+        time.sleep(0.1)
+        client.sendall(READY)
+        response = receive_all(client)
+    assert response.startswith(b"HTTP/1.1 503 ")
+    assert b"connection: close" in response
+    assert service.request("GET", "/readyz").status == 503
+    assert_responds(service)
+    assert time.monotonic() - started < 1.5
+    wait_until_refused(service)
+    assert service.process.wait(timeout=10) == 0
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"no HTTP at all\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        HEADERS + b"Content-Length: nine\r\n\r\n",
+        HEADERS + b"Content-Length: 9\r\nContent-Length: 8\r\n\r\n123456789",
+        HEADERS + b"Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        HEADERS.replace(b"1.1", b"1.0") + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        HEADERS + b"Transfer-Encoding: gzip\r\n\r\n",
+        HEADERS + b"X: " + b"x" * 1_000_000,
+        CHUNKED + b"no size\r\n",
+        CHUNKED + b"9;" + b"x" * 1_000_000,
+        CHUNKED + b"0\r\nX: " + b"x" * 1_000_000,
+    ],
+    ids=[
+        *("text", "tls", "no number", "two lengths", "two kinds of length", "http 1.0", "encoding"),
+        *("long headers", "broken chunk", "long chunk size", "long trailer"),
+    ],
+)
+def test_malformed_request_is_rejected(service, request_bytes):
+    with service.connect() as client:
+        try:
+            client.sendall(request_bytes)
+            response = receive_all(client)
+        except ConnectionError:
+            assert len(request_bytes) > 100_000  # closed before all was sent
+        else:
+            assert response.startswith(b"HTTP/1.1 400 ")
+    assert_responds(service)
+
+
+def test_absolute_form_is_routed(service):
+    request = b"GET http://test/readyz HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+    assert service.send_raw(request).startswith(b"HTTP/1.1 200 ")
+
+
+def test_upgrade_is_ignored(service):
+    upgrade = HEADERS + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n"
+    response = service.send_raw(
+        upgrade + b"Content-Length: 9\r\n\r\n1234",
+        b"56789" + upgrade + b"Transfer-Encoding: chunked\r\n\r\n3\r\n123\r\n0\r\n\r\n",
+        HEADERS + b"Connection: close\r\nContent-Length: 1\r\n\r\n1",
+    )
+    assert [part.partition(b"}")[0] for part in response.split(b'{"bytes":')[1:]] == [b"9", b"3", b"1"]
+
+
+def test_incomplete_body_leaves_no_traceback(service):
+    with service.connect() as client:
+        client.sendall(HEADERS + b"Content-Length: 100\r\n\r\nless than that")
+    time.sleep(0.5)  # until the service has noticed
+    assert_responds(service)
+    assert "Traceback" not in service.log.read_text()
+
+
+def test_malformed_rest_of_a_body_ends_the_connection(service):
+    with service.connect() as client:
+        client.sendall(b"POST /nowhere HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert receive_response(client).startswith(b"HTTP/1.1 404 ")
+        client.sendall(b"no size\r\n")
+        receive_all(client)
+    assert "Traceback" not in service.log.read_text()
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("parts", [[b""], [b"POST /stream HT", b"T"], [HEADERS, b"X: y"]])
+def test_headers_have_a_deadline(short_timeout_service, number, parts):
+    started = time.monotonic()
+    # A byte in between does not extend the deadline, neither for the first request nor for the next one.
+    response = short_timeout_service.send_raw(READY * number + parts[0], *parts[1:], pause=0.6)
+    assert response.count(b"HTTP/1.1 ") == number
+    assert 0.9 < time.monotonic() - started < 1.5
+    assert_responds(short_timeout_service)
+
+
+def test_slow_headers_are_read(start):
+    # Within the two seconds for headers, which each request has for itself.
+    with start(keep_alive_seconds=2).connect() as client:
+        for _ in range(2):
+            for part in (b"POST /stream HT", b"TP/1.1\r\nHost: t", b"est\r\nContent-Length: 0\r\n\r\n"):
+                client.sendall(part)
+                time.sleep(0.4)
+            assert b'"bytes":0' in receive_response(client)
+
+
+def test_app_is_the_whole_service_under_uvicorn(tmp_path):
+    script = (
+        "import os, sys, uvicorn; sys.path.insert(0, sys.argv[1]);"
+        f"uvicorn.run('small_app:app', port=int(os.environ['{PREFIX}PORT']))"
+    )
+    command = [sys.executable, "-c", script, str(SMALL_APP.parent)]
+    with run_service(tmp_path, *command, max_body_bytes="1KiB") as service:
+        assert service.request("POST", "/stream", bytes(1025), {"x-request-id": "large"}).status == 413
+        (event,) = service.events("large")
+        assert event["status"] == 413
+        assert 'status="413"' in service.request("GET", "/metrics").body.decode()
+
+
+def test_startup_fails_if_the_port_is_in_use(service):
+    variables = environment(host=service.host, port=service.port)
+    result = subprocess.run(COMMAND, env=variables, capture_output=True, check=False, timeout=60)
+    assert result.returncode != 0
+    assert b"address already in use" in result.stderr
+    assert b"Traceback" not in result.stderr

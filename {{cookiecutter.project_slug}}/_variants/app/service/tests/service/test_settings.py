@@ -1,0 +1,217 @@
+"""The settings of every service."""
+
+import socket
+import subprocess
+import sys
+import traceback
+from typing import Annotated
+
+import pytest
+from pydantic import AfterValidator, Field, PostgresDsn, SecretStr, model_validator
+
+from {{ cookiecutter.package_name }} import service as package
+from {{ cookiecutter.package_name }}.service import PREFIX, ServiceSettings
+from {{ cookiecutter.package_name }}.service.settings import SettingsError, describe, has_ipv6, load
+
+from .conftest import COMMAND, SMALL_APP, extended_command
+from .process import environment, free_port, run_service
+
+WRONG = {
+    "PORT": ["http", "-1", "65536", ""],
+    "HOST": [""],
+    "LOG_LEVEL": ["loud"],
+    "MAX_BODY_BYTES": ["-1", "much"],
+    "IDLE_SECONDS": ["0", "long"],
+    "KEEP_ALIVE_SECONDS": ["0"],
+    "DRAIN_SECONDS": ["-1", "long"],
+    "GRACE_SECONDS": ["-1", "1.5"],
+    "TRUSTED_PROXIES": ["*", "10.0.0.0/33", "proxy.example"],
+}
+
+
+def test_description_lists_every_setting():
+    text = describe(ServiceSettings)
+    for name in WRONG:
+        assert f"{PREFIX}{name}\n" in text
+    assert text.count(PREFIX) == len(WRONG)
+    assert text.count("(default: ") == len(WRONG)
+
+
+def test_startup_prints_one_line_per_wrong_value():
+    variables = environment(port="http", log_level="loud")
+    result = subprocess.run(COMMAND, env=variables, capture_output=True, check=False, timeout=60)
+    assert (result.returncode, result.stdout) == (2, b"")
+    port, level = result.stderr.decode().splitlines()
+    assert port.startswith(f"small-app: {PREFIX}PORT: Input should be a valid integer")
+    assert level.startswith(f"small-app: {PREFIX}LOG_LEVEL: Input should be 'debug', 'info'")
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
+def test_wrong_value_is_found(monkeypatch, name, value):
+    monkeypatch.setenv(f"{PREFIX}{name}", value)
+    with pytest.raises(SettingsError, match=f"^{PREFIX}{name}: .+$"):
+        load(ServiceSettings)
+
+
+def test_all_wrong_values_are_found(monkeypatch):
+    for name, values in WRONG.items():
+        monkeypatch.setenv(f"{PREFIX}{name}", values[0])
+    with pytest.raises(SettingsError) as error:
+        load(ServiceSettings)
+    assert len(str(error.value).splitlines()) == len(WRONG)
+
+
+class SecretSettings(ServiceSettings):
+    """Settings that a project may add."""
+
+    api_token: SecretStr = Field(min_length=30, description="token of the API, at least 30 characters")
+    database_url: PostgresDsn = Field(description="URL of the database")
+    codes: list[int] = Field(description="JSON list of numbers")
+    other_token: SecretStr = "hunter-in-the-source"
+    other_url: PostgresDsn = "postgresql://app:hunter-in-the-source@localhost/app"
+    checked: Annotated[str, AfterValidator(int)] = Field(default="1", description="number of the account")
+    renamed: int = Field(default=1, validation_alias="PLAIN_NAME")
+
+    @model_validator(mode="after")
+    def validate_together(self):
+        if self.port == 1:
+            raise ValueError(f"{self.api_token.get_secret_value()} does not fit")
+        return self
+
+
+VALID = {
+    f"{PREFIX}API_TOKEN": "hunter-" + "x" * 30,
+    f"{PREFIX}DATABASE_URL": "postgresql://app:hunter-2@localhost/app",
+    f"{PREFIX}CODES": "[1, 2]",
+}
+
+
+@pytest.fixture
+def secrets(monkeypatch):
+    """Set all secret settings to valid values."""
+    for name, value in VALID.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (f"{PREFIX}API_TOKEN", None, "Field required"),
+        (f"{PREFIX}API_TOKEN", "hunter-2", "Value should have at least 30 items"),
+        (f"{PREFIX}DATABASE_URL", "mysql://app:hunter-2@localhost/app", "URL scheme should be 'postgres'"),
+        (f"{PREFIX}DATABASE_URL", "hunter-2", "is invalid; expected: URL of the database"),
+        (f"{PREFIX}CODES", '["hunter-2"]', "Input should be a valid integer"),
+        (f"{PREFIX}CODES", "hunter-2", "must be valid JSON"),
+        (f"{PREFIX}CHECKED", "hunter-2", "is invalid; expected: number of the account"),
+        (f"{PREFIX}MAX_BODY_BYTES", "10hunter-2", "is invalid; expected: largest request body"),
+        (f"{PREFIX}TRUSTED_PROXIES", "hunter-2", "is invalid; expected: addresses and networks"),
+        ("PLAIN_NAME", "hunter-2", "Input should be a valid integer"),
+        (f"{PREFIX}PORT", "1", None),
+    ],
+)
+@pytest.mark.usefixtures("secrets")
+def test_errors_contain_no_value(monkeypatch, name, value, message):
+    if value is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as error:
+        load(SecretSettings)
+    (line,) = str(error.value).splitlines()
+    assert line.startswith(f"{PREFIX}*: is invalid" if message is None else f"{name}: {message}")
+    assert "hunter" not in "".join(traceback.format_exception(error.value))
+
+
+@pytest.mark.usefixtures("secrets")
+def test_valid_secrets_are_loaded():
+    assert load(SecretSettings).api_token.get_secret_value() == VALID[f"{PREFIX}API_TOKEN"]
+
+
+def test_description_contains_neither_secrets_nor_internals():
+    text = describe(SecretSettings)
+    assert f"{PREFIX}API_TOKEN\n      token of the API, at least 30 characters (required)" in text
+    assert "other_token (optional)" in text
+    assert "other_url (optional)" in text
+    assert "hunter" not in text
+    assert "Undefined" not in text
+
+
+def test_lifespan_receives_the_settings(start):
+    code = """
+from contextlib import asynccontextmanager
+class Settings(service.ServiceSettings):
+    greeting: str = "hello"
+@asynccontextmanager
+async def lifespan(app, settings):
+    app.state.greeting = settings.greeting
+    yield
+app = service.create_app(Settings, lifespan=lifespan)
+@app.get("/greeting")
+async def get_greeting() -> str:
+    return app.state.greeting
+"""
+    assert start(*extended_command(code), greeting="hi").request("GET", "/greeting").json() == "hi"
+
+
+def test_values_can_be_written_naturally(start):
+    service = start(log_level="DEBUG", max_body_bytes="1KiB")
+    assert service.request("POST", "/stream", bytes(1024)).status == 200
+    assert service.request("POST", "/stream", bytes(1025)).status == 413
+    service.request("GET", "/healthz", headers={"x-request-id": "probe"})
+    assert service.events("probe")[0]["level"] == "debug"
+
+
+def logged_client(service):
+    service.request("POST", "/stream", b"", {"x-forwarded-for": "9.9.9.9", "x-request-id": "forwarded"})
+    return service.events("forwarded")[0]["client"]
+
+
+def test_untrusted_proxy_is_ignored(service):
+    assert logged_client(service) == "127.0.0.1"
+
+
+@pytest.mark.parametrize(("trusted", "client"), [("10.0.0.1", "127.0.0.1"), (" ::1, 127.0.0.0/8 ,", "9.9.9.9")])
+def test_only_trusted_proxies_are_used(start, trusted, client):
+    assert logged_client(start(trusted_proxies=trusted)) == client
+
+
+def health(directory=None, **variables):
+    command = [sys.executable, "-P", "-m", f"{package.__name__}.healthcheck"]
+    return subprocess.run(command, env=environment() | variables, cwd=directory, check=False).returncode
+
+
+NEEDS_IPV6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", pytest.param("::", marks=NEEDS_IPV6), "*"])
+def test_health_check_connects_where_the_service_listens(start, host):
+    port = start(host=host).port
+    settings = {f"{PREFIX}HOST": host, f"{PREFIX}PORT": str(port)}
+    assert health(**settings) == 0
+    assert health(**settings | {f"{PREFIX}PORT": str(free_port())}) == 1
+
+
+def test_health_check_ignores_the_case_of_names(start, tmp_path):
+    (tmp_path / "http.py").write_text("raise SystemExit(9)")
+    port = start().port
+    assert health(tmp_path, **{f"{PREFIX}port".lower(): str(port)}) == 0
+
+
+@NEEDS_IPV6
+def test_all_addresses_are_listened_on_by_default(tmp_path):
+    with run_service(tmp_path, *COMMAND, host="*") as service:
+        for host in ("127.0.0.1", "::1"):
+            socket.create_connection((host, service.port), timeout=5).close()
+    assert ServiceSettings.model_fields["host"].default == "*"
+
+
+def test_small_app_needs_no_environment():
+    """Settings are read when the app starts, so that tools can import it."""
+    script = f"import sys; sys.path.insert(0, {str(SMALL_APP.parent)!r}); import small_app"
+    variables = environment(port="http")
+    assert subprocess.run([sys.executable, "-c", script], env=variables, check=False).returncode == 0
+
+
+def test_health_check_needs_no_web_framework():
+    script = f"import sys, {package.__name__}.healthcheck; sys.exit('pydantic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

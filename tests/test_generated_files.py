@@ -81,7 +81,7 @@ BY_CI: dict[str, set[str]] = {
     "gitlab": {".gitlab-ci.yml", ".gitlab/publish.yml", "renovate.json"},
     "none": set(),
 }
-EMPTY_ON_PURPOSE = {"src/acme/py.typed", "tests/__init__.py"}
+EMPTY_ON_PURPOSE = {"src/acme/py.typed", "tests/__init__.py", "tests/service/__init__.py"}
 
 EVERY_ANSWER = [
     {question: answer} for question, answers in QUESTIONS.items() if isinstance(answers, list) for answer in answers

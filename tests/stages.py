@@ -115,6 +115,8 @@ def name_of(step: str, *, project: bool) -> str:
         return "compiler"
     if BYTECODE in step:
         return "bytecode"
+    if step.endswith(" /requirements/"):
+        return "requirements"
     locks = re.findall(r"requirements(/\w+)?\.txt", step)
     if not locks or project:
         return "project"

@@ -106,7 +106,7 @@ def test_coverage_reports_python_that_no_test_reaches(faulty: Project) -> None:
 
 
 def test_a_requirement_that_nobody_has_fails_the_lock(faulty: Project) -> None:
-    faulty.edit("pyproject.toml", 'build = [', 'build = ["no-such-distribution-anywhere==1", ')
+    faulty.edit("pyproject.toml", "build = [", 'build = ["no-such-distribution-anywhere==1", ')
     assert "no-such-distribution-anywhere" in said(make(faulty, "lock"))
 
 

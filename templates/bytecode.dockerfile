@@ -4,7 +4,7 @@
 # (unchecked-hash), and directories keep their dates. The project is unpacked in memory, and -B writes no bytecode.
 RUN --mount=type=bind,from=compile-image,source=/wheels,target=/wheels \
     --mount=type=tmpfs,target=/tmp \
-    python -m zipfile --extract /wheels/{{ cookiecutter.package_name }}-*.whl /tmp/project && python -B - <<'EOT'
+    python -B -m zipfile --extract /wheels/{{ cookiecutter.package_name }}-*.whl /tmp/project && python -B - <<'EOT'
 import pkgutil
 import sys
 from importlib import import_module

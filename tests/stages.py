@@ -39,6 +39,8 @@ HELLO, HELLO_TITLE = "hello-c", "copy one binary"
 HELLO_DOCKERFILE = LESSONS / "01-hello-c/Dockerfile"
 # The instructions that make a layer; all others change the configuration alone.
 LAYERED = ("RUN ", "COPY ", "ADD ", "WORKDIR ")
+# The step that compiles the standard library only reads the project, which is in the layer of another step.
+BYTECODE = "python -B - <<"
 
 Content = dict[str, Any]
 
@@ -95,7 +97,7 @@ def lineage(stages: dict[str, Stage], name: str) -> list[str]:
 
 def crossings_of(step: str, stages: Collection[str]) -> list[Crossing]:
     """Tell what an instruction takes out of other stages."""
-    flags = re.findall(r"(?<= )--\w+=\S+", step)
+    flags = [] if BYTECODE in step else re.findall(r"(?<= )--\w+=\S+", step)
     found = []
     for flag in flags:
         options = dict(option.partition("=")[::2] for option in flag.removeprefix("--mount=").split(","))
@@ -111,7 +113,11 @@ def name_of(step: str, *, project: bool) -> str:
     """Name a layer by what its instruction reads, unless its stage builds the project alone."""
     if "apt-get install" in step:
         return "compiler"
-    locks = re.findall(r"requirements(-\w+)?\.(?:in|txt)", step)
+    if BYTECODE in step:
+        return "bytecode"
+    if step.endswith(" /requirements/"):
+        return "requirements"
+    locks = re.findall(r"requirements(/\w+)?\.txt", step)
     if not locks or project:
         return "project"
     return "requirements" if "" in locks else "build tools"

@@ -240,7 +240,7 @@ def forget(engine: Engine) -> None:
     engine.docker("builder", "prune", "--all", "--force")
 
 
-COMPILER = re.compile(r"compile-image.* RUN apt-get")
+COMPILER = re.compile(r"requirements-image.* RUN apt-get")
 
 
 def test_a_new_machine_compiles_nothing_and_has_the_same_image(builder: Any, shared: str, fresh: Engine) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import APPS, HARDENED, QUESTIONS, STRATEGIES, Bake, Build, Image, container, copied
 from tests.engine import DockerError, Engine
+from tests.locks import compile_runtime
 from tests.sizes import sizes
 
 COMBINATIONS = [(strategy, app) for strategy in STRATEGIES for app in APPS]
@@ -80,10 +81,17 @@ def test_nothing_that_only_building_needs_is_left(image: Image, added: set[str])
     image.shell(tools)
 
 
-def test_only_the_strategy_s_own_folder_was_added(image: Image, added: set[str]) -> None:
+def is_standard_library_bytecode(path: str) -> bool:
+    """Return whether a path is bytecode that belongs to the interpreter, or a directory of it."""
+    own = re.search(r"/(site|dist)-packages/|^/opt/", path)
+    return bool(re.search(r"/__pycache__(/[^/]+\.pyc)?$", path)) and not own
+
+
+def test_only_the_strategy_s_own_folder_and_bytecode_were_added(image: Image, added: set[str]) -> None:
     (programs, *_) = next(entry for entry in image.config()["Env"] if entry.startswith("PATH=")).split(":")
     folder = programs.removeprefix("PATH=").removesuffix("/bin")
-    assert {path for path in added if not (path == folder or path.startswith(f"{folder}/"))} == set()
+    others = {path for path in added if not (path == folder or path.startswith(f"{folder}/"))}
+    assert {path for path in others if not is_standard_library_bytecode(path)} == set()
 
 
 def test_bytecode_is_there_because_nobody_can_write_it_later(added: set[str]) -> None:
@@ -92,9 +100,30 @@ def test_bytecode_is_there_because_nobody_can_write_it_later(added: set[str]) ->
     assert len(sources) == len(compiled) > 0
 
 
-def test_no_bytecode_of_the_interpreter_was_added(added: set[str]) -> None:
-    packages = re.compile(r"/(site|dist)-packages/|^/opt/")
-    assert {path for path in added if path.endswith(".pyc") and not packages.search(path)} == set()
+# Prints the modules without bytecode that were imported from the standard library.
+UNCOMPILED = """
+import sys
+specs = [getattr(module, "__spec__", None) for module in sys.modules.values()]
+import pathlib, sysconfig
+stdlib, exists = sysconfig.get_path("stdlib") + "/", lambda path: pathlib.Path(path).exists()
+print(*(s.name for s in specs if s and s.cached and s.origin.startswith(stdlib) and not exists(s.cached)))
+"""
+
+
+def test_no_start_compiles_a_module_of_the_standard_library(image: Image) -> None:
+    modules = {"service": "acme_sums.cli, acme_sums.server, acme_sums.healthcheck", "cli": "acme_sums.cli"}
+    code = f"import {modules[image.project.answers['app']]}{UNCOMPILED}"
+    assert image.run("python", "-c", code).stdout.split() == []
+
+
+def test_standard_library_bytecode_is_small_and_changes_no_directory_date(image: Image, added: set[str]) -> None:
+    bytecode = sorted(path for path in added if is_standard_library_bytecode(path) and path.endswith(".pyc"))
+    assert bytecode
+    assert int(image.shell(f"cat {' '.join(bytecode)} | wc -c")) < 6_000_000
+    folders = " ".join(sorted({path.rpartition("/__pycache__/")[0] for path in bytecode}))
+    dates = f"stat --format '%n %Y' {folders}"
+    before = Image(image.engine, image.base, image.project, image.base).shell(dates)
+    assert image.shell(dates) == before
 
 
 def test_every_shared_library_is_found(image: Image, added: set[str]) -> None:
@@ -183,13 +212,46 @@ def test_a_requirement_that_cannot_load_fails_the_build(
 ) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="service"))
     project = copied(image.project, tmp_path)
-    # As a module that wants a library which the slim image has not.
-    dockerfile = project.read("Dockerfile")
-    assert dockerfile.count("import fastapi,") == 1
-    broken = dockerfile.replace("import fastapi,", "import ctypes; ctypes.CDLL('libpq.so.5'); import fastapi,")
-    (project.path / "Dockerfile").write_text(broken, "utf-8")
-    with pytest.raises(DockerError, match=r"libpq\.so\.5: cannot open shared object file"):
+    # It has no wheel. Its extension module is linked with a library that runtime-image does not have.
+    project.edit("pyproject.toml", "dependencies = [", 'dependencies = ["crcmod==1.7",')
+    compile_runtime(project.path)
+    library = "USER 0\nRUN echo 'int f(void) { return 1; }' | gcc -shared -xc - -o /usr/lib/libmissing.so\n"
+    project.edit("Dockerfile", "# ccache is found", f"{library}# ccache is found")
+    project.edit("Dockerfile", "LDFLAGS=-Wl,--strip-all", "LDFLAGS='-Wl,--no-as-needed -lmissing'")
+    # Another project of this name may have compiled it without the library.
+    project.edit("Dockerfile", "id=acme-sums-", f"id={time.time_ns()}-")
+    with pytest.raises(DockerError, match=r"libmissing\.so: cannot open shared object file"):
         image.engine.docker("build", str(project.path))
+
+
+OWN_BASES = {
+    "a user": "USER 1001",
+    "an entry point": 'ENTRYPOINT ["python3"]',
+    "files in /opt": "RUN mkdir /opt/own && head -c 60000000 /dev/zero >/opt/own/data",
+}
+
+
+@pytest.mark.parametrize("own", OWN_BASES)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_base_image_of_one_s_own_works(bake_once: Bake, build: Build, strategy: str, own: str) -> None:
+    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="service"))
+    base, tag = f"{image.tag}-base", f"{image.tag}-own"
+    image.engine.docker("build", "--tag", base, "-", input=f"FROM {image.base}\n{OWN_BASES[own]}\n")
+    image.engine.docker("build", f"--build-arg=BASE={base}", "--tag", tag, str(image.project.path))
+    with container(image.engine, tag, *HARDENED) as name:
+        deadline = time.monotonic() + 30
+        probe = ("exec", name, "python", "-m", "acme_sums.healthcheck")
+        while image.engine.docker(*probe, check=False).returncode and time.monotonic() < deadline:
+            time.sleep(0.1)
+        image.engine.docker(*probe)
+    above = len(layer_sizes(Image(image.engine, base, image.project, base)))
+    assert sum(layer_sizes(Image(image.engine, tag, image.project, base))[above:]) < 1.05 * own_size(image)
+    if own == "files in /opt":
+        date = "stat --format %Y /opt/own/data"
+        assert (
+            image.engine.docker("run", "--rm", tag, *date.split()).stdout
+            == image.engine.docker("run", "--rm", base, *date.split()).stdout
+        )
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

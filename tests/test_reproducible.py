@@ -104,12 +104,16 @@ def test_a_requirement_without_a_wheel_is_built_with_the_locked_backend(
 
 
 @pytest.mark.parametrize(
-    "command", ["pip wheel --no-deps --wheel-dir /tmp/built --no-binary idna", "uv pip install --target /tmp/built"]
+    ("strategy", "command"),
+    [
+        ("wheels", "pip wheel --no-deps --wheel-dir /tmp/built --no-binary idna"),
+        ("venv", "uv pip install --target /tmp/built"),
+    ],
 )
 def test_a_requirement_without_a_wheel_may_have_another_backend(
-    engine: Engine, checkouts: tuple[Project, Project], tags: list[str], command: str
+    engine: Engine, checkouts: tuple[Project, Project], tags: list[str], strategy: str, command: str
 ) -> None:
-    own = ("--target=compile-image", "--file=strategies/wheels/Dockerfile", f"--tag={tags[0]}")
+    own = ("--target=requirements-image", f"--file=strategies/{strategy}/Dockerfile", f"--tag={tags[0]}")
     engine.docker("build", *own, ".", cwd=checkouts[0].path)
     # flit's, and so none that requirements/build.txt locks.
     engine.docker("run", "--rm", "--env=UV_NO_BINARY_PACKAGE=idna", tags[0], *command.split(), "idna==3.20")

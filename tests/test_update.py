@@ -59,7 +59,7 @@ def write(project: Project, name: str, text: str) -> None:
 def edit_elsewhere(project: Project) -> None:
     """Do what a user does where the next version changes nothing: edit, add and remove."""
     for name in dockerfiles(project):
-        project.edit(name, "# Log lines leave at once", "# Mine. Log lines leave at once")
+        project.edit(name, "# Write stdout at once", "# Mine. Write stdout at once")
     project.edit("Makefile", "PYTHON ?= python3\n", "PYTHON ?= python3.99\n")
     project.edit(RENAMED[0], "import pytest\n", "import pytest  # mine\n")
     write(project, "notes.txt", "mine\n")
@@ -97,7 +97,7 @@ def test_a_new_version_comes_and_edits_stay(template: Template, tmp_path: Path, 
     assert after[NEW] == "Write to you@example.com, ACME.\n"
     of_venv = {"venv": "Dockerfile", "all": "strategies/venv/Dockerfile"}
     for name in dockerfiles(project):
-        assert "# Mine. Log lines" in after[name]
+        assert "# Mine. Write stdout" in after[name]
         assert "USER 10002:10002" in after[name]
         assert ("# The venv of version 2." in after[name]) == (name == of_venv.get(strategy))
         # The default is another now; the project keeps what it was made with.
@@ -177,7 +177,7 @@ def test_other_answers_bring_their_files_and_take_the_old_ones(
 
 
 def test_an_edit_of_the_dockerfile_goes_along_when_all_strategies_come(template: Template, project: Project) -> None:
-    project.edit("Dockerfile", "# Log lines leave at once", "# Mine. Log lines leave at once")
+    project.edit("Dockerfile", "# Write stdout at once", "# Mine. Write stdout at once")
     template.commit(project.path)
     every = ("update", "--skip-apply-ask", "--checkout", "v1", "--variables-to-update", '{"strategy": "all"}')
     template.cruft(project.path, *every)

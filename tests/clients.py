@@ -1,4 +1,6 @@
-"""Clients that keep a service busy until they are refused or told to stop, and count what came back.
+"""Clients that keep a service busy until they are refused or told to stop, and count the responses.
+
+Like a load balancer, they stop once the path that they get responds with 503, and the requests in flight are finished.
 
 A container runs this file by itself: it needs nothing but Python.
 """
@@ -86,6 +88,8 @@ class Clients:
             status = "wrong"
         if status == "200" and target.startswith("GET"):
             self.last_200_on_path = max(self.last_200_on_path, asked)
+        if status == "503" and target.startswith("GET"):
+            self.told.set()
         self.answers[f"{target} {status}"] += 1
         if self.answers.total() == ROUNDS_UNTIL_BUSY * (self.posts + self.gets):
             print("busy", flush=True)

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from . import __version__, crc32c, service
 from .settings import Settings
@@ -26,7 +26,7 @@ app = service.create_app(Settings, title="Checksums", version=__version__, lifes
 class Text(BaseModel):
     """A text."""
 
-    text: str
+    text: str = Field(examples=["123456789"])
 
 
 class Checksum(BaseModel):

@@ -1,35 +1,32 @@
-# Compile the modules of the standard library that the project imports. The slim image contains no bytecode, and the
-# program, which is not root, cannot write any, so each start would compile them again. The layer is the same until
-# the project imports other modules: compileall runs in a process of its own and does not store the date of a source
-# (unchecked-hash), and directories keep their dates. The project is unpacked in memory, and -B writes no bytecode.
-RUN --mount=type=bind,from=compile-image,source=/wheels,target=/wheels \
-    --mount=type=tmpfs,target=/tmp \
-    python -B -m zipfile --extract /wheels/{{ cookiecutter.package_name }}-*.whl /tmp/project && python -B - <<'EOT'
-import pkgutil
+# Compile the modules of the standard library that the project uses. The slim image contains no bytecode, and the
+# program, which is not root, cannot write any, so each start would compile them again. This step and its layer stay
+# cached until the project imports other modules. Bytecode without dates (unchecked-hash) from a process of its own,
+# and directories that keep their dates, make the layer reproducible.
+RUN --mount=type=bind,from=compile-image,source=/imports.txt,target=/imports.txt \
+    python -B - <<'EOT'
+import importlib
 import sys
-from importlib import import_module
+from pathlib import Path
 
-sys.path.insert(0, "/tmp/project")
-package = import_module("{{ cookiecutter.package_name }}")
-for module in pkgutil.walk_packages(package.__path__, "{{ cookiecutter.package_name }}."):
+for name in Path("/imports.txt").read_text().split():
     try:
-        # __main__ would run the program.
-        module.name.endswith(".__main__") or import_module(module.name)
-    except Exception as error:
-        print(f"{module.name} cannot be imported during the build: {error!r}")
-specs = [getattr(module, "__spec__", None) for module in sys.modules.values()]
+        importlib.import_module(name)
+    except ImportError:
+        print(f"skipped: {name} cannot be imported here")
+# Before the tools below are imported, which the program may not need.
+specs = [module.__spec__ for module in sys.modules.values() if getattr(module, "__spec__", None)]
 
 import os
 import subprocess
 import sysconfig
 
 stdlib = sysconfig.get_path("stdlib") + os.sep
-files = {s.origin: s.cached for s in specs if s and s.cached and s.origin.startswith(stdlib)}
-files = {source: cached for source, cached in sorted(files.items()) if not os.path.exists(cached)}
-caches = {os.path.dirname(cached) for cached in files.values()}
-dates = {path: os.stat(path).st_mtime for path in caches | {os.path.dirname(path) for path in caches} if os.path.exists(path)}
-command = ["-B", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
-subprocess.run([sys.executable, *command, *files], check=True)
-for path in (*files.values(), *caches, *dates):
+files = {spec.origin: Path(spec.cached) for spec in specs if spec.cached and spec.origin.startswith(stdlib)}
+files = {source: cached for source, cached in sorted(files.items()) if not cached.exists()}
+folders = {folder for cached in files.values() for folder in (cached.parent, cached.parent.parent)}
+dates = {folder: folder.stat().st_mtime for folder in folders if folder.exists()}
+compileall = [sys.executable, "-B", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+subprocess.run([*compileall, *files], check=True)
+for path in (*files.values(), *folders):
     os.utime(path, (dates.get(path, 315532800),) * 2)
 EOT

@@ -8,7 +8,8 @@ import importlib
 import sys
 from pathlib import Path
 
-for name in Path("/imports.txt").read_text().split():
+for line in Path("/imports.txt").read_text().splitlines():
+    name = line.split()[1]
     try:
         importlib.import_module(name)
     except ImportError:

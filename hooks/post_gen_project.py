@@ -167,7 +167,7 @@ def next_steps(answers: dict[str, str], build: str) -> str:
     slug = answers["project_slug"]
     run = {
         "service": f"docker run --rm --publish 8000:8000 {slug}",
-        "cli": f"docker run --rm -i {slug} {slug} crc32c < README.md",
+        "cli": f"docker run --rm {slug} {slug} --help",
     }
     return f"""
 Your project is ready. Next:

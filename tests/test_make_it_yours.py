@@ -1,0 +1,86 @@
+"""The steps under "Make it yours" in a generated README, with another extension: two C sources, a header, a route."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import APPS, Bake, Project, copied
+from tests.engine import Engine
+from tests.test_pre_commit import Hooks, hooks
+
+__all__ = ["hooks"]
+
+FILES = Path(__file__).parent / "edit_distance"
+ONE_SOURCE = 'sources=["src/acme/_native.c"],'
+TWO_SOURCES = """sources=["src/acme/_native.c", "src/acme/distance.c"],
+                depends=["src/acme/distance.h"],"""
+NEW = {"src/acme/distance.c", "src/acme/distance.h"}
+
+
+def files_to_replace(readme: str) -> set[str]:
+    """Return the files in the left column of the README's table."""
+    rows = re.findall(r"^\| `(src/acme/|tests/)`: (.+?) \|", readme, re.M)
+    return {folder + name for folder, names in rows for name in re.findall(r"`(\w+\.\w+)`", names)}
+
+
+def copy_files(project: Project) -> set[str]:
+    """Copy the files of the edit distance into a project, and return their names."""
+    copied_files = set()
+    for folder in (FILES / "common", FILES / project.answers["app"]):
+        shutil.copytree(folder, project.path, dirs_exist_ok=True)
+        copied_files |= {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return copied_files
+
+
+@pytest.fixture(scope="module", params=APPS)
+def project(request: pytest.FixtureRequest, bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a project in which the sample is replaced."""
+    project = copied(bake_once(project_slug="acme", app=request.param), tmp_path_factory.mktemp("yours"))
+    replaced = copy_files(project) - NEW
+    # `settings.py` has no field of the sample, so nothing in it needs to be replaced.
+    assert replaced | {"src/acme/settings.py"} >= files_to_replace(project.read("README.md"))
+    assert len(replaced) + len({"setup.py"}) <= 9
+    project.edit("setup.py", ONE_SOURCE, TWO_SOURCES)
+    return project
+
+
+def run(project: Project, *command: str | Path, **environment: str) -> str:
+    result = project.run(*command, env={**os.environ, "PYTEST_ADDOPTS": "-p no:cacheprovider", **environment})
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_skeleton_does_not_know_the_sample(project: Project) -> None:
+    texts = [name for name in project.files if not name.startswith((".venv", "requirements", "build"))]
+    sample = [name for name in texts if not name.endswith((".so", ".pyc")) and "crc32c" in project.read(name).lower()]
+    assert sample == []
+
+
+@pytest.mark.parametrize("target", ["test", "types", "asan", "leaks", "coverage"])
+def test_make_target_passes(project: Project, target: str) -> None:
+    run(project, "make", target)
+
+
+def test_lint_passes(project: Project, hooks: Hooks, tmp_path: Path) -> None:
+    clean = Project(
+        shutil.copytree(project.path, tmp_path / "acme", ignore=shutil.ignore_patterns(".venv", "build")),
+        project.answers,
+    )
+    result = hooks(clean)
+    assert result.returncode == 0, result.stdout
+
+
+def test_image_and_test_image_are_built(project: Project, engine: Engine, base_image: Any) -> None:
+    base_image(project.answers["python_version"])
+    environment = dict(engine.environment)
+    run(project, "make", "image", **environment)
+    run(project, "make", "test-image", **environment)
+    printed = engine.docker("run", "--rm", "acme", "acme", "distance", "kitten", "sitting").stdout
+    engine.docker("image", "rm", "acme")
+    assert printed == "3\n"

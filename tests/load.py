@@ -195,8 +195,9 @@ def wait_for(engine: Engine, name: str) -> None:
         LoadError: it does not within 30 seconds.
 
     """
+    check = ("python", "-P", "-m", "checksum_service.service.healthcheck")
     deadline = time.monotonic() + 30
-    while engine.docker("exec", name, "python", "-P", "-m", "checksum_service.service.healthcheck", check=False).returncode:
+    while engine.docker("exec", name, *check, check=False).returncode:
         if time.monotonic() > deadline:
             raise LoadError(engine.docker("logs", name).stderr)
         time.sleep(0.2)

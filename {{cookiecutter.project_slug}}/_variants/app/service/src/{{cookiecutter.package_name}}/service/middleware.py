@@ -71,8 +71,8 @@ class RequestBody:
     is_received = False
     is_rejected = False
     is_response_started = False
-    is_held = False
-    is_response_held = False
+    holds_end = False
+    is_end_held = False
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, max_bytes: int, idle_seconds: float) -> None:
         """Wrap the functions of the server."""
@@ -127,15 +127,15 @@ class RequestBody:
             headers = MutableHeaders(scope=message)
             if not self.is_received:
                 headers["connection"] = "close"
-            self.is_held = not (self.is_received or self.waits_for_continue) and "content-length" in headers
-        elif self.is_held and not message.get("more_body", False):
-            self.is_response_held = True
+            self.holds_end = not (self.is_received or self.waits_for_continue) and "content-length" in headers
+        elif self.holds_end and not message.get("more_body", False):
+            self.is_end_held = True
             message = {**message, "more_body": True}
         await self.server_send(message)
 
     async def finish(self) -> None:
         """Discard the rest of the body, for a limited time, and end a response that was held."""
-        if not self.is_response_held:
+        if not self.is_end_held:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(self.idle_seconds):

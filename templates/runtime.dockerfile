@@ -12,9 +12,17 @@ USER 10001:10001
 
 # Load every extension module of every installed distribution, and import the program, so that a missing system
 # library or dependency fails the build instead of the first start.
-RUN ["python", "-c", "import ctypes, importlib.metadata as metadata, {{ cookiecutter.package_name }}.cli; \
-[ctypes.CDLL(str(file.locate())) for distribution in metadata.distributions() \
-for file in distribution.files or () if file.suffix == '.so']"]
+RUN python - <<'EOT'
+import ctypes
+from importlib.metadata import distributions
+
+import {{ cookiecutter.package_name }}.cli
+
+for distribution in distributions():
+    for file in distribution.files or ():
+        if file.suffix == ".so":
+            ctypes.CDLL(str(file.locate()))
+EOT
 
 # The base image may have an entry point, which would receive the command as its arguments.
 ENTRYPOINT []

@@ -129,8 +129,8 @@ OF_EVERY_PROJECT = {".gitattributes", ".gitignore"}
 def test_proprietary_project_is_not_published_on_pypi(bake: Bake, ci: str) -> None:
     free, proprietary = bake(ci=ci, license="MIT"), bake(ci=ci, license="Proprietary")
     assert free.files - proprietary.files == {PUBLISH[ci]}
-    assert "publishes it on PyPI" in free.read("README.md")
-    assert "Nothing is published on PyPI" in proprietary.read("README.md")
+    assert "publishes it on PyPI" in free.read("docs/building.md")
+    assert "Nothing is published on PyPI" in proprietary.read("docs/building.md")
     pipelines = [name for name in proprietary.files if name.endswith((".yml", ".yaml"))]
     assert pipelines
     for name in pipelines:

@@ -289,5 +289,5 @@ def test_only_a_project_with_every_strategy_has_lessons(project: Project, bake: 
         in project.run("make", "--dry-run", "lesson", "N=4", "DOCKERFILE=wrong.Dockerfile").stdout
     )
     one = bake()
-    assert "lesson" not in one.read("Makefile") + one.read("README.md") + one.read("CONTRIBUTING.md")
+    assert "lesson" not in one.read("Makefile") + one.read("README.md") + one.read("docs/CONTRIBUTING.md")
     assert not (one.path / "lessons").exists()

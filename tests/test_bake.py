@@ -322,7 +322,7 @@ def times_in(layer: bytes) -> list[float]:
         return [member.mtime for member in archive]
 
 
-# What the README says.
+# What docs/building.md says.
 
 KUBECONFIG = """
 apiVersion: v1
@@ -337,7 +337,7 @@ users: [{name: it, user: {token: none}}]
 @pytest.mark.parametrize("app", APPS)
 def test_buildx_takes_the_builders_of_the_readme(builder: Any, tmp_path: Path, app: str) -> None:
     given: Builder = builder("venv", app)
-    commands = re.findall(r"^docker buildx create .*$", given.project.read("README.md"), re.M)
+    commands = re.findall(r"^docker buildx create .*$", given.project.read("docs/building.md"), re.M)
     (tmp_path / "kubeconfig").write_text(KUBECONFIG, "utf-8")
     here = {"BUILDX_CONFIG": str(tmp_path), "KUBECONFIG": str(tmp_path / "kubeconfig")}
     for command in commands:

@@ -69,9 +69,9 @@ def check_versions(cookiecutter: str, python: tuple[int, ...]) -> None:
         FailedHookException: one is too old; cookiecutter shows its text alone, and ends with status 1.
 
     """
-    found = (tuple(map(int, re.findall(r"\d+", cookiecutter)[:2])), python[:2])
-    if found[0] < OLDEST_COOKIECUTTER or found[1] < OLDEST_PYTHON:
-        oldest, oldest_python, this_python = map(dotted, (OLDEST_COOKIECUTTER, OLDEST_PYTHON, found[1]))
+    found = tuple(map(int, re.findall(r"\d+", cookiecutter)[:2]))
+    if found < OLDEST_COOKIECUTTER or python < OLDEST_PYTHON:
+        oldest, oldest_python, this_python = map(dotted, (OLDEST_COOKIECUTTER, OLDEST_PYTHON, python))
         raise FailedHookException(
             f"This template needs cookiecutter {oldest} or later on Python {oldest_python} or later, "
             f"and this is {cookiecutter} on {this_python}: try `pipx run cookiecutter` or `uvx cookiecutter`."
@@ -349,7 +349,7 @@ class Answers(Extension):
 
     def __init__(self, environment: Environment) -> None:
         """Add the filters and functions to cookiecutter's environment."""
-        check_versions(importlib.metadata.version("cookiecutter"), sys.version_info)
+        check_versions(importlib.metadata.version("cookiecutter"), sys.version_info[:2])
         super().__init__(environment)
         self.own = own_expressions()
         # `cruft update` renders two versions of the template in one process: each is to import its own module.

@@ -51,7 +51,7 @@ def add_folder(template: Extended) -> None:
     text = template.read(f"{STRATEGY}/venv/Dockerfile").replace('docker_build("venv")', f'docker_build("{NAME}")')
     template.write(f"{STRATEGY}/{NAME}/Dockerfile", f"{text}LABEL strategy={NAME}\nCOPY {NAME}/note.txt /\n")
     template.write(f"{STRATEGY}/{NAME}/{NAME}/note.txt", f"A file of the {NAME} strategy.\n")
-    template.write(f"templates/strategy/{NAME}/files.md", f"{NAME}/note.txt        a note\n")
+    template.write(f"templates/strategy/{NAME}/groups.toml", f'{NAME} = ["six>=1"]\n')
 
 
 def add_choice(template: Extended) -> None:
@@ -132,7 +132,7 @@ def test_nothing_that_was_there_is_edited_but_the_choice_and_the_row(template: E
     assert {name.split("strategy/")[1] for name in added} == {
         f"all/lessons/99-{NAME}/README.md",
         f"{NAME}/Dockerfile",
-        f"{NAME}/files.md",
+        f"{NAME}/groups.toml",
         f"{NAME}/{NAME}/note.txt",
     }
 
@@ -142,7 +142,7 @@ def test_alone_it_gives_a_project_of_the_usual_shape(bake_extended: Callable[[st
     assert f"LABEL strategy={NAME}" in project.read("Dockerfile")
     assert (project.path / NAME / "note.txt").is_file()
     assert f"!{NAME}\n" in project.read(".dockerignore")
-    assert f"{NAME}/note.txt        a note\n" in project.read("README.md")
+    assert f'\n{NAME} = ["six>=1"]\n' in project.read("pyproject.toml")
     assert not (project.path / "lessons").exists()
 
 

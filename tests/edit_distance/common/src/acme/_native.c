@@ -69,11 +69,8 @@ static PyModuleDef_Slot native_slots[] = {
 };
 
 static struct PyModuleDef native_module = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "_native",
-    .m_doc = PyDoc_STR("The C extension."),
-    .m_methods = native_methods,
-    .m_slots = native_slots,
+    PyModuleDef_HEAD_INIT,       .m_name = "_native",     .m_doc = PyDoc_STR("The C extension."),
+    .m_methods = native_methods, .m_slots = native_slots,
 };
 
 PyMODINIT_FUNC

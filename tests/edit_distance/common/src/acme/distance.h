@@ -7,7 +7,7 @@
 
 /* Return how many insertions, deletions and replacements turn one sequence into the other.
  * `row` must have space for b_size + 1 numbers. */
-size_t
-edit_distance(const uint32_t *a, size_t a_size, const uint32_t *b, size_t b_size, size_t *row);
+size_t edit_distance(const uint32_t *a, size_t a_size, const uint32_t *b, size_t b_size,
+                     size_t *row);
 
 #endif

@@ -21,7 +21,7 @@ OTHER = "folders and the rest"
 
 # Prints, for each distribution of the virtualenv, the bytes and the disk blocks of its files, with their bytecode.
 COUNT = """
-import importlib.util, json, os, sys
+import importlib.util, json, os, sys, sysconfig
 from importlib.metadata import distributions
 
 owners = {}
@@ -39,6 +39,14 @@ for folder, folders, files in os.walk(sys.prefix):
         counted = sizes.setdefault(owners.get(path, ""), [0, 0])
         counted[0] += 0 if name == "." else status.st_size
         counted[1] += status.st_blocks * 512
+for folder, folders, files in os.walk(sysconfig.get_path("stdlib")):
+    folders[:] = [name for name in folders if name not in ("site-packages", "dist-packages")]
+    for name in files:
+        if name.endswith(".pyc"):
+            status = os.stat(os.path.join(folder, name))
+            counted = sizes.setdefault("standard-library", [0, 0])
+            counted[0] += status.st_size
+            counted[1] += status.st_blocks * 512
 print(json.dumps(sizes))
 """
 

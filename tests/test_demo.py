@@ -30,7 +30,7 @@ def test_the_demo_shows_an_answer_from_a_container(engine: Engine) -> None:
     printed = demo("-m", "tests.demo", environment=engine.environment)
     assert ANSWER in printed
     assert "$ docker build --tag checksum-service ." in printed
-    assert "COPY /opt" in printed
+    assert "COPY /app/opt /opt" in printed
     assert engine.docker("ps", "--quiet", "--filter", "ancestor=checksum-service").stdout == ""
 
 

@@ -12,6 +12,11 @@ SMALL_APP = Path(__file__).with_name("small_app.py")
 COMMAND = [sys.executable, str(SMALL_APP)]
 
 
+def pytest_collection_modifyitems(items):
+    """Run tests that need a service last, so that none is left running if an error in C ends pytest."""
+    items.sort(key=lambda item: any("service" in name or name == "start" for name in item.fixturenames))
+
+
 def extended_command(code):
     """Return the command that runs the small app after some code that changes it."""
     prelude = f"import sys; sys.path.insert(0, {str(SMALL_APP.parent)!r}); from small_app import app, service\n"

@@ -21,6 +21,8 @@ import pytest
 from tests.engine import Engine
 
 pytest_plugins = ["tests.engine.fixtures"]
+# Its tests belong to a generated project.
+collect_ignore = ["edit_distance"]
 
 # What `make test` and a shell's background hand down would change what make prints, and what Ctrl-C does.
 for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):

@@ -27,6 +27,22 @@ def test_wrong_path_or_method_is_a_problem(service, method, path, status):
     assert ("allow" in response.headers) == (status == 405)
 
 
+def test_any_http_exception_of_a_route_is_returned(start):
+    code = """
+from fastapi import HTTPException
+
+@app.get("/raise/{status}")
+def fail(status: int, text: bool = True):
+    raise HTTPException(status, "wrong" if text else {"field": "wrong"})
+"""
+    service = start(*extended_command(code))
+    assert assert_problem(service.request("GET", "/raise/409"), 409)["detail"] == "wrong"
+    assert assert_problem(service.request("GET", "/raise/409?text=0"), 409)["errors"] == {"field": "wrong"}
+    assert assert_problem(service.request("GET", "/raise/499"), 499)["title"] == "Error"
+    response = service.request("GET", "/raise/304")
+    assert (response.status, response.body) == (304, b"")
+
+
 def test_invalid_parameter_is_a_problem(service):
     assert service.request("GET", "/typed?number=1").json() == 1
     problem = assert_problem(service.request("GET", "/typed?number=one"), 422)

@@ -135,6 +135,21 @@ def test_upgrade_is_ignored(service):
     assert [part.partition(b"}")[0] for part in response.split(b'{"bytes":')[1:]] == [b"9", b"3", b"1"]
 
 
+def test_many_upgrades_in_one_read_are_ignored(service):
+    upgrade = HEADERS + b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 1\r\n\r\n1"
+    last = HEADERS + b"Connection: close\r\nContent-Length: 1\r\n\r\n1"
+    response = service.send_raw(upgrade * 2000 + last)
+    assert response.count(b"HTTP/1.1 200 ") == 2001
+    assert "Traceback" not in service.log.read_text()
+
+
+def test_request_for_a_tunnel_is_rejected(service):
+    assert service.send_raw(b"CONNECT test:443 HTTP/1.1\r\nHost: test\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert service.send_raw(b"CONNECT / HTTP/1.1\r\nHost: test\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert_responds(service)
+    assert "Traceback" not in service.log.read_text()
+
+
 def test_incomplete_body_leaves_no_traceback(service):
     with service.connect() as client:
         client.sendall(HEADERS + b"Content-Length: 100\r\n\r\nless than that")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+PHRASES = frozenset(map(int, HTTPStatus))
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -37,13 +38,21 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None, **members: Any) -> JSONResponse:
     """Return an error response; `members` are added to the document."""
-    content = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, **members).model_dump()
+    title = HTTPStatus(status).phrase if status in PHRASES else "Error"
+    content = Problem(title=title, status=status, detail=detail, **members).model_dump()
     return JSONResponse(content, status, headers, MEDIA_TYPE)
 
 
-async def handle_http_exception(_request: Request, error: HTTPException) -> JSONResponse:
+async def handle_http_exception(_request: Request, error: HTTPException) -> Response:
     """Return the error of a route or of the router."""
-    return problem(error.status_code, error.detail, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code in {204, 304}:  # they have no body
+        return Response(status_code=error.status_code, headers=headers)
+    # FastAPI's `detail` can be any JSON value, although Starlette's is a text.
+    detail: Any = error.detail
+    if isinstance(detail, str):
+        return problem(error.status_code, detail, headers)
+    return problem(error.status_code, "See errors.", headers, errors=detail)
 
 
 async def handle_validation_error(_request: Request, error: RequestValidationError) -> JSONResponse:

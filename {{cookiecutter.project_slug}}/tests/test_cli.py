@@ -101,7 +101,8 @@ def test_version_is_printed():
 
 
 def test_package_runs_as_module(digits):
-    command = [sys.executable, "-m", "{{ cookiecutter.package_name }}", "crc32c", digits]
+    package = "{{ cookiecutter.package_name }}"
+    command = [sys.executable, "-m", package, "crc32c", digits]
     assert subprocess.run(command, capture_output=True, check=True).stdout == f"e3069283  {digits}\n".encode()
 
 

@@ -24,7 +24,7 @@ KNOWN_VALUES = {
 }
 # Longer than GIL_RELEASE_BYTES in _native.c.
 LONG = bytes(range(251)) * 40
-CODE = "from {{ cookiecutter.package_name }} import crc32c; assert crc32c(b'123456789') == 0xE3069283"
+CODE = f"from {_native.__name__} import crc32c; assert crc32c(b'123456789') == 0xE3069283"
 # Before Python 3.14, the standard library had no public module for interpreters with a GIL of their own.
 RUN_IN_INTERPRETER = {
     (3, 12): "import _xxsubinterpreters as it; it.run_string(it.create(), CODE)",

@@ -1,12 +1,11 @@
 """The HTTP API."""
 
-from fastapi import FastAPI
 from pydantic import BaseModel
 
 from . import __version__, distance, service
 from .settings import Settings
 
-app: FastAPI = service.create_app(Settings, title="Edit distances", version=__version__)
+app = service.create_app(Settings, title="Edit distances", version=__version__)
 
 
 class Texts(BaseModel):

@@ -10,8 +10,7 @@ import pytest
 from pydantic import AfterValidator, Field, PostgresDsn, SecretStr, model_validator
 
 from {{ cookiecutter.package_name }} import service as package
-from {{ cookiecutter.package_name }}.service import PREFIX, ServiceSettings
-from {{ cookiecutter.package_name }}.service.settings import SettingsError, describe, has_ipv6, load
+from {{ cookiecutter.package_name }}.service import PREFIX, ServiceSettings, settings
 
 from .conftest import COMMAND, SMALL_APP, extended_command
 from .process import environment, free_port, run_service
@@ -30,7 +29,7 @@ WRONG = {
 
 
 def test_description_lists_every_setting():
-    text = describe(ServiceSettings)
+    text = settings.describe(ServiceSettings)
     for name in WRONG:
         assert f"{PREFIX}{name}\n" in text
     assert text.count(PREFIX) == len(WRONG)
@@ -49,15 +48,15 @@ def test_startup_prints_one_line_per_wrong_value():
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
 def test_wrong_value_is_found(monkeypatch, name, value):
     monkeypatch.setenv(f"{PREFIX}{name}", value)
-    with pytest.raises(SettingsError, match=f"^{PREFIX}{name}: .+$"):
-        load(ServiceSettings)
+    with pytest.raises(settings.SettingsError, match=f"^{PREFIX}{name}: .+$"):
+        settings.load(ServiceSettings)
 
 
 def test_all_wrong_values_are_found(monkeypatch):
     for name, values in WRONG.items():
         monkeypatch.setenv(f"{PREFIX}{name}", values[0])
-    with pytest.raises(SettingsError) as error:
-        load(ServiceSettings)
+    with pytest.raises(settings.SettingsError) as error:
+        settings.load(ServiceSettings)
     assert len(str(error.value).splitlines()) == len(WRONG)
 
 
@@ -115,8 +114,8 @@ def test_errors_contain_no_value(monkeypatch, name, value, message):
         monkeypatch.delenv(name)
     else:
         monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError) as error:
-        load(SecretSettings)
+    with pytest.raises(settings.SettingsError) as error:
+        settings.load(SecretSettings)
     (line,) = str(error.value).splitlines()
     assert line.startswith(f"{PREFIX}*: is invalid" if message is None else f"{name}: {message}")
     assert "hunter" not in "".join(traceback.format_exception(error.value))
@@ -124,11 +123,11 @@ def test_errors_contain_no_value(monkeypatch, name, value, message):
 
 @pytest.mark.usefixtures("secrets")
 def test_valid_secrets_are_loaded():
-    assert load(SecretSettings).api_token.get_secret_value() == VALID[f"{PREFIX}API_TOKEN"]
+    assert settings.load(SecretSettings).api_token.get_secret_value() == VALID[f"{PREFIX}API_TOKEN"]
 
 
 def test_description_contains_neither_secrets_nor_internals():
-    text = describe(SecretSettings)
+    text = settings.describe(SecretSettings)
     assert f"{PREFIX}API_TOKEN\n      token of the API, at least 30 characters (required)" in text
     assert "other_token (optional)" in text
     assert "other_url (optional)" in text
@@ -180,15 +179,15 @@ def health(directory=None, **variables):
     return subprocess.run(command, env=environment() | variables, cwd=directory, check=False).returncode
 
 
-NEEDS_IPV6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+NEEDS_IPV6 = pytest.mark.skipif(not settings.has_ipv6(), reason="this machine has no IPv6")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", pytest.param("::", marks=NEEDS_IPV6), "*"])
 def test_health_check_connects_where_the_service_listens(start, host):
     port = start(host=host).port
-    settings = {f"{PREFIX}HOST": host, f"{PREFIX}PORT": str(port)}
-    assert health(**settings) == 0
-    assert health(**settings | {f"{PREFIX}PORT": str(free_port())}) == 1
+    variables = {f"{PREFIX}HOST": host, f"{PREFIX}PORT": str(port)}
+    assert health(**variables) == 0
+    assert health(**variables | {f"{PREFIX}PORT": str(free_port())}) == 1
 
 
 def test_health_check_ignores_the_case_of_names(start, tmp_path):

@@ -72,7 +72,6 @@ MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
 )
 
-TIME_OF_IMPORT = "import time; begin = time.perf_counter(); import {module}; print(time.perf_counter() - begin)"
 FACTS = """
 import json, pathlib, platform
 lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
@@ -106,11 +105,10 @@ FIGURES = {
     "add_requirement": Figure("rebuild with one more requirement", "s"),
     "pushed": Figure("pushed after the edit of one .py", "kB", 1e-3),
     "start": Figure("docker run to first answer", "s"),
-    "import": Figure("import", "s"),
     "memory": Figure("memory", "MB", 1e-6),
 }
 GROUPS: dict[str, Sequence[str]] = {
-    "Images": ("size", "compressed", "pushed", "start", "import", "memory"),
+    "Images": ("size", "compressed", "pushed", "start", "memory"),
     "Builds": ("cold", "edit_py", "edit_c", "add_requirement"),
 }
 
@@ -435,7 +433,7 @@ class Turn:
         with container(self.engine, *options, self.tag("cold")) as name:
             wait_for(f"http://{published(self.engine, name, port)}/healthz")
             self.tell(start=time.perf_counter() - begin)
-            self.look_into(name, "service")
+            self.look_into(name)
 
     def run_command(self) -> None:
         """Let the command sum nothing, and then wait for something to sum."""
@@ -444,18 +442,15 @@ class Turn:
         self.engine.docker("run", "--rm", "--interactive", "--read-only", *command, input="")
         self.tell(start=time.perf_counter() - begin)
         with container(self.engine, "--interactive", "--read-only", *command) as name:
-            self.look_into(name, "cli")
+            self.look_into(name)
 
-    def look_into(self, name: str, module: str) -> None:
-        """Time the import with the interpreter of process 1, and read the memory that process 1 has in use."""
-        program = self.engine.docker("exec", name, "cat", "/proc/1/cmdline").stdout.split("\0")[0]
-        code = TIME_OF_IMPORT.format(module=f"{self.project.package}.{module}")
-        took = float(self.engine.docker("exec", name, program, "-c", code).stdout)
+    def look_into(self, name: str) -> None:
+        """Read the memory that process 1 has in use."""
         status = self.engine.docker("exec", name, "cat", "/proc/1/status").stdout
         memory = re.search(r"^VmRSS:\s*(\d+) kB$", status, re.MULTILINE)
         if not memory:
             raise CompareError(f"process 1 of {self.way} has ended:\n{status}")
-        self.tell(**{"import": took, "memory": int(memory[1]) * 1024})
+        self.tell(memory=int(memory[1]) * 1024)
 
     def clean(self) -> None:
         """Remove the images, and what the builds have cached: no later turn uses it, and it would fill the disk."""

@@ -1,4 +1,4 @@
-"""A wheel contains what its own source and flags say, whatever was built in the same checkout before."""
+"""A wheel depends only on its own source and flags, not on earlier builds in the same checkout."""
 
 from __future__ import annotations
 

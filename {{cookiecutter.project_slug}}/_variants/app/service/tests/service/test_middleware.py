@@ -1,4 +1,4 @@
-"""Limits and metrics of requests, whatever the app does."""
+"""Limits and metrics of requests, for any kind of app."""
 
 import time
 

@@ -3,8 +3,11 @@ LABEL org.opencontainers.image.title="{{ cookiecutter.project_slug }}" \
       org.opencontainers.image.authors={{ (cookiecutter.author_name ~ " <" ~ cookiecutter.author_email ~ ">") | label }} \
       org.opencontainers.image.licenses="{{ cookiecutter.license | replace("Proprietary", "LicenseRef-Proprietary") }}"
 
-# Write stdout at once. Because it is not a terminal, Python would keep up to 8 KiB of it in a buffer.
-ENV PYTHONUNBUFFERED=1
+# Write stdout at once. Because it is not a terminal, Python would keep up to 8 KiB of it in a buffer. Print a traceback
+# if C code crashes. Libraries that write to HOME need a directory where any UID may write.
+ENV PYTHONUNBUFFERED=1 \
+    PYTHONFAULTHANDLER=1 \
+    HOME=/tmp
 
 # Use a numeric UID: Kubernetes cannot verify that a named user is not root. All files belong to root, so the program
 # cannot modify them; any other UID works as well.

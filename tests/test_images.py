@@ -138,7 +138,7 @@ def test_the_metadata_is_that_of_a_good_citizen(image: Image) -> None:
     config = image.config()
     command = {"service": ["acme-sums", "serve"], "cli": ["acme-sums", "--help"]}[image.project.answers["app"]]
     assert config["Cmd"] == command
-    assert "PYTHONUNBUFFERED=1" in config["Env"]
+    assert {"PYTHONUNBUFFERED=1", "PYTHONFAULTHANDLER=1", "HOME=/tmp"} <= set(config["Env"])
     labels = {name.removeprefix("org.opencontainers.image."): text for name, text in config["Labels"].items()}
     assert labels["title"] == "acme-sums"
     assert labels["description"] == QUESTIONS["description"]
@@ -147,6 +147,24 @@ def test_the_metadata_is_that_of_a_good_citizen(image: Image) -> None:
     test = config.get("Healthcheck", {}).get("Test", [])
     assert (test[:1] == ["CMD"]) == (image.project.answers["app"] == "service")
     assert "curl" not in test
+
+
+def test_crash_in_c_prints_a_traceback(image: Image) -> None:
+    result = image.run("python", "-c", "import ctypes; ctypes.string_at(0)", check=False)
+    assert "Segmentation fault" in result.stderr
+    assert 'File "<string>", line 1' in result.stderr
+
+
+def test_home_can_be_written_and_is_not_imported_from(image: Image) -> None:
+    script = """
+set -eu
+packages=$(python -c 'import os, sys; print(f"{os.path.expanduser("~")}/.local/lib/python3.{sys.version_info[1]}")')
+mkdir -p "$packages/site-packages"
+echo 'raise SystemExit("imported from HOME")' >"$packages/site-packages/acme_sums.py"
+cd /
+acme-sums --version
+"""
+    assert image.run("sh", "-c", script, options=("--tmpfs=/tmp:size=1m",)).stdout.startswith("acme-sums ")
 
 
 def test_the_default_command_of_the_cli_is_its_help(image: Image) -> None:

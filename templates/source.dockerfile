@@ -4,7 +4,3 @@ FROM requirements-image AS compile-image
 
 COPY LICENSE README.md pyproject.toml setup.py /src/
 COPY src /src/src
-
-# List the modules that the project imports, for the bytecode in runtime-image.
-RUN grep -rhoE --include='*.py' '^ *(from|import) +[a-zA-Z_][a-zA-Z0-9_.]*' /src/src >/imports.txt \
-    && sort --unique --output /imports.txt /imports.txt

@@ -40,7 +40,7 @@ HELLO_DOCKERFILE = LESSONS / "01-hello-c/Dockerfile"
 # The instructions that make a layer; all others change the configuration alone.
 LAYERED = ("RUN ", "COPY ", "ADD ", "WORKDIR ")
 # The step that compiles the standard library only reads the project, which is in the layer of another step.
-BYTECODE = "python -B - <<"
+BYTECODE = "python /imports.py"
 
 Content = dict[str, Any]
 

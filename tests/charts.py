@@ -1,4 +1,4 @@
-"""Draw one figure of all ways as bars: an SVG for a light page and one for a dark page, the same at each run."""
+"""Draw one metric of all build methods as a bar chart: reproducible SVGs for a light and a dark page."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-# Small enough for two beside each other in a README, and one for the width of a phone.
+# Inches. Two charts fit next to each other in a README, and one fits the width of a phone.
 WIDTH, ROW, HEAD = 4.2, 0.22, 0.62
 BAR = 0.66
-# What is so much larger than the rest would leave no bar to see.
-LOGARITHMIC = 100
-# The font that matplotlib brings: places in the drawing do not depend on what a machine has.
+# If the largest value exceeds the smallest by this factor, a logarithmic scale keeps short bars visible.
+LOGARITHMIC_FROM = 100
+# The font that matplotlib bundles, so that the layout does not depend on installed fonts.
 SETTINGS = {
     "svg.hashsalt": "comparison",
     "svg.fonttype": "none",
@@ -42,30 +42,30 @@ THEMES = (
 
 
 def draw(path: Path, about: Any, figures: dict[str, dict[str, Any]], peers: Collection[str]) -> None:
-    """Draw the medians of a figure, the smallest first, and write each ratio beside its bar.
+    """Draw the medians of a metric, smallest first, and label each bar with its ratio.
 
     Args:
-        path: where the drawings go, without the theme and `.svg`.
-        about: title, unit and factor of the figure.
-        figures: what is told of each way, the first way first.
-        peers: the ways that are not our own.
+        path: the target path without the theme and `.svg`.
+        about: title, unit and factor of the metric.
+        figures: the summary of each method; ratios are relative to the first one.
+        peers: the alternatives to this template's strategies.
 
     """
     with mpl.rc_context(SETTINGS):
         for theme in THEMES:
             drawing = chart(theme, about, figures, peers)
             drawing.savefig(f"{path}-{theme.name}.svg", transparent=True, metadata={"Date": None, "Creator": None})
-            finish(Path(f"{path}-{theme.name}.svg"))
+            clean_svg(Path(f"{path}-{theme.name}.svg"))
 
 
 def chart(theme: Theme, about: Any, figures: dict[str, dict[str, Any]], peers: Collection[str]) -> Figure:
-    """Draw the bars on a page of one theme."""
+    """Return the chart for one theme."""
     ways = sorted(figures, key=lambda way: figures[way]["median"])
     values = [figures[way]["median"] * about.factor for way in ways]
     height = HEAD + ROW * len(ways)
     drawing = Figure(figsize=(WIDTH, height))
     axes = drawing.add_axes((0.22, 0.02, 0.53, 1 - HEAD / height))
-    logarithmic = max(values) > LOGARITHMIC * min(values)
+    logarithmic = max(values) > LOGARITHMIC_FROM * min(values)
     colours = [theme.peers if way in peers else theme.ours for way in ways]
     axes.barh(range(len(ways)), values, height=BAR, color=colours, log=logarithmic)
     axes.set_yticks(range(len(ways)), ways, color=theme.text)
@@ -88,11 +88,11 @@ def chart(theme: Theme, about: Any, figures: dict[str, dict[str, Any]], peers: C
 
 
 def rounded(value: float) -> str:
-    """Write a number with two digits, or all before the point."""
+    """Format a number with one decimal, or none from 9.95."""
     return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}"
 
 
-def finish(path: Path) -> None:
-    """Let the reader's own font be used, and remove spaces at the ends of lines, which no hook would leave."""
+def clean_svg(path: Path) -> None:
+    """Use the reader's system font, and strip trailing whitespace, as the pre-commit hooks require."""
     text = path.read_text("utf-8").replace("'DejaVu Sans'", "system-ui, sans-serif")
     path.write_text("".join(f"{line.rstrip()}\n" for line in text.splitlines()), "utf-8")

@@ -98,13 +98,13 @@ class Figure:
 
 FIGURES = {
     "size": Figure("above the base image", "MB", 1e-6),
-    "compressed": Figure("the same, as pushed", "MB", 1e-6),
+    "compressed": Figure("above the base image, compressed", "MB", 1e-6),
     "cold": Figure("cold build", "s"),
-    "edit_py": Figure("rebuild after an edit of one .py", "s"),
-    "edit_c": Figure("rebuild after an edit of one .c", "s"),
-    "add_requirement": Figure("rebuild with one more requirement", "s"),
-    "pushed": Figure("pushed after the edit of one .py", "kB", 1e-3),
-    "start": Figure("docker run to first answer", "s"),
+    "edit_py": Figure("rebuild after changing one .py", "s"),
+    "edit_c": Figure("rebuild after changing one .c", "s"),
+    "add_requirement": Figure("rebuild with one more dependency", "s"),
+    "pushed": Figure("pushed after changing one .py", "kB", 1e-3),
+    "start": Figure("docker run to first response", "s"),
     "memory": Figure("memory", "MB", 1e-6),
 }
 GROUPS: dict[str, Sequence[str]] = {
@@ -614,7 +614,7 @@ def tables(ways: Summaries, groups: dict[str, Sequence[str]] = GROUPS) -> str:
         title: [name for name in names if any(name in figures for figures in ways.values())]
         for title, names in groups.items()
     }
-    kinds: list[tuple[str, Cell]] = [(f"times {first}", ratio_cell), ("median (min to max)", figure_cell)]
+    kinds: list[tuple[str, Cell]] = [(f"relative to {first}", ratio_cell), ("median (min to max)", figure_cell)]
     return "\n\n".join(
         f"{title}, {kind}:\n\n{table(ways, names, cell)}" for kind, cell in kinds for title, names in measured.items()
     )

@@ -183,14 +183,8 @@ def add_requirement(project: harness.Project, token: str) -> None:
 def add_c_files(project: harness.Project, token: str) -> None:
     """Add more C files to the project's extension, each with different code."""
     folder = project.path / "src" / project.package
-    names = [f"more_{number}" for number in range(FILES - 1)]
-    for number, name in enumerate(names):
-        (folder / f"{name}.c").write_text(C_FILE.format(number=number, token=token), "utf-8")
-    setup = project.path / "setup.py"
-    text = setup.read_text("utf-8")
-    (first,) = re.findall(r"sources=\[(.+)\]", text)
-    sources = ", ".join([first, *(f'"src/{project.package}/{name}.c"' for name in names)])
-    setup.write_text(text.replace(f"sources=[{first}]", f"sources=[{sources}]"), "utf-8")
+    for number in range(FILES - 1):
+        (folder / f"more_{number}.c").write_text(C_FILE.format(number=number, token=token), "utf-8")
 
 
 def edit_one_of_many_c_files(project: harness.Project, token: str) -> None:

@@ -1,4 +1,4 @@
-"""README.md: the tree is what is generated, and its pictures and links are there."""
+"""README.md: the tree matches the generated project, and the links exist."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ README = (TEMPLATE / "README.md").read_text("utf-8")
 
 
 def shown_tree() -> list[str]:
-    """List the paths that the tree shows, as patterns; one inside of a folder has the folder before it."""
+    """List the paths in the tree as patterns; prefix each indented one with its directory."""
     block = README.partition("## What you get\n\n```\nacme-sums/\n")[2].partition("\n```")[0]
     shown: list[str] = []
-    folder = ""
+    directory = ""
     for line in block.splitlines():
         indent, rest = re.fullmatch(r"( +)(.*)", line).groups()  # type: ignore[union-attr]
-        # What a path is for stands two spaces after it, where it stands in the line at all.
+        # Two spaces separate a path from its description, if there is one.
         names = re.split(r" {2,}", rest)[0].split(", ")
         if len(indent) == 2:
-            folder = names[0] if names[0].endswith("/") else ""
-        shown += [f"{folder}{name}" if len(indent) > 2 else name for name in names]
+            directory = names[0] if names[0].endswith("/") else ""
+        shown += [f"{directory}{name}" if len(indent) > 2 else name for name in names]
     return shown
 
 
-def test_the_tree_shows_every_file_and_nothing_else(bake_once: Bake) -> None:
+def test_tree_lists_all_generated_files(bake_once: Bake) -> None:
     files = bake_once(project_name="Acme Sums").files
     shown = shown_tree()
     for pattern in shown:
         assert any(fnmatch(name, f"{pattern}*" if pattern.endswith("/") else pattern) for name in files), pattern
-    # A folder whose files are shown one by one shows all of them.
+    # If any file of a directory is listed, all of its files must be.
     opened = {pattern.rpartition("/")[0] for pattern in shown if not pattern.endswith("/") and "/" in pattern}
     closed = [pattern for pattern in shown if pattern.rstrip("/") not in opened]
     hidden = {name for name in files if not any(fnmatch(name, f"{it}*" if it.endswith("/") else it) for it in closed)}

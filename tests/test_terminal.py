@@ -1,4 +1,4 @@
-"""The questions as a person sees them: cookiecutter in a pseudo-terminal of 80 columns."""
+"""The prompts as a user sees them: cookiecutter in a pseudo-terminal of 80 columns."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tests.conftest import QUESTIONS, TEMPLATE, Bake
 COLUMNS = 80
 PROMPTS: dict[str, Any] = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))["__prompts__"]
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-# Every prompt ends so: a default in colour, and a place to type.
+# The end of every prompt: the coloured default, a colon and the cursor.
 WAITING = r"\x1b\[0m: $"
 
 
 class Terminal:
-    """Cookiecutter in a terminal, and a person who types."""
+    """Cookiecutter in a terminal, with methods to type answers."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
-        """Start it in a folder, beside which is a home of its own."""
+        """Start cookiecutter in a directory, with a home directory next to it."""
         home = folder.parent / "home"
         home.mkdir(exist_ok=True)
         folder.mkdir(exist_ok=True)
@@ -43,25 +43,25 @@ class Terminal:
         self.child.logfile_read = self.seen
 
     def type(self, *answers: str) -> None:
-        """Answer one question after the other, each when it is asked."""
+        """Type each answer when its prompt appears."""
         for answer in answers:
             self.child.expect(WAITING)
             self.child.sendline(answer)
 
     def end(self) -> int:
-        """Wait for the end and return the exit status."""
+        """Wait until the process exits, and return its exit status."""
         self.child.expect(pexpect.EOF)
         self.child.close()
         return int(self.child.exitstatus)
 
     @property
     def lines(self) -> list[str]:
-        """Return what was to be seen, without colours."""
+        """Return the output so far, without colours."""
         return COLOURS.sub("", self.seen.getvalue()).replace("\r", "").split("\n")
 
 
 def expected_lines(question: str, number: int, default: str) -> list[str]:
-    """Write down what the terminal is to show for a question, before an answer."""
+    """Return the lines that the terminal should show for a question, before an answer."""
     prompt, start = PROMPTS[question], f"  [{number}/{len(QUESTIONS)}] "
     if isinstance(prompt, str):
         return [f"{start}{prompt} ({default}): "]
@@ -70,21 +70,21 @@ def expected_lines(question: str, number: int, default: str) -> list[str]:
     return [f"{start}{prompt['__prompt__']}", *choices, f"    Choose from [{places}] (1): "]
 
 
-def test_every_question_is_asked_as_it_is_written_and_fits_the_terminal(tmp_path: Path, bake_once: Bake) -> None:
+def test_prompts_match_cookiecutter_json_and_fit_the_terminal(tmp_path: Path, bake_once: Bake) -> None:
     project = bake_once()
     terminal = Terminal(tmp_path / "work")
     terminal.type(*([""] * len(QUESTIONS)))
     assert terminal.end() == 0
-    wanted = []
+    expected = []
     for number, question in enumerate(QUESTIONS, 1):
-        wanted += expected_lines(question, number, project.answers[question])
-    assert terminal.lines[: len(wanted)] == wanted
+        expected += expected_lines(question, number, project.answers[question])
+    assert terminal.lines[: len(expected)] == expected
     assert [line for line in terminal.lines if len(line) > COLUMNS] == []
-    assert terminal.lines[len(wanted) :][:4] == ["", "Your project is ready. Next:", "", f"  cd {SLUG}"]
+    assert terminal.lines[len(expected) :][:4] == ["", "Your project is ready. Next:", "", f"  cd {SLUG}"]
     assert files(tmp_path / "work" / SLUG) == files(project.path)
 
 
-def test_a_wrong_choice_is_asked_again(tmp_path: Path) -> None:
+def test_invalid_choice_repeats_the_prompt(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path / "work")
     texts = [question for question, default in QUESTIONS.items() if isinstance(default, str)]
     terminal.type(*([""] * len(texts)), "6", "MIT", "0", "2", *([""] * (len(QUESTIONS) - len(texts) - 1)))
@@ -95,14 +95,14 @@ def test_a_wrong_choice_is_asked_again(tmp_path: Path) -> None:
     assert (tmp_path / "work" / SLUG / "LICENSE").read_text("utf-8").lstrip().startswith("Apache License")
 
 
-def test_a_refused_answer_costs_no_other_answer(tmp_path: Path) -> None:
+def test_hint_after_rejected_answer_restores_the_valid_answers(tmp_path: Path) -> None:
     work = tmp_path / "work"
     terminal = Terminal(work)
     terminal.type("Acme's [Sums]", "My App", "acme", "What it does", "Ada Lovelace", "ada@example.com")
     assert terminal.end() == 1
     assert list(work.iterdir()) == []
-    refusal, hint = (line for line in terminal.lines[-3:] if line)
-    assert refusal.startswith('project_slug: "My App" cannot be used: give ')
+    rejection, hint = (line for line in terminal.lines[-3:] if line)
+    assert rejection.startswith('project_slug: "My App" cannot be used: give ')
     start = "To keep the other answers, put them at the end of the command: "
     assert hint.startswith(start)
     terminal = Terminal(work, *shlex.split(hint.removeprefix(start)))
@@ -116,7 +116,7 @@ def test_a_refused_answer_costs_no_other_answer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["c", "d"])
 @pytest.mark.parametrize("answered", [0, 7], ids=["at a text", "at a choice"])
-def test_ctrl_c_and_ctrl_d_at_a_question_leave_nothing(tmp_path: Path, answered: int, key: str) -> None:
+def test_ctrl_c_and_ctrl_d_at_a_prompt_create_nothing(tmp_path: Path, answered: int, key: str) -> None:
     terminal = Terminal(tmp_path / "work")
     terminal.type(*([""] * answered))
     terminal.child.expect(WAITING)
@@ -128,17 +128,17 @@ def test_ctrl_c_and_ctrl_d_at_a_question_leave_nothing(tmp_path: Path, answered:
     assert list((tmp_path / "work").iterdir()) == []
 
 
-def tour() -> list[str]:
-    """Return the lines of the README's tour that show questions."""
+def example_session() -> list[str]:
+    """Return the lines of the README's example session that show prompts."""
     blocks = re.findall(r"^```\n(.*?)^```$", (TEMPLATE / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
     lines = next(block for block in blocks if "[1/" in block).splitlines()
     return [line for line in lines if re.match(r"  +[\[\d]", line)]
 
 
-def test_the_readme_s_tour_is_what_the_terminal_shows(tmp_path: Path) -> None:
-    lines = tour()
+def test_readme_example_session_matches_the_terminal(tmp_path: Path) -> None:
+    lines = example_session()
     assert len(lines) > 5
-    # What is typed in the README is typed here; all else is left at its default.
+    # Type the README's answers, and accept the default for all other prompts.
     typed = {int(found[1]): found[2] for line in lines if (found := re.match(r"  \[(\d+)/\d+\] .*\): (.+)$", line))}
     assert typed
     terminal = Terminal(tmp_path / "work")

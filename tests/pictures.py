@@ -1,4 +1,4 @@
-"""Draw what stages hold and what crosses between them: an SVG for a light page and one for a dark page."""
+"""Draw the contents of build stages and the copies between them: SVGs for a light and a dark page."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import Any
 from tests.charts import THEMES, Theme, rounded
 
 BASE, RUNTIME, ARTIFACTS = "base image", "runtime-image", "artifacts"
-# In units of the drawing, which are pixels where it is as wide as a README; a phone shows less than half of them.
+# Units of the drawing: pixels in a README; a phone scales the drawing to less than half that size.
 WIDTH, MARGIN, COLUMN = 840, 8, 290
 LEFT, RIGHT = MARGIN, WIDTH - MARGIN - COLUMN
 FONT, LINE, PAD = 19, 24, 10
 HEAD, GAP = 70, 14
-# How far the arrows bend down from each other, and how many letters of theirs fit into one line.
+# The horizontal distance between arrows that bend, and the number of characters that fit on one line beside them.
 BEND, WORDS = 20, 16
 PER_MB = 0.65
-# As high as a name needs.
-LEAST = 30
+# The minimum height of a box, so that its name fits.
+MIN_HEIGHT = 30
 
 Content = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Box:
-    """Layers of one name that lie on each other, and where they are drawn."""
+    """Adjacent layers with the same name, merged into one box, and its position."""
 
     stage: str
     name: str
@@ -38,18 +38,18 @@ class Box:
 
     @property
     def height(self) -> float:
-        """How high it is drawn: to scale, if its name fits."""
+        """The height of the box: to scale, but high enough for its name."""
         return height_of(self.bytes)
 
     @property
     def middle(self) -> float:
-        """Half way down."""
+        """The vertical middle of the box."""
         return self.top + self.height / 2
 
 
 @dataclass(frozen=True)
 class Arrow:
-    """What crosses from one box to another, in words."""
+    """A labelled arrow for what is copied or mounted from one box into another."""
 
     source: Box
     target: Box
@@ -57,38 +57,38 @@ class Arrow:
 
 
 def height_of(size: int) -> float:
-    """Scale a size, to no less than a name needs."""
-    return max(LEAST, size / 1e6 * PER_MB)
+    """Return the height for a size: to scale, but high enough for a name."""
+    return max(MIN_HEIGHT, size / 1e6 * PER_MB)
 
 
-def amount(size: int) -> str:
-    """Write a size with two digits, or all before the point."""
+def format_size(size: int) -> str:
+    """Format a size in kB or MB."""
     return f"{rounded(size / 1e6)} MB" if size >= 1e5 else f"{rounded(size / 1e3)} kB"
 
 
-def merged(held: list[dict[str, Any]]) -> list[tuple[str, int]]:
-    """Put the layers of one name together, the topmost first."""
+def merge_adjacent(held: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    """Merge adjacent layers with the same name, topmost first."""
     groups = groupby(reversed(held), key=lambda layer: str(layer["name"]))
     return [(name, sum(layer["bytes"] for layer in group)) for name, group in groups]
 
 
 def stack(stage: str, held: list[dict[str, Any]], x: float, top: float) -> list[Box]:
-    """Place a stage's layers below each other, as they lie on each other."""
+    """Return a stage's layers as a column of boxes, topmost first."""
     boxes: list[Box] = []
-    for name, size in merged(held):
+    for name, size in merge_adjacent(held):
         boxes.append(Box(stage, name, size, x, boxes[-1].top + boxes[-1].height if boxes else top))
     return boxes
 
 
-def placed(content: Content) -> dict[str, list[Box]]:
-    """Place the stages: those that build on the left, the last one on top, what they lead to on the right."""
+def place_stages(content: Content) -> dict[str, list[Box]]:
+    """Place the stages: build stages on the left, the last one on top; their outputs on the right."""
     stages: dict[str, list[dict[str, Any]]] = content["stages"]
     boxes: dict[str, list[Box]] = {}
     top = float(HEAD)
     for name in reversed([name for name in stages if name not in (RUNTIME, ARTIFACTS)]):
-        boxes[name] = stack(name, stages[name], LEFT, top + LEAST)
+        boxes[name] = stack(name, stages[name], LEFT, top + MIN_HEIGHT)
         top = boxes[name][-1].top + boxes[name][-1].height + GAP
-    height = sum(height_of(size) for _, size in merged(stages[RUNTIME]))
+    height = sum(height_of(size) for _, size in merge_adjacent(stages[RUNTIME]))
     boxes[RUNTIME] = stack(RUNTIME, stages[RUNTIME], RIGHT, top - GAP - height)
     if ARTIFACTS in stages:
         first = next(iter(boxes.values()))[0]
@@ -97,7 +97,7 @@ def placed(content: Content) -> dict[str, list[Box]]:
 
 
 def arrows_of(content: Content, boxes: dict[str, list[Box]]) -> list[Arrow]:
-    """Draw one arrow to each box that anything crosses to, from the topmost that it comes from."""
+    """Return one arrow per target box, starting at the topmost of its source boxes."""
     found = {(box.stage, box.name): box for stage in boxes.values() for box in stage}
     words: dict[Box, list[str]] = {}
     sources: dict[Box, list[Box]] = {}
@@ -113,41 +113,41 @@ def arrows_of(content: Content, boxes: dict[str, list[Box]]) -> list[Arrow]:
 
 
 def text(x: float, baseline: float, words: str, **attributes: str) -> str:
-    """Write words; an attribute's underscore is a hyphen."""
+    """Return a text element; underscores in attribute names become hyphens."""
     more = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in attributes.items())
     return f'<text x="{x:g}" y="{baseline:.1f}"{more}>{escape(words)}</text>'
 
 
-def drawn_box(box: Box, look: str, note: str, theme: Theme) -> Iterator[str]:
-    """Draw a box with its name and its size, and with a note where there is room."""
+def draw_box(box: Box, look: str, note: str, theme: Theme) -> Iterator[str]:
+    """Draw a box with its name, its size and, if it fits, a note."""
     yield f'<rect x="{box.x:g}" y="{box.top:.1f}" width="{COLUMN}" height="{box.height:.1f}" {look}/>'
     has_room = note and box.height > 2 * LINE
     baseline = box.middle + FONT * 0.35 - (LINE / 2 if has_room else 0)
     yield text(box.x + PAD, baseline, box.name)
-    yield text(box.x + COLUMN - PAD, baseline, amount(box.bytes), text_anchor="end")
+    yield text(box.x + COLUMN - PAD, baseline, format_size(box.bytes), text_anchor="end")
     if has_room:
         yield text(box.x + PAD, baseline + LINE, note, fill=theme.quiet)
 
 
-def drawn_stage(boxes: list[Box], staying: list[Box], base: str, theme: Theme) -> Iterator[str]:
-    """Draw a stage: its name, what it has in all, and its boxes."""
+def draw_stage(boxes: list[Box], not_copied: list[Box], base: str, theme: Theme) -> Iterator[str]:
+    """Draw a stage: its name, its total size and its boxes."""
     top, stage = boxes[0].top - 9, boxes[0].stage
     yield text(boxes[0].x, top, stage, font_weight="bold")
     if stage == ARTIFACTS or len(boxes) > 1:
-        whole = "kept as well" if stage == ARTIFACTS else amount(sum(box.bytes for box in boxes))
+        whole = "exported" if stage == ARTIFACTS else format_size(sum(box.bytes for box in boxes))
         yield text(boxes[0].x + COLUMN - PAD, top, whole, text_anchor="end", fill=theme.quiet)
     for box in boxes:
         if box.name == BASE:
-            yield from drawn_box(box, f'fill="{theme.peers}" fill-opacity="0.5" stroke="{theme.quiet}"', base, theme)
-        elif box in staying:
+            yield from draw_box(box, f'fill="{theme.peers}" fill-opacity="0.5" stroke="{theme.quiet}"', base, theme)
+        elif box in not_copied:
             look = f'fill="url(#hatch)" stroke="{theme.quiet}" stroke-dasharray="5 4"'
-            yield from drawn_box(box, look, "stays behind", theme)
+            yield from draw_box(box, look, "not copied", theme)
         else:
-            yield from drawn_box(box, f'fill="{theme.ours}" fill-opacity="0.25" stroke="{theme.ours}"', "", theme)
+            yield from draw_box(box, f'fill="{theme.ours}" fill-opacity="0.25" stroke="{theme.ours}"', "", theme)
 
 
-def drawn_arrows(arrows: list[Arrow], theme: Theme) -> Iterator[str]:
-    """Draw the arrows, which bend down side by side; words are above, but those of the lowest of several below."""
+def draw_arrows(arrows: list[Arrow], theme: Theme) -> Iterator[str]:
+    """Draw the arrows with their labels above them, except for the lowest of several, which has its label below."""
     bends = len({arrow.target for arrow in arrows if arrow.target.stage == RUNTIME})
     left = LEFT + COLUMN
     for number, arrow in enumerate(reversed(arrows), 1):
@@ -166,42 +166,44 @@ def drawn_arrows(arrows: list[Arrow], theme: Theme) -> Iterator[str]:
             yield text(left + BEND * bends + PAD, first + LINE * row, words)
 
 
-def described(content: Content) -> str:
-    """Tell in a sentence for each stage and each crossing what the drawing shows."""
+def describe(content: Content) -> str:
+    """Return a description of the drawing with a sentence for each stage and each copy between stages."""
     stages = (
-        f"{stage}: {', '.join(f'{name} {amount(size)}' for name, size in reversed(merged(held)))}."
+        f"{stage}: {', '.join(f'{name} {format_size(size)}' for name, size in reversed(merge_adjacent(held)))}."
         for stage, held in content["stages"].items()
     )
-    crossings = (f"{each['how']} {each['source']} goes to {each['to']}." for each in content["crossings"])
+    crossings = (f"{each['how']} {each['source']} to {each['to']}." for each in content["crossings"])
     return " ".join([*stages, *crossings])
 
 
-def summary(boxes: dict[str, list[Box]], staying: list[Box]) -> str:
-    """Say in one line what the drawing is to tell."""
+def summary(boxes: dict[str, list[Box]], not_copied: list[Box]) -> str:
+    """Return a one-line summary of the sizes."""
     building = sum(box.bytes for box in building_of(boxes))
-    shipped, left = (sum(box.bytes for box in some) for some in (boxes[RUNTIME], staying))
-    return f"{amount(building)} to build it, {amount(shipped)} in the image: {amount(left)} stay behind"
+    shipped, rest = (sum(box.bytes for box in some) for some in (boxes[RUNTIME], not_copied))
+    return (
+        f"{format_size(building)} to build it, {format_size(shipped)} in the image; {format_size(rest)} are not copied"
+    )
 
 
 def building_of(boxes: dict[str, list[Box]]) -> list[Box]:
-    """Return the boxes of the stages that build."""
+    """Return the boxes of the build stages."""
     return [box for stage, some in boxes.items() if stage not in (RUNTIME, ARTIFACTS) for box in some]
 
 
 def picture(theme: Theme, name: str, title: str, base: str, content: Content) -> str:
-    """Draw the stages on a page of one theme."""
-    boxes = placed(content)
+    """Return the SVG for one theme."""
+    boxes = place_stages(content)
     crossing = [origin for each in content["crossings"] for origin in each["from"]]
-    staying = [box for box in building_of(boxes) if box.name != BASE and [box.stage, box.name] not in crossing]
+    not_copied = [box for box in building_of(boxes) if box.name != BASE and [box.stage, box.name] not in crossing]
     bottom = boxes[RUNTIME][-1].top + boxes[RUNTIME][-1].height
     height = round(bottom + 34)
-    scale = f"Heights are to scale; what has less than {LEAST / PER_MB:.0f} MB is drawn as high as that."
+    scale = f"Heights are to scale, but never less than that of {MIN_HEIGHT / PER_MB:.0f} MB."
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"',
         f'  role="img" aria-labelledby="title desc" font-family="system-ui, sans-serif" font-size="{FONT}"',
         f'  fill="{theme.text}" stroke-width="1.5">',
         f'<title id="title">{escape(name)}: {escape(title)}</title>',
-        f'<desc id="desc">{escape(described(content))}</desc>',
+        f'<desc id="desc">{escape(describe(content))}</desc>',
         "<defs>",
         '<pattern id="hatch" width="12" height="12" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">',
         f'<path d="M0 0V12" stroke="{theme.peers}" stroke-width="3" stroke-opacity="0.5"/>',
@@ -211,9 +213,9 @@ def picture(theme: Theme, name: str, title: str, base: str, content: Content) ->
         "</defs>",
         f'<text x="{LEFT}" y="26"><tspan font-size="24" font-weight="bold">{escape(name)}</tspan>'
         f'<tspan dx="10">{escape(title)}</tspan></text>',
-        text(LEFT, 54, summary(boxes, staying), fill=theme.quiet),
-        *(line for some in boxes.values() for line in drawn_stage(some, staying, base, theme)),
-        *drawn_arrows(arrows_of(content, boxes), theme),
+        text(LEFT, 54, summary(boxes, not_copied), fill=theme.quiet),
+        *(line for some in boxes.values() for line in draw_stage(some, not_copied, base, theme)),
+        *draw_arrows(arrows_of(content, boxes), theme),
         text(LEFT, bottom + 26, scale, fill=theme.quiet),
         "</svg>",
     ]
@@ -221,14 +223,14 @@ def picture(theme: Theme, name: str, title: str, base: str, content: Content) ->
 
 
 def draw(path: Path, name: str, title: str, base: str, content: Content) -> None:
-    """Draw the stages of a Dockerfile for either page.
+    """Draw the stages of a Dockerfile for each theme.
 
     Args:
-        path: where the drawings go, without the theme and `.svg`.
-        name: what it is called.
-        title: what it does.
+        path: the target path without the theme and `.svg`.
+        name: the heading of the drawing.
+        title: a short description, next to the heading.
         base: the base image.
-        content: what its stages hold, and what crosses between them.
+        content: the layers of the stages, and the copies between them.
 
     """
     for theme in THEMES:

@@ -160,7 +160,7 @@ def test_a_picture_is_small_and_told_in_words(path: Path) -> None:
     assert title.startswith(f"{name}: ")
     content = COMMITTED["contents"][name]
     assert all(f"{stage}: " in description for stage in content["stages"])
-    assert all(f"{each['how']} {each['source']} goes to {each['to']}." in description for each in content["crossings"])
+    assert all(f"{each['how']} {each['source']} to {each['to']}." in description for each in content["crossings"])
 
 
 def span(element: ElementTree.Element) -> tuple[float, float, float]:

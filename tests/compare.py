@@ -21,7 +21,7 @@ from typing import Any
 
 from tests.charts import draw
 from tests.demo import TEMPLATE, generate, say
-from tests.engine import STAND_IN_LABEL, DockerError, Engine, EngineUnavailable, running_engine, second_engine
+from tests.engine import SUBSTITUTE_LABEL, DockerError, Engine, EngineUnavailable, running_engine, second_engine
 from tests.locks import compile_runtime
 
 DOCS = TEMPLATE / "docs"
@@ -251,7 +251,7 @@ def measure(chosen: Sequence[str], rounds: int) -> dict[str, Any]:
         running = stack.enter_context(running_engine())
         project = create_project(running, Path(directory))
         base = project.base(chosen[0])
-        label = running.docker("inspect", "--format", f'{{{{index .Config.Labels "{STAND_IN_LABEL}"}}}}', base).stdout
+        label = running.docker("inspect", "--format", f'{{{{index .Config.Labels "{SUBSTITUTE_LABEL}"}}}}', base).stdout
         engine = harness.Engine(running.environment)
         facts = harness.facts(engine, base) | {"stand_in": bool(label.strip()), "rounds": rounds}
         extra = further_steps(running, stack)

@@ -1,6 +1,6 @@
-"""From a bare checkout to an answer: generate the default project, build it, run it, ask it for a checksum.
+"""Demo: generate the default project, build and run it, and request a checksum.
 
-Without a Docker engine the same is done natively, in a virtualenv.
+Without a Docker engine, install and run the project in a virtualenv instead.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ BODY = b"123456789"
 
 
 def say(text: str) -> None:
-    """Tell the person who waits what happens now."""
+    """Print a progress message."""
     print(text, flush=True)
 
 
 def show(*command: str) -> None:
-    """Print a command as one would type it."""
+    """Print a command as a user would type it."""
     say(f"\n$ {shlex.join(command)}")
 
 
 def ask(url: str) -> str:
-    """Post the body, as soon as the service answers.
+    """Post the body as soon as the service is ready, and return the response.
 
     Raises:
-        OSError: it does not answer within 30 seconds.
+        OSError: if there is no response within 30 seconds.
 
     """
     show("curl", "--data-binary", BODY.decode(), url)
@@ -52,7 +52,7 @@ def ask(url: str) -> str:
 
 
 def generate(folder: Path, *answers: str) -> Path:
-    """Generate the default project in a folder, but for some `QUESTION=ANSWER`."""
+    """Generate the default project in a directory, changed by answers such as `strategy=pex`."""
     show("cookiecutter", "--no-input", str(TEMPLATE), *answers)
     command = [sys.executable, "-m", "cookiecutter", "--default-config", "--no-input", "--output-dir", str(folder)]
     subprocess.run([*command, str(TEMPLATE), *answers], check=True)
@@ -60,14 +60,14 @@ def generate(folder: Path, *answers: str) -> Path:
 
 
 def build(engine: Engine, project: Path, tag: str) -> None:
-    """Build a project's image, on any base that is at hand; docker tells on stderr how far it is."""
+    """Build a project's image on any available base image; docker prints progress on stderr."""
     say(f"Base image: {engine.base_image('3.14')}")
     show("docker", "build", "--tag", tag, ".")
     subprocess.run(["docker", "build", "--tag", tag, "."], cwd=project, env=engine.environment, check=True)
 
 
-def in_a_container(engine: Engine, project: Path) -> None:
-    """Build the image, run it locked down, and ask it."""
+def run_in_container(engine: Engine, project: Path) -> None:
+    """Build the image, run it hardened, and request a checksum."""
     build(engine, project, SLUG)
     options = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--publish=127.0.0.1::8000")
     show("docker", "run", "--detach", *options, SLUG)
@@ -83,8 +83,8 @@ def in_a_container(engine: Engine, project: Path) -> None:
         engine.docker("rm", "--force", container, check=False)
 
 
-def natively(project: Path) -> None:
-    """Install into a virtualenv, run the command, and ask it."""
+def run_in_virtualenv(project: Path) -> None:
+    """Install the project into a virtualenv, start the service, and request a checksum."""
     venv = project / ".venv"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -108,18 +108,18 @@ def natively(project: Path) -> None:
 
 
 def main() -> int:
-    """Run the demo; the exit status is 0 when an answer was shown."""
+    """Run the demo, and return exit status 0."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         project = generate(Path(folder))
-        say("Looking for a Docker engine; a private one is started where there is none ...")
+        say("Looking for a Docker engine; if there is none, a private one is started ...")
         try:
             engine = stack.enter_context(running_engine())
         except EngineUnavailable as reason:
-            say(f"{reason} Without an engine, in a virtualenv:")
-            natively(project)
+            say(f"{reason} Running in a virtualenv instead:")
+            run_in_virtualenv(project)
         else:
-            in_a_container(engine, project)
-    say("\nThat was all. Now generate your own: cookiecutter gh:org/template")
+            run_in_container(engine, project)
+    say("\nDone. Now generate your own project: cookiecutter gh:org/template")
     return 0
 
 

@@ -1,7 +1,7 @@
-"""Draw the stages of each strategy and what crosses between them: `python -m tests.stages [--render]`.
+"""Draw the stages of each strategy and the copies between them: `python -m tests.stages [--render]`.
 
-The images are those of a generated project and of the first lesson. What their layers hold goes into docs/stages.json,
-and the drawings of it beside the lessons. `--render` only redraws them from docs/stages.json.
+The images are those of a generated project and of the first lesson. The contents of their layers are written to
+docs/stages.json, and the drawings are written next to the lessons. `--render` only redraws them from docs/stages.json.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 from tests.compare import STRATEGY, harness, no_bytecode
 from tests.demo import TEMPLATE, generate, show
-from tests.engine import STAND_IN_LABEL, DockerError, Engine, EngineUnavailable, running_engine
+from tests.engine import SUBSTITUTE_LABEL, DockerError, Engine, EngineUnavailable, running_engine
 from tests.pictures import ARTIFACTS, BASE, RUNTIME, draw
 
 LESSONS = STRATEGY / "all/lessons"
@@ -34,12 +34,12 @@ PICTURES = LESSONS / "pictures"
 QUESTIONS = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
 STRATEGIES = [name for name in QUESTIONS["strategy"] if name != "all"]
 PYTHON = QUESTIONS["python_version"][0]
-# The first lesson's Dockerfile is drawn, too.
+# The Dockerfile of the first lesson is also drawn.
 HELLO, HELLO_TITLE = "hello-c", "copy one binary"
 HELLO_DOCKERFILE = LESSONS / "01-hello-c/Dockerfile"
-# The instructions that make a layer; all others change the configuration alone.
+# Instructions that create a layer; all others change only the image configuration.
 LAYERED = ("RUN ", "COPY ", "ADD ", "WORKDIR ")
-# The step that compiles the standard library only reads the project, which is in the layer of another step.
+# The step that compiles the standard library only reads the project; another step copies it into a layer.
 BYTECODE = "python /imports.py"
 
 Content = dict[str, Any]
@@ -47,7 +47,7 @@ Content = dict[str, Any]
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of a Dockerfile: what it starts from, its instructions that make layers, and what it leaves."""
+    """A stage of a Dockerfile: its base, its instructions that create layers, and a description of its result."""
 
     parent: str
     steps: list[str]
@@ -56,7 +56,7 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A layer above the base image, and the instruction that made it, in its stage."""
+    """A layer above the base image, with the stage and the instruction that created it."""
 
     stage: str
     step: str
@@ -66,7 +66,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Crossing:
-    """What an instruction takes out of another stage, and how."""
+    """A path that an instruction copies or mounts from another stage."""
 
     stage: str
     how: str
@@ -74,7 +74,7 @@ class Crossing:
 
 
 def stages_of(dockerfile: str) -> dict[str, Stage]:
-    """Read the stages that have a name. The comment above one tells after a colon what it leaves."""
+    """Parse the named stages. The text after the colon in the comment above a stage describes its result."""
     stages: dict[str, Stage] = {}
     steps: list[str] = []
     comment = ""
@@ -91,12 +91,12 @@ def stages_of(dockerfile: str) -> dict[str, Stage]:
 
 
 def lineage(stages: dict[str, Stage], name: str) -> list[str]:
-    """Return a stage and those that it is built on, the lowest first."""
+    """Return a stage and the stages that it is based on, lowest first."""
     return [*lineage(stages, stages[name].parent), name] if name in stages else []
 
 
 def crossings_of(step: str, stages: Collection[str]) -> list[Crossing]:
-    """Tell what an instruction takes out of other stages."""
+    """Return what an instruction copies or mounts from other stages."""
     flags = [] if BYTECODE in step else re.findall(r"(?<= )--\w+=\S+", step)
     found = []
     for flag in flags:
@@ -124,7 +124,7 @@ def name_of(step: str, *, project: bool) -> str:
 
 
 def parts_of(stages: dict[str, Stage], name: str, found: list[Layer]) -> list[Part]:
-    """Put the layers of a stage, which are above those of its base, beside the instructions that made them."""
+    """Pair the layers of a stage, above the base image, with the instructions that created them."""
     made = [
         (stage, step, name_of(step, project=stages[stage].parent in stages))
         for stage in lineage(stages, name)
@@ -134,7 +134,7 @@ def parts_of(stages: dict[str, Stage], name: str, found: list[Layer]) -> list[Pa
 
 
 def sources_of(crossing: Crossing, stages: dict[str, Stage], parts: list[Part]) -> list[Part]:
-    """Find the layers that what crosses is in, the lowest first."""
+    """Return the layers that contain the copied files, lowest first."""
     below = crossing.source.rstrip("/") + "/"
     seen: dict[str, Part] = {}
     for part in (part for part in parts if part.stage in lineage(stages, crossing.stage)):
@@ -145,24 +145,24 @@ def sources_of(crossing: Crossing, stages: dict[str, Stage], parts: list[Part]) 
 
 
 def read(stages: dict[str, Stage], build: Callable[[str], str], base: str) -> tuple[list[Part], int]:
-    """Read the layers with files of all stages that lead to an image or to artifacts, and the bytes of the base."""
+    """Return the non-empty layers of all stages that the outputs need, and the size of the base image."""
     ends = {RUNTIME, ARTIFACTS} & stages.keys()
     taken = {crossing.stage for end in ends for step in stages[end].steps for crossing in crossings_of(step, stages)}
     below = {name for other in taken for name in lineage(stages, stages[other].parent)}
     tags = {name: build(name) for name in stages if name in (taken - below) | ends}
     found = layers([base, *tags.values()])
     parts = [part for name, tag in tags.items() for part in parts_of(stages, name, found[tag]) if part.layer.size]
-    # Two stages may be built on one.
+    # Two stages may share a base stage.
     parts = list({(part.stage, part.step, part.layer.identity): part for part in parts}.values())
     return parts, sum(layer.size for layer in found[base])
 
 
 def content(dockerfile: str, build: Callable[[str], str], base: str) -> Content:
-    """Tell what the stages of a Dockerfile hold, and what crosses between them; a layer without a file is left out.
+    """Return the layers of a Dockerfile's stages and the copies between them, without empty layers.
 
     Args:
-        dockerfile: its text.
-        build: builds a stage, and returns its tag.
+        dockerfile: the text of the Dockerfile.
+        build: builds a stage and returns its tag.
         base: the tag of the base image.
 
     """
@@ -179,7 +179,7 @@ def content(dockerfile: str, build: Callable[[str], str], base: str) -> Content:
         for crossing in crossings_of(part.step, stages):
             if not (sources := sources_of(crossing, stages, parts)):
                 continue
-            # What crosses again as it was makes no layer.
+            # Copying an unchanged layer a second time creates no layer.
             origins[crossing] = [source for source in sources if (part.stage, source) not in crossed] or sources
             crossed |= {(part.stage, source) for source in sources}
         names = dict.fromkeys(source.name for sources in origins.values() for source in sources)
@@ -193,8 +193,8 @@ def content(dockerfile: str, build: Callable[[str], str], base: str) -> Content:
     return {"stages": held, "crossings": crossings}
 
 
-def built_by(engine: Engine, image: str, folder: Path, dockerfile: Path, base: str) -> Callable[[str], str]:
-    """Return what builds a stage, and returns its tag."""
+def stage_builder(engine: Engine, image: str, folder: Path, dockerfile: Path, base: str) -> Callable[[str], str]:
+    """Return a function that builds a stage and returns its tag."""
 
     def build(stage: str) -> str:
         tag = f"{image}:{stage}"
@@ -206,19 +206,19 @@ def built_by(engine: Engine, image: str, folder: Path, dockerfile: Path, base: s
     return build
 
 
-def measured(engine: Engine, project: Path) -> dict[str, Any]:
-    """Build every stage, look into it, and remove it."""
+def measure(engine: Engine, project: Path) -> dict[str, Any]:
+    """Build every stage, read its layers, and remove it."""
     base = engine.base_image(PYTHON)
-    label = engine.docker("inspect", "--format", f'{{{{index .Config.Labels "{STAND_IN_LABEL}"}}}}', base).stdout
+    label = engine.docker("inspect", "--format", f'{{{{index .Config.Labels "{SUBSTITUTE_LABEL}"}}}}', base).stdout
     dockerfiles = {HELLO: (HELLO_DOCKERFILE, LESSONS / "app")}
     dockerfiles |= {name: (project / "strategies" / name / "Dockerfile", project) for name in STRATEGIES}
-    # Another run may share the engine.
+    # Include the process ID, because another run may share the engine.
     mine = f"stages-{os.getpid()}"
     facts = harness.facts(harness.Engine(engine.environment), base)
     told = {name: facts[name] for name in ("date", "machine", "storage", "base", "versions")}
     try:
         contents = {
-            name: content(file.read_text("utf-8"), built_by(engine, f"{mine}-{name}", folder, file, base), base)
+            name: content(file.read_text("utf-8"), stage_builder(engine, f"{mine}-{name}", folder, file, base), base)
             for name, (file, folder) in dockerfiles.items()
         }
     finally:
@@ -228,32 +228,32 @@ def measured(engine: Engine, project: Path) -> dict[str, Any]:
 
 
 def architecture(engine: Engine) -> str:
-    """Tell for which processor images are built: it decides how large they are."""
+    """Return the architecture of the built images, which determines their sizes."""
     return engine.docker("version", "--format", "{{.Server.Arch}}").stdout.strip()
 
 
 def title_of(name: str) -> str:
-    """Say what a strategy does, in the words of the question."""
+    """Return a strategy's description, from its label in cookiecutter.json."""
     label: str = QUESTIONS["__prompts__"]["strategy"].get(name, f"{HELLO}: {HELLO_TITLE}")
     return label.partition(": ")[2].removesuffix(" (recommended)")
 
 
 def render(report: dict[str, Any], folder: Path) -> None:
-    """Draw all pictures into a folder."""
+    """Draw all pictures into a directory."""
     folder.mkdir(exist_ok=True)
     for name, content in report["contents"].items():
         draw(folder / name, name, title_of(name), report["base"], content)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Look into the images, write down what they hold, and draw it."""
+    """Measure the images, update docs/stages.json, and draw the pictures."""
     parser = argparse.ArgumentParser(prog="stages", description="Draw the stages of each strategy.")
-    parser.add_argument("--render", action="store_true", help="build nothing: redraw what docs/stages.json has")
+    parser.add_argument("--render", action="store_true", help="build nothing; only redraw, from docs/stages.json")
     if not parser.parse_args(arguments).render:
         with tempfile.TemporaryDirectory() as folder, running_engine() as engine:
-            # Where lesson.py finds the engine.
+            # lesson.py finds the engine through the environment.
             os.environ.update(engine.environment)
-            report = measured(engine, generate(Path(folder), "strategy=all", f"python_version={PYTHON}"))
+            report = measure(engine, generate(Path(folder), "strategy=all", f"python_version={PYTHON}"))
         STAGES.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     render(json.loads(STAGES.read_text("utf-8")), PICTURES)
 

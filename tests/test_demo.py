@@ -1,4 +1,4 @@
-"""`make demo`: an answer from a container, or without an engine from a virtualenv."""
+"""`make demo`: a response from a container, or, without an engine, from a virtualenv."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 from tests.conftest import TEMPLATE
 from tests.engine import Engine
 
-ANSWER = '{"crc32c":"e3069283","bytes":9}'
-# Somebody who is not root.
+RESPONSE = '{"crc32c":"e3069283","bytes":9}'
+# Run the demo as a user who is not root.
 WITHOUT_ENGINE = "import os, runpy; os.geteuid = lambda: 65534; runpy.run_module('tests.demo', run_name='__main__')"
 
 
 def demo(*command: str, environment: dict[str, str]) -> str:
-    """Run the demo to its end and return what it prints."""
+    """Run the demo, and return its output."""
     result = subprocess.run(
         [sys.executable, *command], cwd=TEMPLATE, env=environment, capture_output=True, text=True, check=False
     )
@@ -26,16 +26,16 @@ def demo(*command: str, environment: dict[str, str]) -> str:
 
 
 @pytest.mark.usefixtures("base_image")
-def test_the_demo_shows_an_answer_from_a_container(engine: Engine) -> None:
+def test_demo_prints_response_from_container(engine: Engine) -> None:
     printed = demo("-m", "tests.demo", environment=engine.environment)
-    assert ANSWER in printed
+    assert RESPONSE in printed
     assert "$ docker build --tag checksum-service ." in printed
     assert "COPY /app/opt /opt" in printed
     assert engine.docker("ps", "--quiet", "--filter", "ancestor=checksum-service").stdout == ""
 
 
-def test_without_an_engine_the_demo_answers_natively() -> None:
+def test_demo_without_engine_prints_response_from_virtualenv() -> None:
     printed = demo("-c", WITHOUT_ENGINE, environment={**os.environ, "DOCKER_HOST": "unix:///nowhere/docker.sock"})
-    assert ANSWER in printed
-    assert "No Docker engine answers" in printed
+    assert RESPONSE in printed
+    assert "No Docker engine is running" in printed
     assert "$ docker build" not in printed

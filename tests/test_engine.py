@@ -1,4 +1,4 @@
-"""The engine and the base images that the other tests stand on."""
+"""The Docker engine and base images that the other tests depend on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.engine import STAND_IN_LABEL, DockerError, Engine, EngineUnavailable, cache_folder
+from tests.engine import SUBSTITUTE_LABEL, DockerError, Engine, EngineUnavailable, cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,14 +75,14 @@ setup(name="probe", version="1", ext_modules=[Extension("probe", ["probe.c"])])
 def build(
     engine: Engine, base_image: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str, str], None]:
-    """Return the function that builds one stage of the Dockerfile on the base image of a version."""
+    """Return a function that builds one stage of the Dockerfile, based on the base image of a Python version."""
     context = tmp_path_factory.mktemp("context")
     for name, content in {"Dockerfile": DOCKERFILE, "probe.c": PROBE, "setup.py": SETUP}.items():
         (context / name).write_text(content)
 
     def build_stage(version: str, stage: str) -> None:
         tag = f"TAG={base_image(version)}"
-        # What comes out is of no interest: this saves seconds.
+        # Discard the result, because exporting it would take seconds.
         engine.docker("build", "--output=type=cacheonly", f"--build-arg={tag}", f"--target={stage}", str(context))
 
     return build_stage
@@ -94,14 +94,12 @@ def test_base_image_has_no_compiler(build: Callable[[str, str], None], version: 
 
 
 @every_version
-def test_base_image_has_the_library_and_the_headers_but_neither_tests_nor_byte_code(
-    build: Callable[[str, str], None], version: str
-) -> None:
+def test_base_image_has_headers_but_no_tests_or_bytecode(build: Callable[[str, str], None], version: str) -> None:
     build(version, "library")
 
 
 @every_version
-def test_pip_of_the_base_image_installs_from_the_index(build: Callable[[str, str], None], version: str) -> None:
+def test_base_image_pip_installs_from_the_index(build: Callable[[str, str], None], version: str) -> None:
     build(version, "pip")
 
 
@@ -111,36 +109,36 @@ def test_base_image_compiles_and_imports_a_c_extension(build: Callable[[str, str
 
 
 @every_version
-def test_stand_in_says_what_it_is_and_brings_pip_alone(
+def test_substitute_base_image_is_labelled_and_contains_only_pip(
     engine: Engine, base_image: Callable[[str], str], version: str
 ) -> None:
     tag = base_image(version)
     labels = json.loads(engine.docker("image", "inspect", "--format", "{{json .Config.Labels}}", tag).stdout) or {}
-    if STAND_IN_LABEL not in labels:
+    if SUBSTITUTE_LABEL not in labels:
         pytest.skip(f"{tag} is the official image")
     assert "stand-in" in labels["org.opencontainers.image.description"]
     listed = engine.docker("run", "--rm", tag, "pip", "list", "--format=json").stdout
     assert [package["name"] for package in json.loads(listed)] == ["pip"]
 
 
-def test_base_image_that_nobody_has_ends_in_one_line(engine: Engine) -> None:
+def test_unavailable_base_image_gives_one_line_error(engine: Engine) -> None:
     with pytest.raises(EngineUnavailable, match=r"^.*(has CPython 3\.99|only root on Debian).*$"):
         engine.base_image("3.99")
 
 
-def test_failed_command_is_told_with_its_output(engine: Engine) -> None:
+def test_failed_command_error_includes_output(engine: Engine) -> None:
     with pytest.raises(DockerError, match=r"docker image inspect nothing:here(?s:.*)No such image"):
         engine.docker("image", "inspect", "nothing:here")
 
 
-# What a person without engine and without root sees. Nothing is started here.
+# What users without an engine and without root see. These tests start nothing.
 
 WITHOUT_ROOT = "import os, runpy, sys; os.geteuid = lambda: 65534; sys.argv = sys.argv[1:]; "
 RUN_MODULE = WITHOUT_ROOT + "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
 
 
 def run_without_engine(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a module as neither root nor with a docker command."""
+    """Run a module as a user who is not root and has no docker command."""
     given = {name: value for name, value in os.environ.items() if name not in ("DOCKER_HOST", "REQUIRE_ENGINE")}
     return subprocess.run(
         [sys.executable, "-c", RUN_MODULE, *arguments],
@@ -159,7 +157,7 @@ def run_image_test_without_engine(folder: Path, **environment: str) -> subproces
     return run_without_engine(folder, "pytest", *options, "test_image.py", COLUMNS="400", **environment)
 
 
-def test_image_tests_are_skipped_with_one_line_that_says_how_to_get_an_engine(tmp_path: Path) -> None:
+def test_image_tests_without_engine_are_skipped_with_instructions(tmp_path: Path) -> None:
     finished = run_image_test_without_engine(tmp_path)
     assert "1 skipped" in finished.stdout
     reasons = [line for line in finished.stdout.splitlines() if line.startswith("SKIPPED")]
@@ -168,14 +166,14 @@ def test_image_tests_are_skipped_with_one_line_that_says_how_to_get_an_engine(tm
     assert "root on Debian" in reasons[0]
 
 
-def test_required_engine_turns_the_skip_into_a_failure(tmp_path: Path) -> None:
+def test_image_tests_fail_if_engine_is_required(tmp_path: Path) -> None:
     finished = run_image_test_without_engine(tmp_path, REQUIRE_ENGINE="1")
     assert finished.returncode == pytest.ExitCode.TESTS_FAILED
     assert "start Docker" in finished.stdout
     assert "Traceback" not in finished.stdout
 
 
-def test_module_without_engine_prints_one_line(tmp_path: Path) -> None:
+def test_engine_command_without_engine_gives_one_line_error(tmp_path: Path) -> None:
     finished = run_without_engine(tmp_path, "tests.engine", "true")
     assert finished.returncode == 1
     assert finished.stdout == ""
@@ -186,7 +184,7 @@ def test_module_without_engine_prints_one_line(tmp_path: Path) -> None:
 # The private engine.
 
 
-def test_second_user_leaves_the_engine_to_the_first(engine: Engine) -> None:
+def test_second_user_does_not_stop_the_engine(engine: Engine) -> None:
     if not engine.private:
         pytest.skip("the engine was running before the tests")
     second = subprocess.run(ENGINE, check=False, capture_output=True, text=True, cwd=REPOSITORY)
@@ -196,17 +194,17 @@ def test_second_user_leaves_the_engine_to_the_first(engine: Engine) -> None:
 
 @dataclass(frozen=True)
 class SpareEngine:
-    """A second private engine in a cache folder and a network of its own, to be started and stopped at will."""
+    """A second private engine with its own cache directory and network, which tests may start and stop."""
 
     caches: Path
 
     @property
     def home(self) -> Path:
-        """Return the engine's folder."""
+        """Return the engine's directory."""
         return self.caches / cache_folder().name / "engine"
 
     def command(self, *command: str) -> tuple[list[str], dict[str, Any]]:
-        """Return what runs a command with this engine: arguments and options for `subprocess`."""
+        """Return the `subprocess` arguments and options that run a command with this engine."""
         environment = {name: value for name, value in os.environ.items() if name != "DOCKER_HOST"}
         environment |= {"XDG_CACHE_HOME": str(self.caches), "PYTHONPATH": str(REPOSITORY)}
         return ["unshare", "--net", *ENGINE, *command], {"env": environment, "text": True}
@@ -217,11 +215,11 @@ class SpareEngine:
         return subprocess.run(arguments, check=False, capture_output=True, **options)
 
     def pid(self) -> int:
-        """Return the process number of the running engine."""
+        """Return the process ID of the running engine."""
         return int((self.home / "dockerd.pid").read_text())
 
     def leftovers(self) -> list[str]:
-        """Return what is left of a running engine: command lines and mounts that name its folder."""
+        """Return the command lines and mounts that contain the engine's directory."""
         found = [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(self.home) in line]
         for entry in Path("/proc").glob("[0-9]*/cmdline"):
             try:
@@ -236,8 +234,8 @@ class SpareEngine:
 @pytest.fixture
 def spare(engine: Engine) -> Iterator[SpareEngine]:
     if not engine.private:
-        pytest.skip("only a private engine brings the programs for a second one")
-    # The paths of sockets are short: not in pytest's folder.
+        pytest.skip("only a private engine includes the programs for a second one")
+    # Unix socket paths have a length limit, so pytest's deeply nested directory is not used.
     with tempfile.TemporaryDirectory() as folder:
         spare = SpareEngine(Path(folder))
         shutil.copytree(cache_folder() / "engine/root", spare.home / "root", symlinks=True)
@@ -248,7 +246,7 @@ def spare(engine: Engine) -> Iterator[SpareEngine]:
         spare.run("true")
 
 
-def test_last_user_stops_the_engine_also_after_a_failure(spare: SpareEngine) -> None:
+def test_last_user_stops_the_engine_after_failure(spare: SpareEngine) -> None:
     finished = spare.run("sh", "-c", "docker version && cat $XDG_CACHE_HOME/*/engine/dockerd.pid && exit 7")
     assert finished.returncode == 7, finished.stderr
     assert "Server" in finished.stdout
@@ -256,7 +254,7 @@ def test_last_user_stops_the_engine_also_after_a_failure(spare: SpareEngine) -> 
 
 
 def test_interrupted_run_stops_the_engine(spare: SpareEngine) -> None:
-    # Set by hand, because whoever runs the tests in the background has them ignore it.
+    # Set the handler explicitly, because background shells make their processes ignore SIGINT.
     interruptible = "import signal, time; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     with_engine = "from tests.engine import *\nwith running_engine(): print(flush=True); time.sleep(60)"
     arguments, options = spare.command()
@@ -271,7 +269,7 @@ def test_interrupted_run_stops_the_engine(spare: SpareEngine) -> None:
     assert spare.leftovers() == []
 
 
-def test_engine_of_a_killed_run_is_found_and_stopped_by_the_next_one(spare: SpareEngine) -> None:
+def test_next_run_stops_the_engine_of_a_killed_run(spare: SpareEngine) -> None:
     arguments, options = spare.command("sh", "-c", "echo && read wait")
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options) as process:
         assert process.stdout is not None
@@ -282,7 +280,7 @@ def test_engine_of_a_killed_run_is_found_and_stopped_by_the_next_one(spare: Spar
     assert spare.leftovers() == []
 
 
-def test_killed_engine_is_started_anew(spare: SpareEngine) -> None:
+def test_killed_engine_is_restarted(spare: SpareEngine) -> None:
     arguments, options = spare.command("sh", "-c", "echo && read wait")
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options) as process:
         assert process.stdout is not None
@@ -293,7 +291,7 @@ def test_killed_engine_is_started_anew(spare: SpareEngine) -> None:
     assert spare.leftovers() == []
 
 
-USE_AS_GIVEN = """
+USE_EXISTING_ENGINE = """
 import os
 from tests.engine import *
 os.environ["XDG_CACHE_HOME"] += "/given"
@@ -305,13 +303,13 @@ print("after", *engine.docker("images", "--quiet").stdout.split())
 """
 
 
-def test_given_engine_keeps_running_and_keeps_no_stand_in(spare: SpareEngine, base_image: Callable[[str], str]) -> None:
+def test_existing_engine_keeps_running_without_substitute(spare: SpareEngine, base_image: Callable[[str], str]) -> None:
     base_image("3.14")
     given = spare.caches / "given" / cache_folder().name
     given.mkdir(parents=True)
     (given / "base-images").symlink_to(cache_folder() / "base-images")
-    finished = spare.run(sys.executable, "-c", USE_AS_GIVEN)
-    # Without a network, an image can only be made from the file that is kept.
+    finished = spare.run(sys.executable, "-c", USE_EXISTING_ENGINE)
+    # There is no network, so the substitute can only be created from the cached file.
     assert finished.returncode == 0, finished.stderr
     tag, during, after = finished.stdout.splitlines()
     assert tag == "python:3.14-slim"

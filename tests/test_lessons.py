@@ -1,8 +1,8 @@
-"""The workbook: each page's commands are run in a generated project, and print what the page shows.
+"""The workbook: the commands of each page are run in a generated project, and print what the page shows.
 
-In a block ```console the lines after `$ ` are commands. What stands below one is all that it prints, less what `...`
-stands for: any text inside a line, any lines alone in one. Where nothing stands below, anything may be printed.
-The last command of a block ```console error must fail, every other one succeed.
+In a ```console block, lines that start with `$ ` are commands. The lines after a command must match its whole output.
+`...` matches any text within a line; on a line of its own it matches any number of lines. If no output is shown, any
+output is accepted. The last command of a ```console error block must fail; all other commands must succeed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)|(?:src|srcset)=\"([^\"]+)\"")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 KINDS = {"dockerfile", "console", "console error", "c", "python", "hcl", "toml"}
 SECTIONS = ["Look", "What goes wrong", "Exercise", "In this project"]
-# The layer that all lessons share, so that the compiler is installed once.
+# The layer that all lessons share, so that the compiler is installed only once.
 COMPILER = """\
 # hadolint ignore=DL3008
 RUN apt-get update \\
@@ -42,7 +42,7 @@ RUN apt-get update \\
 
 @dataclass(frozen=True)
 class Command:
-    """A command of a page, the lines that stand below it, and whether it must fail."""
+    """A command of a page, its expected output, and whether it must fail."""
 
     line: str
     shown: list[str]
@@ -50,18 +50,18 @@ class Command:
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
-    """List a page's blocks: the word after the fence, and the text."""
+    """List a page's code blocks: the word after the fence, and the text."""
     return BLOCK.findall(page)
 
 
 def commands(page: str) -> Iterator[Command]:
-    """Read a page's commands; one that ends in a backslash goes on in the next line."""
+    """Parse a page's commands; a backslash at the end continues a command on the next line."""
     for kind, text in blocks(page):
         if not kind.startswith("console"):
             continue
         before, *parts = re.split(r"^\$ ", text, flags=re.MULTILINE)
         assert parts, f"a block without a command:\n{text}"
-        assert not before, f"what prints this?\n{before}"
+        assert not before, f"output before the first command:\n{before}"
         for number, part in enumerate(parts, start=1):
             match = re.fullmatch(r"((?:.*\\\n)*.*\n)((?s:.*))", part)
             assert match
@@ -69,9 +69,9 @@ def commands(page: str) -> Iterator[Command]:
             yield Command(match[1].strip(), match[2].rstrip().splitlines(), fails)
 
 
-def first_unmet(shown: list[str], printed: list[str]) -> str | None:
-    """Return the first line of a page that the real output does not have in its place, or None."""
-    # How many of the printed lines those of the page may stand for so far.
+def first_mismatch(shown: list[str], printed: list[str]) -> str | None:
+    """Return the first expected line that the real output does not match, or None."""
+    # Possible numbers of output lines matched so far.
     reached = {0}
     for line in shown:
         if line.strip() == "...":
@@ -85,13 +85,13 @@ def first_unmet(shown: list[str], printed: list[str]) -> str | None:
 
 
 def run_page(page: str, project: Project, environment: dict[str, str]) -> None:
-    """Run all commands of a page, in its order."""
+    """Run all commands of a page in order."""
     for command in commands(page):
         run(project, command, environment)
 
 
 def run(project: Project, command: Command, environment: dict[str, str]) -> None:
-    """Run a command, and compare what it does with what its page says."""
+    """Run a command, and compare its output and status with the page."""
     done = subprocess.run(
         ["bash", "-c", f"exec 2>&1\n{command.line}"],
         cwd=project.path,
@@ -103,10 +103,10 @@ def run(project: Project, command: Command, environment: dict[str, str]) -> None
         timeout=600,
     )
     printed = [line.rstrip() for line in ANSI.sub("", done.stdout).rstrip().splitlines()]
-    told = f"$ {command.line}\n{done.stdout}"
-    assert (done.returncode != 0) == command.fails, f"ended with status {done.returncode}:\n{told}"
-    unmet = first_unmet(command.shown, printed) if command.shown else None
-    assert unmet is None, f"not printed, or not there: {unmet}\n{told}"
+    transcript = f"$ {command.line}\n{done.stdout}"
+    assert (done.returncode != 0) == command.fails, f"ended with status {done.returncode}:\n{transcript}"
+    mismatch = first_mismatch(command.shown, printed) if command.shown else None
+    assert mismatch is None, f"not printed in this place: {mismatch}\n{transcript}"
 
 
 def dockerfiles(folder: Path) -> dict[str, str]:
@@ -115,7 +115,7 @@ def dockerfiles(folder: Path) -> dict[str, str]:
 
 
 def is_built(lesson: str, name: str, page: str) -> bool:
-    """Tell whether a command of the page builds a Dockerfile: `docker build`, or `make lesson`."""
+    """Return whether a command of the page builds a Dockerfile, with `docker build` or `make lesson`."""
     path = f"lessons/{lesson}/{name}"
     made = f"make lesson N={int(lesson[:2])}" + (f" DOCKERFILE={name}" if name != "Dockerfile" else "")
     lines = [command.line for command in commands(page)]
@@ -123,43 +123,43 @@ def is_built(lesson: str, name: str, page: str) -> bool:
 
 
 def broken_links(page: Path) -> list[str]:
-    """List the links of a page that lead to no file."""
+    """List the links of a page whose target does not exist."""
     targets = ["".join(found) for found in LINK.findall(page.read_text("utf-8"))]
     local = [target for target in targets if "://" not in target]
     return [target for target in local if not (page.parent / target).exists()]
 
 
-# fault: (a page, what the runner says of it)
+# Each fault: a page, and the expected error message.
 FAULTS = {
-    "a line that is not printed": ("```console\n$ echo one\ntwo\n```\n", "not there: two"),
-    "a line that is not shown": ("```console\n$ printf '1\\n2\\n'\n1\n```\n", "not there: (the end)"),
-    "lines in another order": ("```console\n$ printf '1\\n2\\n'\n...\n2\n1\n```\n", "not there: 1"),
+    "a line that is not printed": ("```console\n$ echo one\ntwo\n```\n", "in this place: two"),
+    "a line that is not shown": ("```console\n$ printf '1\\n2\\n'\n1\n```\n", "in this place: (the end)"),
+    "lines in another order": ("```console\n$ printf '1\\n2\\n'\n...\n2\n1\n```\n", "in this place: 1"),
     "a command that fails": ("```console\n$ false\n```\n", "ended with status 1"),
     "an early command that fails": ("```console error\n$ false\n$ false\n```\n", "ended with status 1"),
-    "an error that does not come": ("```console error\n$ true\n```\n", "ended with status 0"),
+    "a missing error": ("```console error\n$ true\n```\n", "ended with status 0"),
     "output without a command": ("```console\none\n```\n", "a block without a command"),
-    "output before a command": ("```console\none\n$ true\n```\n", "what prints this?"),
+    "output before a command": ("```console\none\n$ true\n```\n", "output before the first command:"),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_caught(tmp_path: Path, fault: str) -> None:
-    page, said = FAULTS[fault]
-    with pytest.raises(AssertionError, match=re.escape(said)):
+def test_runner_detects_mismatch_between_page_and_output(tmp_path: Path, fault: str) -> None:
+    page, message = FAULTS[fault]
+    with pytest.raises(AssertionError, match=re.escape(message)):
         run_page(page, Project(tmp_path, {}), dict(os.environ))
 
 
-def test_what_is_left_out_may_be_anything(tmp_path: Path) -> None:
+def test_ellipsis_matches_any_output(tmp_path: Path) -> None:
     page = "```console\n$ seq 1 \\\n    20\n1\n...\n1...5\n...\n20\n$ echo any\n```\n"
     run_page(page, Project(tmp_path, {}), dict(os.environ))
 
 
 @pytest.fixture(scope="session")
 def project(bake_once: Bake) -> Project:
-    """Return a project that no other test uses: the pages' commands leave a virtualenv in it.
+    """Return a project that no other test uses, because the pages' commands create a virtualenv in it.
 
-    Its requirements are like no other run's. An engine may have cached a step of those several times, each with other
-    dates in the bytecode, and takes now one and now another: then what a page calls cached is not.
+    Its requirements.txt is unique to this run. Otherwise the engine may have several cached results of one step, with
+    different bytecode timestamps, and pick a different one each time, so that steps shown as CACHED would run.
     """
     project = bake_once(project_name="Workbook", strategy="all", app="cli")
     with (project.path / "lessons/app/requirements.txt").open("a") as requirements:
@@ -168,8 +168,8 @@ def project(bake_once: Bake) -> Project:
 
 
 @pytest.fixture
-def turn() -> Iterator[None]:
-    """Let only one run at a time build what pages build: the names of their images are fixed."""
+def lesson_lock() -> Iterator[None]:
+    """Lock: only one test run may build the lessons at a time, because their image names are fixed."""
     with (cache_folder() / "lessons.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -184,13 +184,13 @@ def remove_images(engine: Engine, number: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("turn")
+@pytest.mark.usefixtures("lesson_lock")
 @every_lesson
-def test_every_command_does_what_its_page_shows(
+def test_commands_print_what_the_page_shows(
     engine: Engine, base_image: Callable[[str], str], project: Project, lesson: str
 ) -> None:
     base_image(QUESTIONS["python_version"][0])
-    # A terminal of another width would show.
+    # Fixed, because the output depends on the width of the terminal.
     terminal = {"COLUMNS": "100", "LC_ALL": "C.UTF-8", "BUILDKIT_PROGRESS": "plain"}
     environment = {**engine.environment, **terminal, "PYTHON": sys.executable}
     try:
@@ -200,7 +200,7 @@ def test_every_command_does_what_its_page_shows(
 
 
 @every_lesson
-def test_every_dockerfile_shown_is_a_file_s(project: Project, lesson: str) -> None:
+def test_dockerfile_excerpts_match_files(project: Project, lesson: str) -> None:
     folders = [project.path / "lessons" / lesson, *(project.path / "strategies").iterdir()]
     texts = [text for folder in folders if folder.is_dir() for text in dockerfiles(folder).values()]
     shown = [text for kind, text in blocks(project.read(f"lessons/{lesson}/README.md")) if kind == "dockerfile"]
@@ -209,7 +209,7 @@ def test_every_dockerfile_shown_is_a_file_s(project: Project, lesson: str) -> No
 
 
 @every_lesson
-def test_every_dockerfile_is_named_and_built_by_its_page(project: Project, lesson: str) -> None:
+def test_page_builds_every_dockerfile_of_the_lesson(project: Project, lesson: str) -> None:
     page = project.read(f"lessons/{lesson}/README.md")
     found = dockerfiles(project.path / "lessons" / lesson)
     assert "Dockerfile" in found
@@ -217,16 +217,14 @@ def test_every_dockerfile_is_named_and_built_by_its_page(project: Project, lesso
 
 
 @every_lesson
-def test_every_dockerfile_shares_the_first_layer(lesson: str) -> None:
+def test_dockerfiles_share_the_compiler_layer(lesson: str) -> None:
     for name, text in dockerfiles(LESSONS / lesson).items():
         assert "\nARG BASE=python:3.14-slim\n" in f"\n{text}", name
         assert COMPILER in text or "apt-get" not in text, name
 
 
 @every_lesson
-def test_every_dockerfile_passes_docker_s_own_check(
-    engine: Engine, base_image: Callable[[str], str], lesson: str
-) -> None:
+def test_dockerfiles_pass_docker_build_check(engine: Engine, base_image: Callable[[str], str], lesson: str) -> None:
     base_image(QUESTIONS["python_version"][0])
     for name in dockerfiles(LESSONS / lesson):
         check = engine.docker("build", "--check", "--file", str(LESSONS / lesson / name), str(LESSONS / "app"))
@@ -234,7 +232,7 @@ def test_every_dockerfile_passes_docker_s_own_check(
 
 
 @every_lesson
-def test_every_page_has_the_same_order(lesson: str) -> None:
+def test_pages_have_the_same_sections(lesson: str) -> None:
     page = (LESSONS / lesson / "README.md").read_text("utf-8")
     text = BLOCK.sub("", page)
     assert page.startswith(f"# {int(lesson[:2])}. ")
@@ -246,48 +244,48 @@ def test_every_page_has_the_same_order(lesson: str) -> None:
 
 
 @pytest.mark.parametrize("page", [*(f"{lesson}/README.md" for lesson in FOLDERS), "README.md"])
-def test_every_link_leads_to_a_file(project: Project, page: str) -> None:
+def test_links_lead_to_existing_files(project: Project, page: str) -> None:
     assert broken_links(project.path / "lessons" / page) == []
 
 
-def test_the_table_of_contents_is_complete() -> None:
+def test_table_of_contents_lists_all_lessons() -> None:
     contents = (LESSONS / "README.md").read_text("utf-8")
     assert re.findall(r"\]\(([0-9][^)]*)/README\.md\)", contents) == FOLDERS
 
 
-# What is asked for: (the arguments of lesson.py, the sentence that answers)
-NOT_THERE = {
+# Arguments of lesson.py, and the start of the error message.
+UNKNOWN_LESSONS = {
     "no number": ((), "lesson: say which, from 1 to "),
     "no lesson": (("99",), "lesson: say which, from 1 to "),
     "no Dockerfile": (("1", "none"), "lesson: lesson 1 has no none; it has Dockerfile, static.Dockerfile, "),
 }
 
 
-@pytest.mark.parametrize("asked", NOT_THERE)
-def test_a_lesson_that_is_not_there_is_answered_in_one_sentence(project: Project, asked: str) -> None:
-    arguments, sentence = NOT_THERE[asked]
-    answer = project.run(sys.executable, "lessons/lesson.py", *arguments)
-    assert answer.returncode == 1
-    assert answer.stdout == ""
-    assert answer.stderr.startswith(sentence)
-    assert answer.stderr.count("\n") == 1
+@pytest.mark.parametrize("case", UNKNOWN_LESSONS)
+def test_unknown_lesson_gives_one_line_error(project: Project, case: str) -> None:
+    arguments, message = UNKNOWN_LESSONS[case]
+    result = project.run(sys.executable, "lessons/lesson.py", *arguments)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith(message)
+    assert result.stderr.count("\n") == 1
 
 
-def test_a_build_that_fails_is_told_in_full(engine: Engine, base_image: Callable[[str], str], bake: Bake) -> None:
+def test_failed_lesson_build_prints_the_error(engine: Engine, base_image: Callable[[str], str], bake: Bake) -> None:
     base_image(QUESTIONS["python_version"][0])
     project = bake(strategy="all", app="cli")
     project.edit("lessons/app/hello.c", "puts", "puttts")
-    answer = project.run(sys.executable, "lessons/lesson.py", "1", env=engine.environment)
-    assert answer.returncode == 1
-    assert "implicit declaration of function" in answer.stderr
-    assert answer.stderr.endswith("\nlesson: `docker build` failed with status 1.\n")
+    result = project.run(sys.executable, "lessons/lesson.py", "1", env=engine.environment)
+    assert result.returncode == 1
+    assert "implicit declaration of function" in result.stderr
+    assert result.stderr.endswith("\nlesson: `docker build` failed with status 1.\n")
 
 
-def test_only_a_project_with_every_strategy_has_lessons(project: Project, bake: Bake) -> None:
+def test_lessons_exist_only_with_strategy_all(project: Project, bake: Bake) -> None:
     assert (
         "lessons/lesson.py 4 wrong.Dockerfile"
         in project.run("make", "--dry-run", "lesson", "N=4", "DOCKERFILE=wrong.Dockerfile").stdout
     )
-    one = bake()
-    assert "lesson" not in one.read("Makefile") + one.read("README.md") + one.read("docs/CONTRIBUTING.md")
-    assert not (one.path / "lessons").exists()
+    other = bake()
+    assert "lesson" not in other.read("Makefile") + other.read("README.md") + other.read("docs/CONTRIBUTING.md")
+    assert not (other.path / "lessons").exists()

@@ -1,4 +1,4 @@
-"""`make pictures`: what is drawn of the stages is what the images hold."""
+"""`make pictures`: the stage diagrams match the built images."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ COMMITTED = json.loads(STAGES.read_text("utf-8"))
 DRAWN = sorted(PICTURES.iterdir())
 SVG = "{http://www.w3.org/2000/svg}"
 RECT = f"{SVG}rect"
-# The mean width of a letter in a wide font.
+# The mean width of a character in a wide font.
 LETTER = 0.6 * FONT
-# Debian and the requirements change now and then, and the base image may be the official one or a stand-in.
-CLOSE, CLOSE_TO_THE_BASE = 0.05, 0.2
+# Debian packages and dependencies change over time, and the base image may be official or a substitute.
+TOLERANCE, BASE_TOLERANCE = 0.05, 0.2
 
 
 @pytest.fixture(scope="module")
-def fresh(bake_once: Bake, build: Build) -> Iterator[tuple[Engine, dict[str, Any]]]:
-    """Look into the stages of the recommended strategy, whose image other tests build, too."""
+def stage_layers(bake_once: Bake, build: Build) -> Iterator[tuple[Engine, dict[str, Any]]]:
+    """Return the contents of the stages of venv, whose image other tests also build."""
     image = build(bake_once(project_slug="acme-sums", strategy="venv", app="service"))
     repository = f"test-{os.getpid()}-stages"
 
@@ -55,7 +55,7 @@ def fresh(bake_once: Bake, build: Build) -> Iterator[tuple[Engine, dict[str, Any
 
     try:
         with pytest.MonkeyPatch.context() as patch:
-            # lesson.py finds the engine as a person's shell does.
+            # lesson.py finds the engine through the environment, as it does in a user's shell.
             for name, value in image.engine.environment.items():
                 patch.setenv(name, value)
             yield image.engine, content(image.project.read("Dockerfile"), stage, image.base)
@@ -65,8 +65,8 @@ def fresh(bake_once: Bake, build: Build) -> Iterator[tuple[Engine, dict[str, Any
 
 
 @pytest.mark.slow
-def test_the_committed_layers_and_crossings_are_those_of_the_images(fresh: Any) -> None:
-    _, now = fresh
+def test_committed_layers_and_copies_match_images(stage_layers: Any) -> None:
+    _, now = stage_layers
     before = COMMITTED["contents"]["venv"]
     assert now["crossings"] == before["crossings"]
     assert list(now["stages"]) == list(before["stages"])
@@ -75,18 +75,18 @@ def test_the_committed_layers_and_crossings_are_those_of_the_images(fresh: Any) 
 
 
 @pytest.mark.slow
-def test_the_committed_sizes_are_nearly_those_of_the_images(fresh: Any) -> None:
-    engine, now = fresh
+def test_committed_sizes_are_within_tolerance_of_images(stage_layers: Any) -> None:
+    engine, now = stage_layers
     if architecture(engine) != COMMITTED["architecture"]:
-        pytest.skip("sizes are those of another processor")
+        pytest.skip("the committed sizes are for another architecture")
     for stage, held in now["stages"].items():
         for layer, before in zip(held, COMMITTED["contents"]["venv"]["stages"][stage], strict=True):
-            close = CLOSE_TO_THE_BASE if layer["name"] == BASE else CLOSE
-            assert layer["bytes"] == pytest.approx(before["bytes"], rel=close, abs=1e4), (stage, layer)
+            tolerance = BASE_TOLERANCE if layer["name"] == BASE else TOLERANCE
+            assert layer["bytes"] == pytest.approx(before["bytes"], rel=tolerance, abs=1e4), (stage, layer)
 
 
-def crossing(dockerfile: str) -> list[tuple[str, str, str]]:
-    """Read what crosses to where out of a Dockerfile alone."""
+def final_copies(dockerfile: str) -> list[tuple[str, str, str]]:
+    """List what a Dockerfile copies or mounts into runtime-image and artifacts."""
     stages = stages_of(dockerfile)
     return [
         (taken.how, taken.source, end)
@@ -97,18 +97,18 @@ def crossing(dockerfile: str) -> list[tuple[str, str, str]]:
     ]
 
 
-def test_every_strategy_is_drawn_and_what_its_dockerfile_lets_cross(bake_once: Bake) -> None:
+def test_diagrams_cover_every_strategy_and_copy(bake_once: Bake) -> None:
     project = bake_once(strategy="all")
     dockerfiles = {name: project.read(f"strategies/{name}/Dockerfile") for name in STRATEGIES}
     dockerfiles[HELLO] = HELLO_DOCKERFILE.read_text("utf-8")
-    told = {
+    shown = {
         name: [(each["how"], each["source"], each["to"]) for each in content["crossings"]]
         for name, content in COMMITTED["contents"].items()
     }
-    assert told == {name: crossing(text) for name, text in dockerfiles.items()}
+    assert shown == {name: final_copies(text) for name, text in dockerfiles.items()}
 
 
-def test_a_crossing_is_read_out_of_either_kind_of_instruction() -> None:
+def test_copies_and_bind_mounts_are_parsed() -> None:
     dockerfile = (
         "FROM scratch AS one\nFROM one AS two\n# two is: not this.\n\n# three is what stays: the rest.\n"
         "FROM ${BASE} AS three\n# COPY --from=one /no /\n"
@@ -116,7 +116,7 @@ def test_a_crossing_is_read_out_of_either_kind_of_instruction() -> None:
         "RUN --mount=type=bind,source=x,target=/x --mount=type=bind,from=two,source=/w,target=/v pip install /v\n"
         "COPY --from=elsewhere /no /\nCOPY . .\nUSER 1\n\nFROM three\n"
     )
-    assert crossing(dockerfile.replace("three", RUNTIME)) == [
+    assert final_copies(dockerfile.replace("three", RUNTIME)) == [
         ("COPY", "/a", RUNTIME),
         ("COPY", "/b", RUNTIME),
         ("bind mount", "/w", RUNTIME),
@@ -125,7 +125,7 @@ def test_a_crossing_is_read_out_of_either_kind_of_instruction() -> None:
     assert (stages["two"].parent, stages["three"].leaves, len(stages["three"].steps)) == ("one", "the rest", 4)
 
 
-def test_what_crosses_is_in_the_layers_that_still_show_it() -> None:
+def test_copied_files_are_attributed_to_visible_layers() -> None:
     stages = {"one": Stage("${BASE}", [], ""), "two": Stage("one", [], "")}
     lower = Part("one", "", "requirements", Layer("", "1", {"/opt/venv/a": 1, "/opt/venv/b": 1, "/c": 1}, set()))
     upper = Part("two", "", "project", Layer("", "2", {"/opt/venv/b": 2}, {"/opt/venv/a"}))
@@ -140,7 +140,7 @@ def test_what_crosses_is_in_the_layers_that_still_show_it() -> None:
     assert found("two", "/opt/venv/a") == found("two", "/op") == []
 
 
-def test_the_committed_pictures_show_the_committed_layers(tmp_path: Path) -> None:
+def test_committed_pictures_match_committed_layers(tmp_path: Path) -> None:
     render(COMMITTED, tmp_path)
     assert {path.name: path.read_text("utf-8") for path in tmp_path.iterdir()} == {
         path.name: path.read_text("utf-8") for path in DRAWN
@@ -151,7 +151,7 @@ every_picture = pytest.mark.parametrize("path", DRAWN, ids=lambda path: path.ste
 
 
 @every_picture
-def test_a_picture_is_small_and_told_in_words(path: Path) -> None:
+def test_picture_is_small_and_has_a_description(path: Path) -> None:
     name = path.stem.rpartition("-")[0]
     assert path.stat().st_size < 15_000
     assert not re.search(r"\{\{|\{%|\{#| $", path.read_text("utf-8"), re.MULTILINE)
@@ -164,14 +164,14 @@ def test_a_picture_is_small_and_told_in_words(path: Path) -> None:
 
 
 def span(element: ElementTree.Element) -> tuple[float, float, float]:
-    """Tell where words begin and end in a wide font, and their baseline."""
+    """Return the start, end and baseline of a text element, estimated for a wide font."""
     x, y = float(element.attrib["x"]), float(element.attrib["y"])
     width = len("".join(element.itertext())) * LETTER
     return (x - width, x, y) if element.get("text-anchor") == "end" else (x, x + width, y)
 
 
 @every_picture
-def test_nothing_in_a_picture_overlaps_or_is_cut_off(path: Path) -> None:
+def test_picture_texts_do_not_overlap_or_leave_the_drawing(path: Path) -> None:
     picture = ElementTree.parse(path).getroot()
     width, height = (float(picture.attrib[side]) for side in ("width", "height"))
     boxes = [{side: float(box.attrib[side]) for side in ("x", "y", "width", "height")} for box in picture.iter(RECT)]

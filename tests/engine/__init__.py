@@ -1,8 +1,8 @@
 """A Docker engine and base images for the tests.
 
-The engine that answers is used. Else, as root on Debian, a private one is started from the packages of Debian and
-stopped at the end. What is downloaded is kept in the cache folder of the user. `python -m tests.engine` is the same
-for a person.
+The running Docker engine is used. If there is none, and the user is root on Debian, a private engine is started from
+Debian packages and stopped at the end. Its downloads are kept in the user's cache directory.
+`python -m tests.engine bash` opens a shell with the same engine.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HOW_TO_GET_AN_ENGINE = "start Docker so that `docker version` answers, or run as root on Debian"
-STAND_IN_LABEL = "cookiecutter-multistage-python.stand-in"
+HOW_TO_GET_AN_ENGINE = "start Docker so that `docker version` succeeds, or run as root on Debian"
+SUBSTITUTE_LABEL = "cookiecutter-multistage-python.stand-in"
 DATA_LIMIT_GB = 6
 _HERE = Path(__file__).resolve().parent
-# Settings that lead the client away from the private engine.
+# Settings that would connect the client to another engine.
 _CLIENT_SETTINGS = (
     "BUILDX_BUILDER",
     "DOCKER_API_VERSION",
@@ -39,16 +39,16 @@ _CLIENT_SETTINGS = (
 
 
 class EngineUnavailable(Exception):
-    """There is no engine or no base image. The message is one line that says how to get one."""
+    """No Docker engine or base image is available. The message is one line that says how to get one."""
 
 
 class DockerError(Exception):
-    """A docker command failed. The message holds the command and the end of its output."""
+    """A docker command failed. The message contains the command and the end of its output."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A running engine. `environment` is what a command needs to reach it."""
+    """A running engine. Commands reach it with the variables in `environment`."""
 
     environment: dict[str, str]
     private: bool
@@ -56,9 +56,9 @@ class Engine:
     def docker(
         self, *arguments: str, check: bool = True, **subprocess_options: Any
     ) -> subprocess.CompletedProcess[str]:
-        """Run `docker ARGUMENTS`, output captured as text.
+        """Run `docker ARGUMENTS`, and capture its output as text.
 
-        Raises DockerError when the command fails, unless `check` is false.
+        Raises DockerError if the command fails, unless `check` is false.
         """
         options = {"env": self.environment, "capture_output": True, "text": True, **subprocess_options}
         command = ["docker", *arguments]
@@ -70,81 +70,81 @@ class Engine:
         return finished
 
     def base_image(self, version: str) -> str:
-        """Return the tag `python:VERSION-slim` of an image that this engine has: its own, pulled, or a stand-in.
+        """Return the tag `python:VERSION-slim` of a local image; if it is missing, pull it or create a substitute.
 
-        Raises EngineUnavailable when there is no way to get the image.
+        Raises EngineUnavailable if the image cannot be obtained.
         """
         tag = f"python:{version}-slim"
         label = self.docker("image", "inspect", "--format", _label_format(), tag, check=False)
         official = label.returncode == 0 and not label.stdout.strip()
         pulled = label.returncode != 0 and self.docker("pull", "--quiet", tag, check=False).returncode == 0
         if not official and not pulled:
-            # An old stand-in is renewed too: the script knows.
-            self._make_stand_in(version, tag)
+            # The script also replaces an outdated substitute.
+            self._create_substitute(version, tag)
         return tag
 
-    def _make_stand_in(self, version: str, tag: str) -> None:
+    def _create_substitute(self, version: str, tag: str) -> None:
         if not _is_root_on_debian():
-            message = f"{tag} is neither here nor can it be pulled, and only root on Debian can make a stand-in"
+            message = f"{tag} is missing and could not be pulled, and only root on Debian can create a substitute"
             raise EngineUnavailable(message)
         environment = {**self.environment, "STAND_IN_STORE": str(cache_folder() / "base-images")}
         _run_script([_HERE / "base-image", version], environment)
 
 
 def cache_folder() -> Path:
-    """Return the folder for all that is kept between runs."""
+    """Return the directory for files that are kept between runs."""
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(caches) / "cookiecutter-multistage-python"
 
 
 def engine_required() -> bool:
-    """Tell whether a test that gets no engine must fail instead of being skipped: `REQUIRE_ENGINE=1`."""
+    """Return whether tests without an engine must fail instead of being skipped (`REQUIRE_ENGINE=1`)."""
     return os.environ.get("REQUIRE_ENGINE", "0") not in ("", "0")
 
 
 @contextmanager
 def running_engine() -> Iterator[Engine]:
-    """Give the engine that answers, else a private one, which its last user stops.
+    """Yield the running engine, or a private one, which is stopped by its last user.
 
-    Raises EngineUnavailable when no engine answers and none can be started.
+    Raises EngineUnavailable if no engine is running and none can be started.
     """
     cache = cache_folder()
     home = cache / "engine"
     given = Engine({**os.environ, "DOCKER_BUILDKIT": "1"}, private=False)
     private = Engine(_private_environment(home), private=True)
-    # A shell that `python -m tests.engine` opened hands the private engine down.
-    is_given = os.environ.get("DOCKER_HOST") != private.environment["DOCKER_HOST"] and _answers(given)
+    # A shell started by `python -m tests.engine` passes the private engine on in its environment.
+    is_given = os.environ.get("DOCKER_HOST") != private.environment["DOCKER_HOST"] and _is_running(given)
     if not is_given and not _is_root_on_debian():
-        message = f"No Docker engine answers: {HOW_TO_GET_AN_ENGINE}"
+        message = f"No Docker engine is running: {HOW_TO_GET_AN_ENGINE}"
         raise EngineUnavailable(message)
     engine = given if is_given else private
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / f"{'given' if is_given else 'private'}-engine.users").open("w") as users:
         try:
-            with _turn(cache):
-                # A killed engine leaves processes and mounts behind that hinder the next one.
-                if engine.private and _is_alone(users) and not _answers(engine):
+            with _engine_lock(cache):
+                # A killed engine leaves processes and mounts behind that would disturb the next one.
+                if engine.private and _is_alone(users) and not _is_running(engine):
                     _stop(home)
                 fcntl.flock(users, fcntl.LOCK_SH)
                 if engine.private:
                     _run_script([_HERE / "start-engine"], {**engine.environment, "ENGINE_HOME": str(home)})
             yield engine
         finally:
-            with _turn(cache):
+            with _engine_lock(cache):
                 if _is_alone(users):
                     _leave(engine, home)
 
 
 @contextmanager
 def second_engine(engine: Engine, *images: str) -> Iterator[Engine]:
-    """Give a second private engine, as another machine would have it: empty but for some images of the first.
+    """Yield a second private engine that simulates another host: it contains only the given images.
 
-    Raises EngineUnavailable when the first is not private: only that one brings the programs.
+    Raises EngineUnavailable if the first engine is not private, because only a private one has downloaded the programs.
     """
     if not engine.private:
-        message = "Only a private engine brings the programs for a second one: stop Docker, and run as root on Debian"
+        message = "Only a private engine includes the programs for a second one: stop Docker, and run as root on Debian"
         raise EngineUnavailable(message)
-    # The paths of sockets are short: not in a deeper folder.
+    # Unix socket paths have a length limit, so avoid a deeply nested directory.
     with tempfile.TemporaryDirectory(prefix="engine-") as folder:
         home = Path(folder)
         shutil.copytree(cache_folder() / "engine/root", home / "root", symlinks=True, copy_function=_link_or_copy)
@@ -152,8 +152,8 @@ def second_engine(engine: Engine, *images: str) -> Iterator[Engine]:
         (home / "config/cli-plugins").symlink_to(home / "root/usr/libexec/docker/cli-plugins")
         second = Engine(_private_environment(home), private=True)
         try:
-            # The first engine's own turn: two that start at once may choose one range of addresses.
-            with _turn(cache_folder()):
+            # Two engines that start at the same time may choose the same address range.
+            with _engine_lock(cache_folder()):
                 _run_script([_HERE / "start-engine"], {**second.environment, "ENGINE_HOME": str(home)})
             if images:
                 saved = home / "images.tar"
@@ -172,8 +172,8 @@ def _link_or_copy(source: str, target: str) -> None:
 
 
 @contextmanager
-def _turn(cache: Path) -> Iterator[None]:
-    """Let only one process at a time start or stop an engine."""
+def _engine_lock(cache: Path) -> Iterator[None]:
+    """Lock: only one process at a time may start or stop an engine."""
     with (cache / "engine.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -188,25 +188,25 @@ def _is_alone(users: IO[str]) -> bool:
 
 def _leave(engine: Engine, home: Path) -> None:
     if engine.private:
-        if _answers(engine):
+        if _is_running(engine):
             _bound_disk_use(engine, home)
         _stop(home)
     else:
-        # Nobody shall mistake a stand-in for the official image later.
-        stand_ins = _stand_ins(engine)
-        if stand_ins:
-            engine.docker("image", "rm", *stand_ins, check=False)
+        # Remove the substitutes, so that nobody mistakes them for official images later.
+        substitutes = _substitutes(engine)
+        if substitutes:
+            engine.docker("image", "rm", *substitutes, check=False)
 
 
-def _stand_ins(engine: Engine) -> list[str]:
-    # The label alone does not do: images that were built on a stand-in inherit it.
-    filters = ("--filter", f"label={STAND_IN_LABEL}", "--filter", "reference=python:*-slim")
+def _substitutes(engine: Engine) -> list[str]:
+    # The label is not enough, because images built from a substitute inherit it.
+    filters = ("--filter", f"label={SUBSTITUTE_LABEL}", "--filter", "reference=python:*-slim")
     listed = engine.docker("image", "ls", *filters, "--format", "{{.Repository}}:{{.Tag}}", check=False)
     return listed.stdout.split()
 
 
 def _bound_disk_use(engine: Engine, home: Path) -> None:
-    """Keep base images and a limited build cache, remove the rest."""
+    """Keep base images and a limited build cache; remove everything else."""
     containers = engine.docker("ps", "--all", "--quiet", check=False).stdout.split()
     if containers:
         engine.docker("rm", "--force", "--volumes", *containers, check=False)
@@ -216,7 +216,7 @@ def _bound_disk_use(engine: Engine, home: Path) -> None:
         engine.docker("image", "rm", "--force", *built, check=False)
     engine.docker("volume", "prune", "--all", "--force", check=False)
     engine.docker("network", "prune", "--force", check=False)
-    # BuildKit's own limit leaves out whatever it holds to be shared, and old clients do not know it.
+    # BuildKit's limit does not count records that it considers shared, and old buildx versions lack the option.
     for limit in (["--max-used-space=2GB"], []):
         if _gigabytes(home / "data") > DATA_LIMIT_GB:
             engine.docker("builder", "prune", "--all", "--force", *limit, check=False)
@@ -229,14 +229,14 @@ def _gigabytes(folder: Path) -> int:
 
 def _stop(home: Path) -> None:
     """Stop the private engine and wait until its processes and mounts are gone."""
-    for number, patience in ((signal.SIGTERM, 30), (signal.SIGKILL, 10)):
+    for number, timeout in ((signal.SIGTERM, 30), (signal.SIGKILL, 10)):
         # dockerd stops its containerd itself, unless it was killed.
         processes = _processes(home)
         daemons = [pid for pid, name in processes if name == "dockerd"]
         for pid in daemons if daemons and number == signal.SIGTERM else [pid for pid, _ in processes]:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + timeout
         while _processes(home) and time.monotonic() < deadline:
             time.sleep(0.05)
     for mount in _mounts(home):
@@ -247,12 +247,12 @@ def _stop(home: Path) -> None:
         _remove_rules(bridge)
     for leftover in ("bridge", "dockerd.pid", "docker.sock"):
         (home / leftover).unlink(missing_ok=True)
-    # A stale process number of containerd in there costs the next start ten seconds.
+    # A stale process ID of containerd in this directory would delay the next start by ten seconds.
     shutil.rmtree(home / "exec", ignore_errors=True)
 
 
 def _remove_rules(bridge: str) -> None:
-    """Remove the firewall's rules for a bridge, which dockerd leaves: its addresses may be another's tomorrow."""
+    """Remove the firewall rules that dockerd leaves for a bridge, because its addresses may be reused."""
     for table in ("filter", "nat", "raw"):
         iptables = ["iptables", "--wait", "--table", table]
         rules = subprocess.run([*iptables, "--list-rules"], check=False, capture_output=True, text=True).stdout
@@ -263,7 +263,7 @@ def _remove_rules(bridge: str) -> None:
 
 
 def _processes(home: Path) -> list[tuple[int, str]]:
-    """Return number and name of the engine's live processes, its clients left out."""
+    """Return the ID and name of each running process of the engine, without clients."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/exe"):
         with suppress(OSError):
@@ -274,7 +274,7 @@ def _processes(home: Path) -> list[tuple[int, str]]:
 
 
 def _mounts(home: Path) -> list[str]:
-    """Return the mount points under the engine's folder, the deepest first."""
+    """Return the mount points in the engine's directory, deepest first."""
     points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     return sorted((point for point in points if Path(point).is_relative_to(home)), reverse=True)
 
@@ -287,7 +287,7 @@ def _private_environment(home: Path) -> dict[str, str]:
     return {**environment, **own, "PATH": path}
 
 
-def _answers(engine: Engine) -> bool:
+def _is_running(engine: Engine) -> bool:
     try:
         return engine.docker("version", check=False, timeout=20).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
@@ -303,12 +303,12 @@ def _is_root_on_debian() -> bool:
 
 
 def _label_format() -> str:
-    return f'{{{{index .Config.Labels "{STAND_IN_LABEL}"}}}}'
+    return f'{{{{index .Config.Labels "{SUBSTITUTE_LABEL}"}}}}'
 
 
 def _run_script(command: list[Path | str], environment: dict[str, str]) -> None:
     finished = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     if finished.returncode != 0:
         reason = (finished.stderr.strip().splitlines() or [f"{command[0]} failed."])[-1]
-        message = f"{reason} Instead, start a Docker engine that reaches a registry."
+        message = f"{reason} Instead, start a Docker engine that can reach a registry."
         raise EngineUnavailable(message)

@@ -1,6 +1,6 @@
 """Run a command with the engine of the tests: `python -m tests.engine [--] COMMAND ...`, for example `bash`.
 
-Without a command, the version of the engine is printed.
+Without a command, print the version of the engine.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from . import DockerError, EngineUnavailable, running_engine
 
 
 def main(arguments: list[str]) -> int:
-    """Return the status of the command, or 1 when there is no engine."""
+    """Return the exit status of the command, or 1 if there is no engine."""
     command = arguments[1:] if arguments[:1] == ["--"] else arguments
     try:
         with running_engine() as engine:
             if command:
-                # Ctrl-C is for the command. The engine is stopped after it.
+                # Leave Ctrl-C to the command; the engine is stopped afterwards.
                 signal.signal(signal.SIGINT, lambda *_: None)
                 return subprocess.run(command, check=False, env=engine.environment).returncode
             print(engine.docker("version", "--format", "{{.Server.Version}}").stdout.strip())

@@ -1,4 +1,4 @@
-"""The engine as pytest fixtures. A conftest takes them with `pytest_plugins = ["tests.engine.fixtures"]`."""
+"""The engine as pytest fixtures. Enable them in a conftest with `pytest_plugins = ["tests.engine.fixtures"]`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def skip_or_fail(reason: EngineUnavailable) -> NoReturn:
-    """Skip the test, or fail it under `REQUIRE_ENGINE=1`."""
+    """Skip the test, or fail it if `REQUIRE_ENGINE=1` is set."""
     if engine_required():
         pytest.fail(str(reason), pytrace=False)
     pytest.skip(str(reason))
@@ -22,7 +22,7 @@ def skip_or_fail(reason: EngineUnavailable) -> NoReturn:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
-    """Return the engine that all tests of this run share."""
+    """Yield the engine that all tests of this run share."""
     with ExitStack() as stack:
         try:
             running = stack.enter_context(running_engine())
@@ -33,7 +33,7 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def base_image(engine: Engine) -> Callable[[str], str]:
-    """Return the function that gives the tag of the base image of a version, or skips the test."""
+    """Return a function that returns the base image's tag for a Python version, or skips the test."""
 
     def tag(version: str) -> str:
         try:

@@ -1,4 +1,4 @@
-"""docs/updating.md: every command in it is run, in the order of the page, and prints what the page shows."""
+"""docs/updating.md: the commands are run in the order of the page, and print what the page shows."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tests.updates import make_template
 PAGE = (TEMPLATE / "docs/updating.md").read_text("utf-8")
 SECTION = re.compile(r"^## (.*)$\n", re.MULTILINE)
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# What happens before a section: the template gets a new version, or a person edits a file.
+# Commands that run before a section: they release a template version, or edit a file as a user would.
 BEFORE = {
-    "See what is new, and what you changed": """
+    "See what is new and what you changed": """
         git -C ../template reset --quiet --hard v2
         sed --in-place 's/PYTHON ?= python3$/PYTHON ?= python3.99/' Makefile
         git commit --quiet --all --message mine
@@ -27,7 +27,7 @@ BEFORE = {
         sed --in-place 's/Version 2: a change/Mine: a change/' docs/CONTRIBUTING.md
         git commit --quiet --all --message mine
         """,
-    # In another clone, where git leaves no markers without what this section tells.
+    # A second clone, in which git writes no conflict markers without the commands of this section.
     "When git cannot merge": """
         git clone --quiet "file://$PWD" ../elsewhere
         cd ../elsewhere
@@ -37,19 +37,19 @@ BEFORE = {
         git reset --quiet --hard
         git clean --quiet --force
         """,
-    "Files that have become yours": """
+    "Exclude files that you have replaced": """
         git -C ../template reset --quiet --hard v5
         sed --in-place 's/Version 4: a change/Mine: a change/' docs/CONTRIBUTING.md
         git commit --quiet --all --message mine
         """,
 }
-# cruft says with its status that something is new.
+# cruft exits with an error status if there is an update.
 FAILS = "FAILURE: "
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command of the page, and the lines that it shows below it."""
+    """A command of the page, and the output lines below it."""
 
     section: str
     text: str
@@ -57,7 +57,7 @@ class Command:
 
 
 def commands() -> list[Command]:
-    """Read the commands of the page."""
+    """Parse the commands of the page."""
     _, *parts = SECTION.split(PAGE)
     sections = zip(parts[::2], parts[1::2], strict=True)
     blocks = [(title, block) for title, text in sections for block in BLOCK.findall(text)]
@@ -66,36 +66,36 @@ def commands() -> list[Command]:
 
 
 def script() -> str:
-    """Write one shell script of all commands; each is told by its number, and its status follows."""
+    """Return a shell script that runs all commands, and prints each one's number and exit status."""
     lines = []
     pending = dict(BEFORE)
     for number, command in enumerate(commands()):
         before = pending.pop(command.section, ":")
         lines += [f"set -e\n{before}\nset +e", f"echo '@{number}'"]
-        # Enter is the answer to every question.
+        # Answer every prompt with Enter.
         lines += [f'{{ {command.text}\n}} 2>&1 < "$ENTER"', 'echo "@$?"']
     assert not pending, f"no such section: {pending.keys()}"
     return "\n".join(lines)
 
 
-def test_every_command_of_the_page_does_what_the_page_says(tmp_path: Path) -> None:
+def test_commands_print_what_the_page_shows(tmp_path: Path) -> None:
     if not shutil.which("jq"):
-        pytest.skip("the page uses jq: install it to run the page")
+        pytest.skip("the commands of the page need jq; install it")
     template = make_template(tmp_path)
     template.release("v1")
     (tmp_path / "enter").write_text("\n" * 30, "utf-8")
     result = template.run(tmp_path, "bash", "-c", script(), ENTER=str(tmp_path / "enter"))
     assert "Traceback" not in result.stdout
-    told = re.findall(r"^@\d+\n(.*?)^@(\d+)$", result.stdout, re.MULTILINE | re.DOTALL)
-    for command, (printed, status) in zip(commands(), told, strict=True):
+    results = re.findall(r"^@\d+\n(.*?)^@(\d+)$", result.stdout, re.MULTILINE | re.DOTALL)
+    for command, (printed, status) in zip(commands(), results, strict=True):
         assert (status == "0") != any(line.startswith(FAILS) for line in command.shown), (command, printed)
         for line in command.shown:
             assert line in printed.splitlines(), (command, printed)
 
 
-def test_the_page_runs_each_command_of_cruft_s() -> None:
+def test_page_uses_every_cruft_command() -> None:
     subcommands = {command.text.split()[1] for command in commands() if command.text.startswith("cruft ")}
     assert subcommands == {"check", "create", "diff", "link", "update"}
-    # A block of another kind would not be run.
+    # Blocks of any other kind would not be run.
     assert set(re.findall(r"^```(.+)$", PAGE, re.MULTILINE)) == {"console"}
     assert len(re.findall(r"^```$", PAGE, re.MULTILINE)) == len(BLOCK.findall(PAGE))

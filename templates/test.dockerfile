@@ -11,6 +11,7 @@ RUN --mount=type=bind,source=requirements/test.txt,target=/requirements/test.txt
 # pytest cannot write its cache there.
 USER 10001:10001
 WORKDIR /tmp
+ARG PYTEST_ADDOPTS
 RUN --mount=type=bind,source=pyproject.toml,target=/project/pyproject.toml \
     --mount=type=bind,source=tests,target=/project/tests \
     python -m pytest -p no:cacheprovider --rootdir /project /project/tests

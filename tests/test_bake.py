@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.compare import harness
-from tests.conftest import APPS, COMMIT_TIME, QUESTIONS, STRATEGIES, WITH_ARTIFACTS, Bake, Project, committed
+from tests.conftest import APPS, COMMIT_TIME, QUESTIONS, STRATEGIES, WITH_ARTIFACTS, Bake, Project, committed, copied
 from tests.engine import Engine, EngineUnavailable, second_engine
 from tests.engine.fixtures import skip_or_fail
 from tests.sizes import counts_blocks
@@ -147,6 +147,14 @@ def test_each_branch_and_strategy_has_layers_of_its_own(builder: Any, strategy: 
         assert "cache-to" not in target, "it would replace those of the image"
 
 
+@pytest.mark.parametrize("name", ["fix#12", "#12", "grün/x", "(x", "a" * 200, "v1.2.3+4"])
+@pytest.mark.parametrize("strategy", ["venv", "all"])
+def test_any_branch_is_a_valid_tag(builder: Any, strategy: str, name: str) -> None:
+    for target in builder(strategy).plan(CACHE="registry.example.com/cache", BRANCH=name, TAG=name).values():
+        references = [*target["tags"], *(found["ref"] for found in target["cache-from"] + target["cache-to"])]
+        assert all(re.fullmatch(r"[^:]+:\w[\w.-]{0,127}", reference, re.ASCII) for reference in references), references
+
+
 @pytest.mark.parametrize("strategy", ["venv", "all"])
 def test_a_release_is_for_two_platforms_attested_and_of_one_time(builder: Any, strategy: str) -> None:
     given: Builder = builder(strategy)
@@ -161,6 +169,19 @@ def test_a_release_is_for_two_platforms_attested_and_of_one_time(builder: Any, s
         assert "platforms" not in target
 
 
+@pytest.mark.parametrize("strategy", ["wheels", "all"])
+def test_make_ignores_a_compose_file(builder: Any, strategy: str, tmp_path: Path) -> None:
+    given: Builder = builder(strategy)
+    given = replace(given, project=copied(given.project, tmp_path))
+    compose = "services: { acme: { image: acme, env_file: [missing.env] } }\n"
+    (given.project.path / "compose.yaml").write_text(compose, "utf-8")
+    plan = given.run("make", "--dry-run", "image", "test-image", "artifacts", "run").stdout.splitlines()
+    bakes = [line for line in plan if "docker buildx bake" in line]
+    assert len(bakes) == 4
+    for line in bakes:
+        given.run("sh", "-c", f"{line} --print")
+
+
 # What is built.
 
 
@@ -169,6 +190,18 @@ def test_make_builds_the_image_and_runs_its_tests(builder: Any) -> None:
     given.run("make", "image")
     assert given.answer("acme-bake") == ANSWER
     assert "python -m pytest" in given.run("make", "test-image").stderr
+
+
+def test_make_runs_selected_tests_in_the_image(builder: Any) -> None:
+    log = builder("venv").run("make", "test-image", "ARGS=-k 'version or known_values'").stderr
+    assert re.search(r"= \d+ passed, \d+ deselected", log)
+
+
+@pytest.mark.parametrize("strategy", ["venv", "all"])
+def test_make_runs_the_image_that_it_built(builder: Any, strategy: str) -> None:
+    given: Builder = builder(strategy)
+    assert given.run("make", "run", "IMAGE=acme-bake:mine", "TAG=other").stdout.count("usage: acme-bake") == 1
+    assert given.answer("acme-bake:mine") == ANSWER
 
 
 @pytest.mark.parametrize("strategy", ["wheels", "all"])
@@ -192,12 +225,35 @@ def test_a_build_is_dated_by_the_last_commit(dated: Builder) -> None:
     created = dated.engine.docker("inspect", "--format", "{{.Created}}", "acme-bake:dated").stdout.strip()
     assert created == "2023-11-14T22:13:20Z"
     plan = dated.run("make", "--dry-run", "image", SOURCE_DATE_EPOCH="0")
-    assert plan.stdout == "SOURCE_DATE_EPOCH=0 docker buildx bake --load\n"
+    assert plan.stdout == "SOURCE_DATE_EPOCH=0 docker buildx bake --file docker-bake.hcl --load\n"
+
+
+def test_build_reports_a_checkout_of_another_owner(dated: Builder) -> None:
+    plan = dated.run("make", "--dry-run", "image", GIT_TEST_ASSUME_DIFFERENT_OWNER="1")
+    assert "dubious ownership" in plan.stderr
+    assert "The image gets the current time" in plan.stderr
+
+
+def test_build_of_a_signed_commit_has_its_time(dated: Builder) -> None:
+    def git(*command: str, text: str = "") -> str:
+        result = dated.project.run("git", *command, input=text)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    signature = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n YQ==\n -----END PGP SIGNATURE-----"
+    headers, _, message = git("cat-file", "commit", "HEAD").partition("\n\n")
+    commit = f"{headers}\n{signature}\n\n{message}"
+    git("reset", "--quiet", git("hash-object", "-t", "commit", "-w", "--stdin", text=commit).strip())
+    git("config", "log.showSignature", "true")
+    plan = dated.run("make", "--dry-run", "image")
+    assert plan.stdout == f"SOURCE_DATE_EPOCH={COMMIT_TIME} docker buildx bake --file docker-bake.hcl --load\n"
 
 
 def test_without_a_commit_a_build_is_dated_by_the_clock(dated: Builder) -> None:
     shutil.rmtree(dated.project.path / ".git")
-    assert dated.run("make", "--dry-run", "image").stdout == "SOURCE_DATE_EPOCH= docker buildx bake --load\n"
+    plan = dated.run("make", "--dry-run", "image")
+    assert plan.stdout == "SOURCE_DATE_EPOCH= docker buildx bake --file docker-bake.hcl --load\n"
+    assert "The image gets the current time" in plan.stderr
     dated.run("make", "image", TAG="undated")
     assert dated.answer("acme-bake:undated") == ANSWER
 

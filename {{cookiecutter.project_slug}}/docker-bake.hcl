@@ -7,16 +7,18 @@ target "{{ name }}" {
   name   = "{{ name }}{{ suffix }}"
 {% endif %}
 {%- endmacro -%}
-# docker buildx bake                   builds the image{% if every %} of each strategy{% endif %}, for this machine
-# docker buildx bake test-image        runs the tests in it
+# docker buildx bake --file docker-bake.hcl                   builds the image{% if every %} of each strategy{% endif %}, for this machine
+# docker buildx bake --file docker-bake.hcl test-image        runs the tests in it
 {%- if cookiecutter | strategies("artifacts") %}
-# docker buildx bake artifacts         leaves in dist what a build makes besides the image
+# docker buildx bake --file docker-bake.hcl artifacts         leaves in dist what a build makes besides the image
 {%- endif %}
-# docker buildx bake --push release    builds the image for every platform, and pushes it
+# docker buildx bake --file docker-bake.hcl --push release    builds the image for every platform, and pushes it
 {%- if every %}
 #
 # For one strategy: image-venv, test-image-pex, and so on.
 {%- endif %}
+
+# Without --file, bake would also read a compose.yaml, and fail if it needs a file or a variable that is missing.
 
 variable "IMAGE" {
   default = "{{ cookiecutter.project_slug }}"
@@ -44,6 +46,17 @@ variable "PLATFORMS" {
   default = "linux/amd64,linux/arm64"
 }
 
+# Options of pytest for test-image.
+variable "PYTEST_ADDOPTS" {
+  default = ""
+}
+
+# Git allows more characters in the name of a branch or tag than a registry in a tag.
+function "tag" {
+  params = [name]
+  result = substr(regex_replace(regex_replace(name, "[^\\w.-]", "-"), "^[.-]", "_"), 0, 100)
+}
+
 group "default" {
   targets = ["image"]
 }
@@ -51,18 +64,18 @@ group "default" {
 {{ target("image", cookiecutter | strategies) }}
 {%- if every %}
   dockerfile = "strategies/${strategy}/Dockerfile"
-  tags       = ["${IMAGE}:${join("-", compact([TAG, strategy]))}"]
+  tags       = ["${IMAGE}:${join("-", compact([tag(TAG), strategy]))}"]
 {%- else %}
-  tags = ["${IMAGE}:${TAG}"]
+  tags = ["${IMAGE}:${tag(TAG)}"]
 {%- endif %}
 
   # A new branch begins with what the main one has. The default, mode=min, would forget compile-image.
   cache-from = CACHE == "" ? [] : [
     for branch in distinct(compact([BRANCH, MAIN])) :
-    "type=registry,ref=${CACHE}:${replace(branch, "/", "-")}{{ suffix }}"
+    "type=registry,ref=${CACHE}:${tag(branch)}{{ suffix }}"
   ]
   cache-to = CACHE == "" || BRANCH == "" ? [] : [
-    "type=registry,ref=${CACHE}:${replace(BRANCH, "/", "-")}{{ suffix }},mode=max"
+    "type=registry,ref=${CACHE}:${tag(BRANCH)}{{ suffix }},mode=max"
   ]
 
   # Provenance holds the time of the build: without it, the same source gives the same image.
@@ -72,6 +85,7 @@ group "default" {
 {{ target("test-image", cookiecutter | strategies) }}
   inherits = ["image{{ suffix }}"]
   target   = "test-image"
+  args     = { PYTEST_ADDOPTS = PYTEST_ADDOPTS }
   tags     = []
   cache-to = []
   output   = ["type=cacheonly"]

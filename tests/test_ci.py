@@ -316,6 +316,8 @@ def test_github_finds_every_image_a_name_that_a_registry_takes_and_the_time_of_t
     if not shutil.which("jq"):
         pytest.skip("GitHub's machines have jq: install it to run this script")
     project = committed(bake_once(ci="github", **answers), tmp_path)
+    # Bake must not read it.
+    (project.path / "compose.yaml").write_text("services: { acme: { env_file: [missing.env] } }\n", "utf-8")
     where = {"GITHUB_REPOSITORY": "Acme/Sums"}
     status, _, outputs = run_script(project, "bash", script_with(project, "suffixes=$("), **where)
     suffixes = [f"-{name}" for name in sorted(STRATEGIES)] if answers["strategy"] == "all" else [""]
@@ -411,6 +413,8 @@ def test_gitlab_builds_runs_and_pushes_every_image(
     bake_once: Bake, run_script: RunScript, tmp_path: Path, answers: dict[str, str], source: str
 ) -> None:
     project = committed(bake_once(ci="gitlab", **answers), tmp_path)
+    # Bake must not read it.
+    (project.path / "compose.yaml").write_text("services: { acme: { env_file: [missing.env] } }\n", "utf-8")
     script = script_with(project, "make smoke")
     status, calls, _ = run_script(project, "sh", script, **gitlab(project, source))
     suffixes = [f"-{name}" for name in sorted(STRATEGIES)] if answers["strategy"] == "all" else [""]
@@ -444,7 +448,7 @@ def test_gitlab_builds_runs_and_pushes_every_image(
 
 def test_gitlab_fails_when_no_image_was_built(bake_once: Bake, run_script: RunScript, tmp_path: Path) -> None:
     project = committed(bake_once(ci="gitlab"), tmp_path)
-    project.edit("docker-bake.hcl", 'tags = ["${IMAGE}:${TAG}"]', "tags = []")
+    project.edit("docker-bake.hcl", 'tags = ["${IMAGE}:${tag(TAG)}"]', "tags = []")
     status, calls, _ = run_script(project, "sh", script_with(project, "make smoke"), **gitlab(project))
     assert status != 0
     assert not any("--push" in call.arguments for call in calls)

@@ -13,7 +13,7 @@ from tests.conftest import Bake, Project, copied
 
 NATIVE = "src/acme/_native.c"
 # Older than what the lock files contain.
-OLD = {"requirements.txt": "click==8.3.0", "requirements/build.txt": "setuptools==80.9.0"}
+OLD = {"requirements.txt": "idna==3.10", "requirements/build.txt": "setuptools==80.9.0"}
 
 
 @pytest.fixture(scope="module")

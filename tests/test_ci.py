@@ -468,3 +468,11 @@ def test_github_s_own_script_is_content_with_the_image(bake_once: Bake, build: B
     assert f"\n{project.slug} 0.1.0\n" in result.stdout
     assert ('{"status":"ok"}' in result.stdout.replace(" ", "")) == (app == "service")
     assert running == ""
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_pipelines_of_one_strategy_do_not_mention_the_others(bake_once: Bake, ci: str) -> None:
+    project = bake_once(ci=ci)
+    assert [
+        name for name in project.files if name.endswith((".yml", ".json")) and "strategies/" in project.read(name)
+    ] == []

@@ -3,35 +3,35 @@ PYTHON ?= python3
 
 .PHONY: help test demo load bench sizes compare pictures lint lock clean
 
-help:  ## tell what can be made
+help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
-test: .venv/ready  ## run all tests; images are built and run by a Docker engine
+test: .venv/ready  ## run all tests, with a Docker engine for the image tests
 	.venv/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m "not alone"
 	.venv/bin/python -m pytest -m alone
 
-demo: .venv/ready  ## generate the default project, build its image, run it and ask it for a checksum
+demo: .venv/ready  ## generate the default project, build its image, and run a smoke test
 	.venv/bin/python -m tests.demo
 
-load: .venv/ready  ## compare the service under load with a bare app, for three minutes
+load: .venv/ready  ## compare the service under load with a bare app (takes three minutes)
 	.venv/bin/python -m tests.load
 
 bench: .venv/ready  ## compare the speed of the generated C extension with google-crc32c
 	.venv/bin/python -m tests.benchmark
 
-sizes: .venv/ready  ## tell what the service adds to the image, by package
+sizes: .venv/ready  ## report the size that the service adds to the image, by package
 	.venv/bin/python -m tests.sizes
 
-compare: .venv/ready  ## compare the strategies with other ways to build the same image, for half an hour
+compare: .venv/ready  ## compare the strategies with other build methods (takes half an hour)
 	.venv/bin/python -m tests.compare
 
-pictures: .venv/ready  ## draw the stages of each strategy, to the scale of its image's layers
+pictures: .venv/ready  ## measure the stages of each strategy, and draw them to scale
 	.venv/bin/python -m tests.stages
 
 lint: .venv/ready  ## run the pre-commit hooks on all files
 	.venv/bin/pre-commit run --all-files
 
-lock: .venv/ready  ## renew the lock files, the template's own and those it ships
+lock: .venv/ready  ## update all lock files: the template's own and the generated project's
 	.venv/bin/python -m tests.locks
 
 clean:  ## remove the virtualenv

@@ -118,7 +118,7 @@ def bake_extended(template: Extended, cookies_session: Any) -> Callable[[str], P
 
 def test_contributing_tells_these_steps_and_no_others() -> None:
     text = (TEMPLATE / "CONTRIBUTING.md").read_text("utf-8")
-    section = re.search(r"^## To add a strategy\n(.*?)\n\n[^ \d]", text, re.MULTILINE | re.DOTALL)
+    section = re.search(r"^## Adding a strategy\n(.*?)\n\n[^ \d]", text, re.MULTILINE | re.DOTALL)
     assert section
     steps = re.split(r"^\d+\. ", section[1], flags=re.MULTILINE)[1:]
     assert len(steps) == len(STEPS)

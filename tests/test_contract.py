@@ -143,7 +143,7 @@ def delete_thing(thing_id: int) -> None:
 def get_thing(thing_id: int) -> Thing:
     return Thing(id=1)
 """
-SERVE = "\nsys.exit(service.run(app, 'faults'))\n"
+SERVE = "\nsys.exit(service.run('__main__:app', 'faults'))\n"
 
 
 Serving = Callable[..., AbstractContextManager[str]]

@@ -1,11 +1,11 @@
 """The command line."""
 
 import argparse
-import os
-import signal
 from collections.abc import Sequence
 
-from . import __version__, distance
+from . import __version__, distance, service
+
+APP = "acme.api:app"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -16,24 +16,8 @@ def build_parser() -> argparse.ArgumentParser:
     command = commands.add_parser("distance", help="print the edit distance of two texts")
     command.add_argument("a")
     command.add_argument("b")
-    serve = commands.add_parser("serve", help="respond to HTTP requests", add_help=False)
-    serve.add_argument("-h", "--help", action="store_true", help="show this help message and all settings, and exit")
-    serve.set_defaults(format_help=serve.format_help)
+    service.add_command(commands, APP)
     return parser
-
-
-def serve(options: argparse.Namespace, prog: str) -> int:
-    """Run the HTTP service, or print its help, and return the exit status."""
-    # PID 1 of a container ignores SIGTERM until it has a handler, and the imports take a while.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-
-    from . import service
-    from .api import app
-
-    if options.help:
-        print(f"{options.format_help()}\n{service.help_text(app)}")
-        return 0
-    return service.run(app, prog)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +25,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser()
     options = parser.parse_args(arguments)
     if options.command == "serve":
-        return serve(options, parser.prog)
+        return service.run(APP, parser.prog)
     print(distance(options.a, options.b))
     return 0

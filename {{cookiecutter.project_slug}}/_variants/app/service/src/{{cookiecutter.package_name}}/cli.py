@@ -2,13 +2,13 @@
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from io import FileIO
 
-from . import __version__, crc32c
+from . import __version__, crc32c, service
 
+APP = "{{ cookiecutter.package_name }}.api:app"
 CHUNK_BYTES = 1 << 20
 
 
@@ -19,9 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     command = commands.add_parser("crc32c", help="print the CRC-32C of each file")
     command.add_argument("names", nargs="*", default=["-"], metavar="FILE", help="'-' or no FILE: standard input")
-    serve = commands.add_parser("serve", help="respond to HTTP requests", add_help=False)
-    serve.add_argument("-h", "--help", action="store_true", help="show this help message and all settings, and exit")
-    serve.set_defaults(format_help=serve.format_help)
+    service.add_command(commands, APP)
     return parser
 
 
@@ -62,29 +60,13 @@ def print_checksums(names: Sequence[str], prog: str) -> int:
     return status
 
 
-def serve(options: argparse.Namespace, prog: str) -> int:
-    """Run the HTTP service, or print its help, and return the exit status."""
-    # PID 1 of a container ignores SIGTERM until it has a handler, and the imports take a while.
-    # Exit without an exception, which would be lost in a callback from C.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-
-    # Imported here, because `crc32c` does not need the web framework.
-    from . import service
-    from .api import app
-
-    if options.help:
-        print(f"{options.format_help()}\n{service.help_text(app)}")
-        return 0
-    return service.run(app, prog)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status; the arguments are those of sys.argv by default."""
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:
         if options.command == "serve":
-            return serve(options, parser.prog)
+            return service.run(APP, parser.prog)
         return print_checksums(options.names, parser.prog)
     except KeyboardInterrupt:
         return 130

@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items):
 def extended_command(code):
     """Return the command that runs the small app after some code that changes it."""
     prelude = f"import sys; sys.path.insert(0, {str(SMALL_APP.parent)!r}); from small_app import app, service\n"
-    return [sys.executable, "-c", f"{prelude}{code}\nsys.exit(service.run(app, 'small-app'))"]
+    return [sys.executable, "-c", f"{prelude}{code}\nsys.exit(service.run('__main__:app', 'small-app'))"]
 
 
 @pytest.fixture

@@ -50,4 +50,4 @@ async def get_fail_halfway() -> StreamingResponse:
 
 
 if __name__ == "__main__":
-    sys.exit(service.run(app, "small-app"))
+    sys.exit(service.run("__main__:app", "small-app"))

@@ -78,6 +78,40 @@ def test_rest_of_a_body_is_not_awaited_for_ever(limited, rest):
         assert time.monotonic() - started < 5
 
 
+CANCEL = """
+import asyncio
+@app.get("/cancel")
+async def cancel():
+    task = asyncio.ensure_future(asyncio.sleep(60))
+    asyncio.get_running_loop().call_soon(task.cancel)
+    await task
+"""
+
+
+def test_route_that_cancels_its_task_fails(start):
+    service = start(*extended_command(CANCEL))
+    assert_problem(service.request("GET", "/cancel", headers={"x-request-id": "cancel"}), 500)
+    assert "unexpected error" in [event["message"] for event in service.events("cancel")]
+
+
+BACKGROUND = """
+from fastapi.responses import JSONResponse
+from starlette.background import BackgroundTask
+def fail():
+    raise RuntimeError
+@app.post("/background")
+async def background():
+    return JSONResponse("accepted", background=BackgroundTask(fail))
+"""
+
+
+def test_response_ends_although_a_background_task_fails(start):
+    service = start(*extended_command(BACKGROUND))
+    assert service.request("POST", "/background", bytes(5_000_000), {"connection": "close"}).json() == "accepted"
+    response = service.send_raw(b"POST /background" + HEADERS + b"Content-Length: 9\r\n\r\n12345", b"6789")
+    assert response.endswith(b'"accepted"')
+
+
 MOUNT = """
 from fastapi import FastAPI
 admin = FastAPI()

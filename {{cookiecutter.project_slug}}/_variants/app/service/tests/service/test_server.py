@@ -9,7 +9,7 @@ import pytest
 
 from {{ cookiecutter.package_name }}.service import PREFIX
 
-from .conftest import COMMAND, SMALL_APP
+from .conftest import COMMAND, SMALL_APP, extended_command
 from .process import environment, receive_all, run_service
 
 HEADERS = b"POST /stream HTTP/1.1\r\nHost: test\r\n"
@@ -98,13 +98,14 @@ def test_sigterm_drains(start):
         HEADERS + b"Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         HEADERS.replace(b"1.1", b"1.0") + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         HEADERS + b"Transfer-Encoding: gzip\r\n\r\n",
+        HEADERS + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
         HEADERS + b"X: " + b"x" * 1_000_000,
         CHUNKED + b"no size\r\n",
         CHUNKED + b"9;" + b"x" * 1_000_000,
         CHUNKED + b"0\r\nX: " + b"x" * 1_000_000,
     ],
     ids=[
-        *("text", "tls", "no number", "two lengths", "two kinds of length", "http 1.0", "encoding"),
+        *("text", "tls", "no number", "two lengths", "two kinds of length", "http 1.0", "encoding", "two encodings"),
         *("long headers", "broken chunk", "long chunk size", "long trailer"),
     ],
 )
@@ -148,6 +149,31 @@ def test_request_for_a_tunnel_is_rejected(service):
     assert service.send_raw(b"CONNECT / HTTP/1.1\r\nHost: test\r\n\r\n").startswith(b"HTTP/1.1 400 ")
     assert_responds(service)
     assert "Traceback" not in service.log.read_text()
+
+
+SLOW = """
+import asyncio
+from fastapi.responses import StreamingResponse
+@app.get("/slow")
+async def slow():
+    await asyncio.sleep(0.5)
+@app.post("/drip")
+async def drip():
+    async def chunks():
+        for _ in range(5):
+            yield b"drop"
+            await asyncio.sleep(0.1)
+    return StreamingResponse(chunks())
+"""
+
+
+def test_malformed_request_leaves_an_earlier_response_alone(start):
+    service = start(*extended_command(SLOW))
+    slow = b"GET /slow HTTP/1.1\r\nHost: test\r\n\r\n"
+    drip = CHUNKED.replace(b"/stream", b"/drip")
+    for parts in ([slow + b"no HTTP\r\n\r\n"], [slow, b"no HTTP\r\n\r\n"], [drip, b"no size\r\n"]):
+        assert b" 400 " not in service.send_raw(*parts)
+    assert_responds(service)
 
 
 def test_incomplete_body_leaves_no_traceback(service):

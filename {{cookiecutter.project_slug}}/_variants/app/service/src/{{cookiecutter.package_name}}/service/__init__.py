@@ -4,15 +4,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .app import create_app, help_text, run
+    from .app import create_app
+    from .command import add_command, run
     from .problems import problem
     from .settings import ServiceSettings
 
-__all__ = ["ServiceSettings", "create_app", "help_text", "problem", "run"]
+__all__ = ["ServiceSettings", "add_command", "create_app", "problem", "run"]
 
 PREFIX = f"{__name__.partition('.')[0].upper()}_"
 """The environment variables of all settings start with it."""
-MODULES = {"ServiceSettings": "settings", "create_app": "app", "help_text": "app", "problem": "problems", "run": "app"}
+MODULES = {
+    "ServiceSettings": "settings",
+    "add_command": "command",
+    "create_app": "app",
+    "problem": "problems",
+    "run": "command",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -102,11 +102,6 @@ def run(app: Service, prog: str) -> int:
     return 0
 
 
-def help_text(app: Service) -> str:
-    """Return a list of the environment variables, for `--help`."""
-    return settings.describe(app.settings_class)
-
-
 async def get_healthz(_request: Request) -> Response:
     """Respond as long as the process can."""
     return JSONResponse({"status": "ok"})

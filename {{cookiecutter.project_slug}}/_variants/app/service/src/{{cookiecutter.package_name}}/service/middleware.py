@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Gauge, Histogram
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .logs import request_id
-from .problems import problem
+from .problems import handle_exception, problem
 
 if TYPE_CHECKING:
     from .app import Service
@@ -51,17 +52,23 @@ class RequestLimits:
         """Process a request."""
         headers = Headers(scope=scope) if scope["type"] == "http" else {}
         length = headers.get("content-length", "0")
-        if length == "0" and "transfer-encoding" not in headers:
+        encodings = [value.strip().lower() for name, value in headers.items() if name == "transfer-encoding"]
+        if length == "0" and not encodings:
             await self.app(scope, receive, send)
             return
         settings = self.service.settings
         body = RequestBody(scope, receive, send, settings.max_body_bytes, settings.idle_seconds)
-        if int(length) > settings.max_body_bytes:
-            await body.reject_size()
-        else:
-            body.waits_for_continue = headers.get("expect", "").lower() == "100-continue"
-            await self.app(scope, body.receive, body.send)
-        await body.finish()
+        body.waits_for_continue = headers.get("expect", "").lower() == "100-continue"
+        try:
+            if encodings and (encodings != ["chunked"] or scope["http_version"] != "1.1"):
+                # A proxy that does not know the encoding might take the body for further requests.
+                await body.reject(400, "The transfer encoding must be chunked, in HTTP/1.1.")
+            elif int(length) > settings.max_body_bytes:
+                await body.reject_size()
+            else:
+                await self.app(scope, body.receive, body.send)
+        finally:
+            await body.finish()
 
 
 class RequestBody:
@@ -177,18 +184,26 @@ class RequestTelemetry:
         IN_FLIGHT.inc()
         try:
             await self.app(scope, receive, identified_send)
-        except asyncio.CancelledError:
-            log.warning("not finished within the grace period")
-            if not status:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and is_stopped():
+                log.warning("not finished within the grace period")
                 response = problem(503, "The service was stopped before it had finished this request.")
+            else:
+                log.error("unexpected error", exc_info=error)
+                response = await handle_exception(Request(scope), error)
+            # Starlette's outermost middleware has responded to an Exception, and raises it again. If a response is
+            # incomplete, the server notices that and closes the connection.
+            if not status:
                 await response(scope, receive, identified_send)
-        except Exception as error:
-            # Starlette's outermost middleware has responded, and raises the error again. If the response had
-            # started before, the server notices that it is incomplete and closes the connection.
-            log.error("unexpected error", exc_info=error)
         finally:
             IN_FLIGHT.dec()
             log_request(scope, status, time.perf_counter() - started)
+
+
+def is_stopped() -> bool:
+    """Return whether the server cancelled this request; otherwise, the route cancelled something it awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def log_request(scope: Scope, status: int, seconds: float) -> None:

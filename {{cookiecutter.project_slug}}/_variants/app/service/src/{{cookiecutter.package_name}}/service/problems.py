@@ -66,7 +66,7 @@ async def handle_disconnect(_request: Request, _error: ClientDisconnect) -> JSON
     return problem(400, "The request body is incomplete.")
 
 
-async def handle_exception(_request: Request, _error: Exception) -> JSONResponse:
+async def handle_exception(_request: Request, _error: BaseException) -> JSONResponse:
     """Return no details to the client; the log has the traceback."""
     return problem(500, "The service failed. Its log contains the error, with the request's ID.")
 

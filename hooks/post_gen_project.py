@@ -1,9 +1,9 @@
-"""Lay the chosen answers' files over the project and remove all other variants.
+"""Move the files for the chosen answers into the project, and delete all other variants.
 
-`_variants/<question>/<answer>/` holds what an answer brings, laid out as it is to
-land in the project. Nothing else in the project is touched.
+`_variants/<question>/<answer>/` contains the files of one answer, at their final paths in the
+project. No other file in the project is touched.
 
-Each file is moved, which needs no room on the disk and leaves the old file or the new one, never a half.
+Files are moved, not copied, because a move is atomic and needs no disk space.
 """
 
 from __future__ import annotations
@@ -21,95 +21,96 @@ GENERATED = r"""{{ generated_paths(cookiecutter.package_name) | tojson }}"""
 BUILD = r"""{{ cookiecutter | docker_build("venv") }}"""
 
 VARIANTS = "_variants"
-EVERY = "all"  # the answer that keeps its siblings, their Dockerfiles side by side
+ALL = "all"  # the answer that includes all other answers, with their Dockerfiles in strategies/
 SKIPPED = Path(VARIANTS, "skipped")
-KEEP = ".gitkeep"  # what git needs to hold the folder of an answer that brings nothing
+GITKEEP = ".gitkeep"  # keeps the directory of an answer without files in git
 
 
-def files_below(folder: Path) -> dict[Path, Path]:
-    """Map where each file is to land in the project to where it is now."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != KEEP)
-    return {path.relative_to(folder): path for path in files}
+def answer_files(directory: Path) -> dict[Path, Path]:
+    """Map the target path of each file of an answer to its current path."""
+    files = (path for path in sorted(directory.rglob("*")) if path.is_file() and path.name != GITKEEP)
+    return {path.relative_to(directory): path for path in files}
 
 
-def side_by_side(folder: Path) -> dict[Path, Path]:
-    """Map the files of one answer among all: its Dockerfile moves aside, the rest keeps its place."""
-    own = Path("strategies", folder.name, "Dockerfile")
-    return {own if target == Path("Dockerfile") else target: path for target, path in files_below(folder).items()}
+def files_among_all(directory: Path) -> dict[Path, Path]:
+    """Map the files of one answer if all are chosen: its Dockerfile goes to strategies/<name>/."""
+    own = Path("strategies", directory.name, "Dockerfile")
+    return {own if target == Path("Dockerfile") else target: path for target, path in answer_files(directory).items()}
 
 
-def merged(parts: list[dict[Path, Path]], taken: set[str]) -> dict[Path, Path]:
-    """Put the answers' files together.
+def merge_files(parts: list[dict[Path, Path]], common: set[str]) -> dict[Path, Path]:
+    """Merge the files of all chosen answers.
 
     Raises:
-        ValueError: two of them, or one and the project itself, bring the same file.
+        ValueError: if two answers, or an answer and the base project, provide the same file.
 
     """
     plan: dict[Path, Path] = {}
     for part in parts:
         for target, path in part.items():
-            if target in plan or target.as_posix() in taken:
-                rest = f"{path.as_posix()} would replace a file that the template already generates"
-                raise ValueError(f"{rest}: '{target.as_posix()}'; give one of the two another name.")
+            if target in plan or target.as_posix() in common:
+                conflict = f"{path.as_posix()} would replace a file that the template already generates"
+                raise ValueError(f"{conflict}: '{target.as_posix()}'. Rename one of them.")
             plan[target] = path
     return plan
 
 
-def chosen(question: Path, answer: str) -> list[dict[Path, Path]]:
-    """Collect what the answer to one question brings.
+def chosen_files(question: Path, answer: str) -> list[dict[Path, Path]]:
+    """Return the files of the answer to one question.
 
     Raises:
-        ValueError: the answer has no folder.
+        ValueError: if the answer has no directory.
 
     """
     if not (question / answer).is_dir():
-        known = ", ".join(sorted(folder.name for folder in question.iterdir()))
+        known = ", ".join(sorted(directory.name for directory in question.iterdir()))
         raise ValueError(
-            f"{question.name}: '{answer}' has no folder in {VARIANTS}/{question.name}; there are: {known}."
+            f"{question.name}: '{answer}' has no directory in {VARIANTS}/{question.name}; choose from: {known}."
         )
-    siblings = sorted(folder for folder in question.iterdir() if folder.name != EVERY) if answer == EVERY else []
-    return [files_below(question / answer), *map(side_by_side, siblings)]
+    siblings = sorted(directory for directory in question.iterdir() if directory.name != ALL) if answer == ALL else []
+    return [answer_files(question / answer), *map(files_among_all, siblings)]
 
 
-def planned(variants: Path, answers: dict[str, str], generated: list[str]) -> dict[Path, Path]:
-    """Map where each file that the answers bring is to land in the project to where it is now.
+def plan_moves(variants: Path, answers: dict[str, str], common: list[str]) -> dict[Path, Path]:
+    """Map the target path of each file of the chosen answers to its current path.
 
     Args:
-        variants: the variants' folder.
-        answers: answer by question.
-        generated: POSIX paths of the files that every project gets.
+        variants: the directory that contains all variants.
+        answers: the answer to each question.
+        common: POSIX paths of the files that every project contains.
 
     Raises:
-        ValueError: an answer without a folder, or two files of one name.
+        ValueError: if an answer has no directory, or two files have the same target path.
 
     """
-    answers = {**answers, "publish": publish(answers)}
-    questions = sorted(folder for folder in variants.iterdir() if folder.is_dir())
-    return merged([part for question in questions for part in chosen(question, answers[question.name])], set(generated))
+    answers = {**answers, "publish": publish_answer(answers)}
+    questions = sorted(directory for directory in variants.iterdir() if directory.is_dir())
+    parts = [part for question in questions for part in chosen_files(question, answers[question.name])]
+    return merge_files(parts, set(common))
 
 
-def publish(answers: dict[str, str]) -> str:
-    """Return which pipeline publishes the package on PyPI: nobody asks, because it follows from two answers."""
+def publish_answer(answers: dict[str, str]) -> str:
+    """Return the CI service that publishes the package on PyPI, which follows from the licence and the CI service."""
     return "none" if answers.get("license") == "Proprietary" else answers.get("ci", "none")
 
 
-def unwanted(project: Path, plan: dict[Path, Path]) -> list[str]:
-    """List the files of the project that have the name of one that only other answers bring."""
-    answers = [folder for folder in sorted((project / VARIANTS).glob("*/*")) if folder.is_dir()]
-    known = {target for answer in answers for target in (*files_below(answer), *side_by_side(answer))}
+def leftover_files(project: Path, plan: dict[Path, Path]) -> list[str]:
+    """List existing project files whose paths belong only to answers that were not chosen."""
+    answers = [directory for directory in sorted((project / VARIANTS).glob("*/*")) if directory.is_dir()]
+    known = {target for answer in answers for target in (*answer_files(answer), *files_among_all(answer))}
     return sorted(target.as_posix() for target in known - plan.keys() if os.path.lexists(project / target))
 
 
 def move(project: Path, plan: dict[Path, Path]) -> None:
-    """Move files into place.
+    """Move files to their target paths.
 
     Raises:
-        OSError: one of them cannot be moved; it names all that are not in place.
+        OSError: if a file cannot be moved; the message lists the files that have not been moved.
 
     """
     left = sorted(plan)
     try:
-        # What can fail for want of room comes before the first file.
+        # Create all directories first, because only this needs disk space.
         for target in plan:
             (project / target).parent.mkdir(parents=True, exist_ok=True)
         while left:
@@ -117,53 +118,56 @@ def move(project: Path, plan: dict[Path, Path]) -> None:
             del left[0]
     except OSError as error:
         names = ", ".join(target.as_posix() for target in left)
-        raise OSError(f"{error}; these files are not in place: {names}; all others are.") from error
+        raise OSError(f"{error}. These files were not moved into place: {names}. All others were.") from error
 
 
-def lay_variants(project: Path, answers: dict[str, str], generated: list[str]) -> list[str]:
-    """Move the chosen files into place, and remove the variants' folder whatever happens.
+def apply_variants(project: Path, answers: dict[str, str], common: list[str]) -> list[str]:
+    """Move the chosen files into place, and always delete the variants.
 
     Args:
         project: the generated project.
-        answers: answer by question.
-        generated: POSIX paths of the files that every project gets.
+        answers: the answer to each question.
+        common: POSIX paths of the files that every project contains.
 
     Returns:
-        the files that other answers brought, once.
+        paths of files left over from answers chosen earlier.
 
     Raises:
-        ValueError: an answer without a folder, or two files of one name; nothing was moved then.
-        OSError: a file cannot be moved.
+        ValueError: if an answer has no directory, or two files have the same target path; no file was moved.
+        OSError: if a file cannot be moved.
 
     """
     variants = project / VARIANTS
     try:
-        plan = planned(variants, answers, generated)
-        left_over = unwanted(project, plan)
-        if skips(project):
+        plan = plan_moves(variants, answers, common)
+        leftovers = leftover_files(project, plan)
+        if is_skip_mode(project):
             plan = {target: path for target, path in plan.items() if not os.path.lexists(project / target)}
         move(project, plan)
     finally:
         shutil.rmtree(variants)
-    return left_over
+    return leftovers
 
 
-def skips(project: Path) -> bool:
-    """Tell whether cookiecutter was told to keep the files that exist: it kept the mark that the first hook made."""
-    mark = project / SKIPPED
-    return mark.is_file() and mark.read_text("utf-8") == "yes\n"
+def is_skip_mode(project: Path) -> bool:
+    """Return whether cookiecutter ran with --skip-if-file-exists: if so, it kept the marker file of the first hook."""
+    marker = project / SKIPPED
+    return marker.is_file() and marker.read_text("utf-8") == "yes\n"
 
 
-def reminder(left_over: list[str]) -> str:
-    """Name the files that other answers brought: none is removed, because it may be the user's by now."""
-    if not left_over:
+def format_leftovers(leftovers: list[str]) -> str:
+    """List the leftover files for the user. They are not deleted, because the user may have edited them."""
+    if not leftovers:
         return ""
-    names = "".join(f"  {name}\n" for name in left_over)
-    return f"\nThese files belong to other answers. They are left as they were; remove what you do not need:\n\n{names}"
+    names = "".join(f"  {name}\n" for name in leftovers)
+    return (
+        f"\nThese files belong to answers that you did not choose. They were not changed; delete those that you do "
+        f"not need:\n\n{names}"
+    )
 
 
 def next_steps(answers: dict[str, str], build: str) -> str:
-    """Write the commands that build and run the new project, in ASCII."""
+    """Return the commands that build and run the new project, in ASCII."""
     slug = answers["project_slug"]
     run = {
         "service": f"docker run --rm --publish 8000:8000 {slug}",
@@ -178,11 +182,11 @@ Your project is ready. Next:
 """
 
 
-def is_passing(answers: dict[str, str], project: Path) -> bool:
-    """Tell whether cruft generates the project only to compare it, in a temporary folder of its own.
+def is_cruft_comparison(answers: dict[str, str], project: Path) -> bool:
+    """Return whether cruft is generating a temporary copy of the project to compare it.
 
     Args:
-        answers: cruft alone adds the template's commit to them.
+        answers: the answer to each question; only cruft adds the template's commit.
         project: the generated project.
 
     """
@@ -192,15 +196,15 @@ def is_passing(answers: dict[str, str], project: Path) -> bool:
 
 
 def main(answers: dict[str, str], project: Path) -> None:
-    """Finish the project; a problem ends the generation with one sentence."""
-    # Ctrl-C stops cookiecutter; what takes a moment and leaves a whole project goes on.
+    """Finish the project, or exit with a one-line error message."""
+    # Ignore Ctrl-C: this step is short, and afterwards the project is complete.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        left_over = lay_variants(project, answers, json.loads(GENERATED))
+        leftovers = apply_variants(project, answers, json.loads(GENERATED))
     except (OSError, ValueError) as error:
         sys.exit(f"post_gen_project: {error}")
-    if not is_passing(answers, project):
-        sys.stdout.write(reminder(left_over) + next_steps(answers, BUILD))
+    if not is_cruft_comparison(answers, project):
+        sys.stdout.write(format_leftovers(leftovers) + next_steps(answers, BUILD))
 
 
 if __name__ == "__main__":

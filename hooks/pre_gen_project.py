@@ -1,7 +1,7 @@
-"""Stop before the first file when the target cannot take the project.
+"""Check, before any file is written, that the project can be generated in the target directory.
 
-The template's extension asks `problem` first, where cookiecutter tells it the target: what it refuses is
-one sentence. Other callers, cruft for one, come here unasked.
+With plain cookiecutter, local_extensions.py has already called `problem` and reported any error. Other
+tools, such as cruft, do not tell the extension the target directory, so it is checked here.
 """
 
 from __future__ import annotations
@@ -12,72 +12,73 @@ import shutil
 import sys
 from pathlib import Path
 
-# Rendering this line checks the answers again: a replay file does not pass the questions.
-CHECKED = r"""{{ cookiecutter | checked }}"""
-NEEDS = r"""{{ cookiecutter | needs | tojson }}"""
+# Rendering this line validates the answers again, because answers from a replay file skip the prompts.
+VALID = r"""{{ cookiecutter | validate }}"""
+REQUIRED = r"""{{ cookiecutter | required | tojson }}"""
 
 VARIANTS = "_variants"
-# Cookiecutter leaves a file that it is told to skip as it is: what it makes of this one tells the next hook.
+# A marker file. With --skip-if-file-exists, cookiecutter keeps it, otherwise it replaces it; the second hook reads it.
 SKIPPED = Path(VARIANTS, "skipped")
 
 
-def nearest(path: Path) -> Path:
-    """Return the path itself, or the first of its parents that is there."""
-    return next(place for place in (path, *path.parents) if os.path.lexists(place))
+def nearest_existing(path: Path) -> Path:
+    """Return the path, or its nearest existing parent."""
+    return next(candidate for candidate in (path, *path.parents) if os.path.lexists(candidate))
 
 
-def in_the_way(project: Path, target: str) -> str | None:
-    """Say what keeps a file from its place in the project, or return None."""
+def write_conflict(project: Path, target: str) -> str | None:
+    """Return why a file cannot be written to the project, or None if it can."""
     path = project / target
-    place = nearest(path)
-    real = Path(os.path.realpath(place))
-    if project in (place, *place.parents) and not real.is_relative_to(os.path.realpath(project)):
-        return f"{place} leads out of the project, to {real}, where '{target}' would be written: remove the link."
-    if place == path and not place.is_file():
-        return f"{place} is not a file, as the one that the template writes there: rename yours."
-    if place != path and not place.is_dir():
-        return f"{place} is not a folder, as '{target}' needs it: rename yours."
-    if not os.access(place, os.W_OK):
-        return f"{place} cannot be written to, as '{target}' needs it."
+    existing = nearest_existing(path)
+    real = Path(os.path.realpath(existing))
+    if project in (existing, *existing.parents) and not real.is_relative_to(os.path.realpath(project)):
+        return f"{existing} leads outside the project, to {real}. Remove the symbolic link."
+    if existing == path and not existing.is_file():
+        return f"{existing} exists but is not a regular file, and the template needs to write a file there. Rename it."
+    if existing != path and not existing.is_dir():
+        return f"{existing} exists but is not a directory, and '{target}' needs one there. Rename it."
+    if not os.access(existing, os.W_OK):
+        return f"{existing} is not writable, so '{target}' cannot be written."
     return None
 
 
-def problem(project: Path, targets: list[str], room: int) -> str | None:
-    """Say in one sentence why the project cannot be generated here, or return None.
+def problem(project: Path, targets: list[str], disk_space: int) -> str | None:
+    """Return a one-line reason why the project cannot be generated here, or None.
 
     Args:
-        project: where it is to be; need not exist.
-        targets: POSIX paths of all its files.
-        room: bytes that it needs while it is generated.
+        project: the target directory; it need not exist.
+        targets: POSIX paths of all files to write.
+        disk_space: bytes that are required during generation.
 
     """
     if os.path.lexists(project / VARIANTS):
         return (
-            f"{project / VARIANTS} exists already, and the template needs this name for itself: rename yours, "
-            f"for example to 'variants', or remove what a generation left that was interrupted."
+            f"{project / VARIANTS} already exists, but the template needs that name. Rename it, for example to "
+            f"'variants', or delete it if an interrupted generation left it behind."
         )
-    # The folder of variants stands for the project itself, in which every file may exist.
-    if found := next(filter(None, (in_the_way(project, target) for target in (VARIANTS, *targets))), None):
+    # _variants does not exist yet, so checking it tests that the project directory itself is writable. The other
+    # targets do not test that if they all exist.
+    if found := next(filter(None, (write_conflict(project, target) for target in (VARIANTS, *targets))), None):
         return found
-    free = shutil.disk_usage(nearest(project)).free
-    if free < room:
-        return f"{project} needs {room // 1024} kB while it is generated, and its disk has {free // 1024} kB left."
+    free = shutil.disk_usage(nearest_existing(project)).free
+    if free < disk_space:
+        return f"{project} needs {disk_space // 1024} kB during generation, but only {free // 1024} kB are available."
     return None
 
 
-def mark_skipped(project: Path) -> None:
-    """Tell the next hook that files are skipped, unless cookiecutter overwrites it: that means they are not."""
-    # In a new project there is nothing to skip, and cookiecutter wants to make the folder itself.
+def create_marker(project: Path) -> None:
+    """Create the marker file for the second hook. If cookiecutter replaces it, existing files are not skipped."""
+    # A new project has no file to skip, and cookiecutter must create the directory itself.
     if any(project.iterdir()):
         (project / VARIANTS).mkdir()
         (project / SKIPPED).write_text("yes\n", "utf-8")
 
 
 def main(project: Path) -> None:
-    """Refuse the target, or prepare it."""
-    if found := problem(project, **json.loads(NEEDS)):
+    """Check the target directory, and create the marker file."""
+    if found := problem(project, **json.loads(REQUIRED)):
         sys.exit(f"{found} Nothing was changed.")
-    mark_skipped(project)
+    create_marker(project)
 
 
 if __name__ == "__main__":

@@ -385,7 +385,7 @@ def check_refusal(answers: dict[str, str], sentence: str) -> str:
     """Check that one sentence refuses an answer for good reason, and return its question."""
     question = sentence.partition(":")[0]
     assert re.fullmatch(
-        r'\w+: ".*" (cannot be used: give|holds template syntax: leave out) .*, for example ".+"\.', sentence
+        r'\w+: ".*" (is not valid\. Use|contains template syntax\. Remove) .*; for example ".+"\.', sentence
     )
     assert sentence.isascii()
     assert question in answers, "a default or a derived name was refused"

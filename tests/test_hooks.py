@@ -59,7 +59,7 @@ VARIANTS = {
 
 def test_the_chosen_answers_are_laid_over_the_project(tmp_path: Path) -> None:
     write(tmp_path, {**VARIANTS, "kept.txt": "kept"})
-    post_gen.lay_variants(tmp_path, {"colour": "blue", "shape": "round"}, ["kept.txt"])
+    post_gen.apply_variants(tmp_path, {"colour": "blue", "shape": "round"}, ["kept.txt"])
     assert texts(tmp_path) == {
         "kept.txt": "kept",
         "Dockerfile": "blue",
@@ -70,13 +70,13 @@ def test_the_chosen_answers_are_laid_over_the_project(tmp_path: Path) -> None:
 
 def test_an_answer_may_bring_nothing(tmp_path: Path) -> None:
     write(tmp_path, VARIANTS)
-    post_gen.lay_variants(tmp_path, {"colour": "red", "shape": "none"}, [])
+    post_gen.apply_variants(tmp_path, {"colour": "red", "shape": "none"}, [])
     assert texts(tmp_path) == {"Dockerfile": "red"}
 
 
 def test_all_keeps_every_sibling_with_its_dockerfile_aside(tmp_path: Path) -> None:
     write(tmp_path, VARIANTS)
-    post_gen.lay_variants(tmp_path, {"colour": "all", "shape": "square"}, [])
+    post_gen.apply_variants(tmp_path, {"colour": "all", "shape": "square"}, [])
     assert texts(tmp_path) == {
         "strategies/red/Dockerfile": "red",
         "strategies/blue/Dockerfile": "blue",
@@ -89,7 +89,7 @@ def test_all_keeps_every_sibling_with_its_dockerfile_aside(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("more", "answers", "generated", "sentence"),
     [
-        ({}, {"colour": "green", "shape": "round"}, [], "colour: 'green' has no folder"),
+        ({}, {"colour": "green", "shape": "round"}, [], "colour: 'green' has no directory"),
         ({}, {"colour": "red", "shape": "round"}, ["Dockerfile"], "already generates: 'Dockerfile'"),
         (
             {"_variants/shape/round/Dockerfile": "clash"},
@@ -105,7 +105,7 @@ def test_a_mistake_in_the_template_is_one_sentence_and_moves_nothing(
 ) -> None:
     write(tmp_path, {**VARIANTS, **more, "mine.txt": "mine"})
     with pytest.raises(ValueError, match=r"\.$") as error:
-        post_gen.lay_variants(tmp_path, answers, generated)
+        post_gen.apply_variants(tmp_path, answers, generated)
     assert sentence in str(error.value)
     assert texts(tmp_path) == {"mine.txt": "mine"}
 
@@ -113,7 +113,7 @@ def test_a_mistake_in_the_template_is_one_sentence_and_moves_nothing(
 def test_a_user_s_own_variants_folder_stops_the_generation(tmp_path: Path) -> None:
     assert pre_gen.problem(tmp_path, [], 0) is None
     (tmp_path / "_variants").mkdir()
-    assert "_variants exists already" in pre_gen.problem(tmp_path, [], 0)
+    assert "_variants already exists" in pre_gen.problem(tmp_path, [], 0)
 
 
 @pytest.mark.parametrize("app", QUESTIONS["app"])
@@ -126,10 +126,10 @@ def test_the_next_steps_are_ascii_commands(app: str) -> None:
 def test_a_comparison_of_cruft_s_prints_no_next_steps(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         compared = Path(folder) / "acme"
-        assert post_gen.is_passing({"_commit": "abc"}, compared)
-        assert not post_gen.is_passing({}, compared)
-    assert not post_gen.is_passing({"_commit": "abc"}, tmp_path / "acme")
-    assert not post_gen.is_passing({"_commit": "abc"}, Path(tempfile.gettempdir(), "mine", "acme"))
+        assert post_gen.is_cruft_comparison({"_commit": "abc"}, compared)
+        assert not post_gen.is_cruft_comparison({}, compared)
+    assert not post_gen.is_cruft_comparison({"_commit": "abc"}, tmp_path / "acme")
+    assert not post_gen.is_cruft_comparison({"_commit": "abc"}, Path(tempfile.gettempdir(), "mine", "acme"))
 
 
 @pytest.mark.parametrize("hook", ["pre_gen_project", "post_gen_project"])
@@ -148,4 +148,4 @@ def test_a_choice_without_a_folder_is_told_by_the_command(tmp_path: Path, cookie
     (template / "cookiecutter.json").write_text(json.dumps(questions), "utf-8")
     result = cookies.bake(template=str(template), extra_context={"strategy": "conda"})
     assert result.exit_code != 0
-    assert "strategy: 'conda' has no folder in _variants/strategy; there are: all, pex" in str(result.exception)
+    assert "strategy: 'conda' has no directory in _variants/strategy; choose from: all, pex" in str(result.exception)

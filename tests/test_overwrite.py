@@ -116,7 +116,7 @@ def test_overwriting_replaces_the_template_s_files_alone_and_names_what_is_left(
     assert only(files(project), fresh) == fresh
     assert only(after, before.keys() - fresh) == only(before, before.keys() - fresh)
     assert named(result, project) == (["Dockerfile"] if strategy == "all" else [])
-    assert ("These files belong to other answers." in result.stdout) == (strategy == "all")
+    assert ("These files belong to answers that you did not choose." in result.stdout) == (strategy == "all")
     # What was committed comes back with git.
     subprocess.run(["git", "checkout", "--quiet", "."], cwd=project, check=True)
     first = files(project_in_use.path)
@@ -150,37 +150,37 @@ def test_what_another_strategy_brought_is_named_and_stays(workplace: Path) -> No
 
 def a_variants_folder(project: Path) -> str:
     write(project, {"_variants/mine.txt": b"mine"})
-    return "_variants exists already"
+    return "_variants already exists"
 
 
 def a_folder_for_a_file(project: Path) -> str:
     (project / "setup.py").unlink()
     write(project, {"setup.py/mine.py": b"mine"})
-    return "setup.py is not a file"
+    return "setup.py exists but is not a regular file"
 
 
 def a_file_for_a_folder(project: Path) -> str:
     shutil.rmtree(project / "deploy")
     write(project, {"deploy": b"mine"})
-    return "deploy is not a folder"
+    return "deploy exists but is not a directory"
 
 
 def a_folder_linked_from_elsewhere(project: Path) -> str:
     (project / "src").rename(project.parent.parent / "elsewhere")
     (project / "src").symlink_to(project.parent.parent / "elsewhere")
-    return "leads out of the project, to"
+    return "leads outside the project, to"
 
 
 def a_file_linked_from_elsewhere(project: Path) -> str:
     (project / "Makefile").rename(project.parent.parent / "elsewhere.mk")
     (project / "Makefile").symlink_to("../../elsewhere.mk")
-    return "Makefile leads out of the project, to"
+    return "Makefile leads outside the project, to"
 
 
 def a_link_to_nowhere(project: Path) -> str:
     (project / "setup.py").unlink()
     (project / "setup.py").symlink_to("setup.old")
-    return "setup.py is not a file"
+    return "setup.py exists but is not a regular file"
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_caller_that_does_not_tell_the_target_is_stopped_by_the_first_hook(
     cruft = (TOOLS / "cruft", "create", "--no-input", "--default-config", "--overwrite-if-exists")
     result = cookiecutter(workplace, f"file://{repository(tmp_path)}", command=cruft)
     assert result.returncode == 1
-    assert f"{project}/_variants exists already" in result.stdout
+    assert f"{project}/_variants already exists" in result.stdout
     assert " Nothing was changed.\n" in result.stdout
     assert snapshot(project) == before
 
@@ -250,7 +250,7 @@ def test_a_mistake_in_the_template_is_told_before_anything_is_touched(
     before = snapshot(project)
     result = generate(workplace, "-f", template=template)
     assert result.returncode == 1
-    assert result.stdout.startswith("The template has a mistake: ")
+    assert result.stdout.startswith("The template is invalid: ")
     assert "already generates: 'README.md'" in result.stdout
     assert result.stdout.count("\n") == 1
     assert snapshot(project) == before
@@ -293,14 +293,14 @@ def test_a_disk_without_room_is_told_before_anything_is_touched(
         result = generate(workplace, "-f")
         assert result.returncode == 1
         assert f"{SLUG} needs " in result.stdout
-        assert " kB left. Nothing was changed.\n" in result.stdout
+        assert " kB are available. Nothing was changed.\n" in result.stdout
         assert result.stdout.count("\n") == 1
         assert snapshot(workplace) == before
 
 
 def test_the_room_that_is_asked_for_suffices(workplace: Path, bake_once: Bake) -> None:
     fresh = files(bake_once(strategy="all").path)
-    with small_disk(workplace, local_extensions.room()):
+    with small_disk(workplace, local_extensions.required_disk_space()):
         result = generate(workplace, "strategy=all")
         assert result.returncode == 0, result.stdout
         assert files(workplace / SLUG) == fresh
@@ -315,7 +315,7 @@ def test_a_read_only_target_is_told_in_one_line(project_in_use: Project, workpla
         mount(workplace, "-o", "remount,ro")
         result = generate(workplace, "-f")
         assert result.returncode == 1
-        assert "cannot be written to" in result.stdout
+        assert " is not writable, so " in result.stdout
         assert result.stdout.count("\n") == 1
         assert snapshot(workplace) == before
 
@@ -339,7 +339,7 @@ def test_one_file_that_cannot_be_written_stops_before_anything_is_touched(
         result = generate(workplace, "-f")
         (project / "tests/test_native.py").chmod(before["tests/test_native.py"][0])
     assert result.returncode == 1
-    assert "tests/test_native.py cannot be written to" in result.stdout
+    assert "tests/test_native.py is not writable" in result.stdout
     assert result.stdout.count("\n") == 1
     assert snapshot(project) == before
 
@@ -412,7 +412,7 @@ def test_ctrl_c_in_a_new_project_says_what_to_remove(workplace: Path, tmp_path: 
         printed = generation.end()
         assert generation.process.returncode == 1
     assert "Traceback" not in printed
-    told = f"The generation stopped before its end. {workplace / SLUG} is incomplete: remove it before"
+    told = f"Generation was interrupted. {workplace / SLUG} is incomplete. Delete it before"
     assert printed.strip().splitlines()[-1].startswith(told)
     assert [path.name for path in workplace.iterdir()] == [SLUG]
     shutil.rmtree(workplace / SLUG)
@@ -431,16 +431,16 @@ def test_ctrl_c_over_a_project_keeps_the_user_s_files_and_can_be_made_good(
         assert generation.process.returncode == 1
     assert "Traceback" not in printed
     told = printed.strip().splitlines()[-1]
-    assert told.startswith(f"The generation stopped before its end. In {project}, files that the template brings may")
-    assert told.endswith("_variants/ is the template's: remove it before you generate again.")
+    assert told.startswith(f"Generation was interrupted. Files in {project} that the template generates may")
+    assert told.endswith("Delete _variants/ before you generate again.")
     after = snapshot(project)
     assert only(after, before.keys() - fresh) == only(before, before.keys() - fresh)
     # The hook had not begun: what it lays over the project was not touched.
     assert after["Dockerfile"][1] == EDITED["Dockerfile"]
     assert after["README.md"][1] == fresh["README.md"]
     refusal = generate(workplace, "-f")
-    assert "_variants exists already" in refusal.stdout
-    assert "remove what a generation left that was interrupted" in refusal.stdout
+    assert "_variants already exists" in refusal.stdout
+    assert "delete it if an interrupted generation left it behind" in refusal.stdout
     shutil.rmtree(project / "_variants")
     assert generate(workplace, "-f").returncode == 0
     assert only(files(project), fresh) == fresh
@@ -478,7 +478,7 @@ def test_a_disk_that_fills_while_files_are_written_costs_the_template_s_files_al
             printed = generation.end()
             assert generation.process.returncode != 0
         assert "No space left on device" in printed
-        assert printed.strip().splitlines()[-1].startswith("The generation stopped before its end. In ")
+        assert printed.strip().splitlines()[-1].startswith("Generation was interrupted. Files in ")
         after = snapshot(project)
         assert only(after, before.keys() - fresh) == only(before, before.keys() - fresh)
         for name in fresh.keys() & before.keys():
@@ -514,8 +514,8 @@ def test_a_hook_that_fails_in_the_middle_says_which_files_are_not_in_place(
         printed = generation.end()
         assert generation.process.returncode == 1
     told = next(line for line in printed.splitlines() if line.startswith("post_gen_project: "))
-    assert "these files are not in place: deploy/compose.yaml, deploy/" in told
-    assert told.endswith("; all others are.")
+    assert "These files were not moved into place: deploy/compose.yaml, deploy/" in told
+    assert told.endswith(" All others were.")
     if not over:
         assert list(workplace.iterdir()) == []
         return

@@ -76,7 +76,7 @@ def test_a_bad_answer_is_refused_in_one_sentence(bake: Bake, question: str, answ
     with pytest.raises(FailedHookException) as refusal:
         bake(**{question: answer})
     message = str(refusal.value)
-    assert message.startswith(f"{question}: {json.dumps(answer)} cannot be used: ")
+    assert message.startswith(f"{question}: {json.dumps(answer)} is not valid. Use ")
     assert message.endswith('".')
     assert "for example" in message
     assert "\n" not in message
@@ -86,7 +86,7 @@ def test_a_bad_answer_is_refused_in_one_sentence(bake: Bake, question: str, answ
 @pytest.mark.parametrize("question", ["project_name", "project_slug", "package_name", "description", "author_name"])
 @pytest.mark.parametrize("answer", ["{{ 7*7 }}", "{{", "{% raw %}", "{# x", "A cookiecutter for {{ x }}"])
 def test_template_syntax_in_an_answer_is_refused(bake: Bake, question: str, answer: str) -> None:
-    with pytest.raises(FailedHookException, match=f"^{question}: .* holds template syntax"):
+    with pytest.raises(FailedHookException, match=f"^{question}: .* contains template syntax"):
         bake(**{question: answer})
 
 
@@ -114,7 +114,7 @@ def test_a_replayed_bad_answer_is_refused_too(tmp_path: Path) -> None:
         command, cwd=tmp_path, env={**os.environ, "HOME": str(tmp_path)}, capture_output=True, text=True, check=False
     )
     assert result.returncode != 0
-    assert 'project_slug: "Not A Slug" cannot be used' in result.stdout + result.stderr
+    assert 'project_slug: "Not A Slug" is not valid' in result.stdout + result.stderr
     assert not (tmp_path / "Not A Slug").exists()
 
 

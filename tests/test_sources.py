@@ -105,8 +105,8 @@ def test_older_cookiecutter_or_python_is_rejected_in_one_sentence(workplace: Pat
     result = cookiecutter(workplace, "--no-input", TEMPLATE, command=command, UV_CACHE_DIR=uv_cache())
     assert result.returncode == 1
     assert result.stdout == (
-        f"This template needs cookiecutter 2.2 or later on Python 3.10 or later, and this is {version} on {python}: "
-        "try `pipx run cookiecutter` or `uvx cookiecutter`.\n"
+        f"This template needs cookiecutter 2.2 or later on Python 3.10 or later, but this is cookiecutter "
+        f"{version} on Python {python}. Run `pipx run cookiecutter` or `uvx cookiecutter` instead.\n"
     )
     assert list(workplace.iterdir()) == []
 
@@ -204,7 +204,7 @@ def test_the_python_that_runs_cookiecutter_does_not_change_which_names_are_taken
 ) -> None:
     found = [modules(version, request) for version in PYTHONS]
     monkeypatch.setattr(sys, "stdlib_module_names", frozenset.intersection(*map(frozenset, found)))
-    assert [name for name in set.union(*found) if not local_extensions.is_taken(name)] == []
+    assert [name for name in set.union(*found) if not local_extensions.is_reserved(name)] == []
 
 
 def a_folder(folder: Path) -> list[str]:

@@ -102,8 +102,8 @@ def test_hint_after_rejected_answer_restores_the_valid_answers(tmp_path: Path) -
     assert terminal.end() == 1
     assert list(work.iterdir()) == []
     rejection, hint = (line for line in terminal.lines[-3:] if line)
-    assert rejection.startswith('project_slug: "My App" cannot be used: give ')
-    start = "To keep the other answers, put them at the end of the command: "
+    assert rejection.startswith('project_slug: "My App" is not valid. Use ')
+    start = "To keep your other answers, add them to the command: "
     assert hint.startswith(start)
     terminal = Terminal(work, *shlex.split(hint.removeprefix(start)))
     terminal.type(*([""] * len(QUESTIONS)))

@@ -1,4 +1,4 @@
-"""Cookiecutter as a user runs it: a command in a folder, with a home of its own; and what it leaves on the disk."""
+"""Run cookiecutter as a user does, in a directory and with a separate home directory, and read the resulting files."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ COMMAND = (sys.executable, "-m", "cookiecutter")
 WITHOUT_QUESTIONS = ("--default-config", "--no-input")
 
 
-# What a person has set for cookiecutter, Python or the language does not reach the tests.
+# Prefixes of personal settings for cookiecutter, Python and the language, which must not affect the tests.
 PERSONAL = ("COOKIECUTTER", "LANG", "LC_", "PIPX_", "PYTHON", "XDG_")
 
 
-def surroundings(home: Path, **more: str) -> dict[str, str]:
-    """Return an environment without anything of the machine's user, or of another test."""
+def clean_environment(home: Path, **more: str) -> dict[str, str]:
+    """Return an environment without settings of the current user or of another test."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PERSONAL)}
     return {**kept, "HOME": str(home), "LC_ALL": "C.UTF-8", **more}
 
@@ -30,12 +30,12 @@ def surroundings(home: Path, **more: str) -> dict[str, str]:
 def cookiecutter(
     folder: Path, *arguments: str | Path, command: tuple[str | Path, ...] = COMMAND, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command in a folder; its output is captured in one stream, its failure is the caller's to judge."""
+    """Run the command in a directory, capturing stdout and stderr together; do not raise if the command fails."""
     options: dict[str, Any] = {"text": True, "encoding": "utf-8", "errors": "backslashreplace"}
     return subprocess.run(
         [*command, *arguments],
         cwd=folder,
-        env=surroundings(folder.parent / "home", **environment),
+        env=clean_environment(folder.parent / "home", **environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
@@ -44,8 +44,8 @@ def cookiecutter(
     )
 
 
-def copied_template(folder: Path) -> Path:
-    """Copy what cookiecutter reads, to change it."""
+def copy_template(folder: Path) -> Path:
+    """Copy the files that cookiecutter reads, so that a test can change them."""
     template = folder / "template"
     for name in ("hooks", "templates", "{{cookiecutter.project_slug}}"):
         shutil.copytree(TEMPLATE / name, template / name)
@@ -55,13 +55,13 @@ def copied_template(folder: Path) -> Path:
 
 
 def git(folder: Path, *arguments: str | Path) -> None:
-    """Run git as somebody."""
+    """Run git with a fixed identity."""
     subprocess.run(["git", *PERSON, *arguments], cwd=folder, check=True, capture_output=True)
 
 
-def repository(folder: Path) -> Path:
-    """Put the template into a bare git repository, and tag it."""
-    template, bare = copied_template(folder), folder / "org/sums.git"
+def create_repository(folder: Path) -> Path:
+    """Commit and tag the template in a new bare git repository."""
+    template, bare = copy_template(folder), folder / "org/sums.git"
     git(folder, "init", "--quiet", "--initial-branch=main", template)
     git(template, "add", ".")
     git(template, "commit", "--quiet", "--message=first")
@@ -71,7 +71,7 @@ def repository(folder: Path) -> Path:
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Return mode and content of everything below a folder: the bytes of a file, the target of a link."""
+    """Map every path in a directory to its mode and its content: a file's bytes or a link's target."""
 
     def content(path: Path) -> bytes:
         if path.is_symlink():
@@ -83,7 +83,7 @@ def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Return the content of every file below a folder."""
+    """Map every file in a directory to its content."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
     }

@@ -1,7 +1,7 @@
-"""Publish an example of each strategy as a branch: `python -m tests.examples REMOTE`.
+"""Publish an example project for each strategy as a branch: `python -m tests.examples REMOTE`.
 
-`example/venv` and its siblings hold what the template's last commit generates, and nothing else. A branch gets a commit
-when that changes; the commit names the template's. All branches are pushed, or none.
+`example/venv` and its siblings contain only the project that the template's last commit generates. A branch gets a
+commit if the project has changed; the message names the template's commit. All branches are pushed, or none.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from pathlib import Path
 from cookiecutter.main import cookiecutter
 
 TEMPLATE = Path(__file__).parent.parent
-# The workflow's own token may not push a workflow: both pipelines are read in `_variants/ci`.
+# Without a pipeline, because the workflow's own token cannot push workflows.
 ANSWERS = {"ci": "none"}
 
 
 def say(text: str) -> None:
-    """Tell who waits what was done."""
+    """Print a progress message."""
     print(text, flush=True)
 
 
 def strategies(template: Path) -> list[str]:
-    """List the answers to the question of the strategy."""
+    """List the answers to the strategy question."""
     answers: list[str] = json.loads((template / "cookiecutter.json").read_text("utf-8"))["strategy"]
     return answers
 
 
 def generate(template: Path, strategy: str, folder: Path) -> Path:
-    """Generate the default project with a strategy, whatever the settings of who runs this."""
+    """Generate the default project with a strategy, ignoring the user's cookiecutter settings."""
     answers = {**ANSWERS, "strategy": strategy}
     return Path(
         cookiecutter(str(template), no_input=True, extra_context=answers, output_dir=folder, default_config=True)
@@ -41,33 +41,33 @@ def generate(template: Path, strategy: str, folder: Path) -> Path:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git in a folder, and return what it prints without its end of line."""
+    """Run git in a directory, and return its output without surrounding whitespace."""
     command = ["git", "-C", str(folder), *arguments]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 @dataclass(frozen=True)
 class Branches:
-    """The branches of a remote, and an empty repository in which their commits are made."""
+    """The branches of a remote, and an empty local repository in which their commits are created."""
 
     repository: Path
     remote: str
 
     def newest(self, branch: str) -> str | None:
-        """Fetch the newest commit of a branch, if there is the branch."""
+        """Fetch the newest commit of a branch, or return None if the branch does not exist."""
         if not git(self.repository, "ls-remote", self.remote, f"refs/heads/{branch}"):
             return None
         git(self.repository, "fetch", "--quiet", "--depth=1", self.remote, f"refs/heads/{branch}")
         return git(self.repository, "rev-parse", "FETCH_HEAD")
 
     def tree(self, project: Path) -> str:
-        """Store the files of a project, those too that its .gitignore names, and return their tree."""
+        """Store all files of a project, including ignored ones, and return their tree."""
         worktree = f"--work-tree={project}"
         git(self.repository, worktree, "add", "--all", "--force", str(project))
         return git(self.repository, "write-tree")
 
     def commit(self, branch: str, project: Path, message: str) -> str | None:
-        """Make the commit that brings a branch up to date, and return it, if one is needed."""
+        """Create and return the commit that updates a branch, or return None if nothing has changed."""
         parent, tree = self.newest(branch), self.tree(project)
         if parent and git(self.repository, "rev-parse", f"{parent}^{{tree}}") == tree:
             return None
@@ -75,25 +75,25 @@ class Branches:
         return git(self.repository, "commit-tree", *parents, "-m", message, tree)
 
     def push(self, commits: dict[str, str]) -> None:
-        """Push commits, by branch, without force."""
+        """Push a commit to each branch, without force."""
         refs = [f"{commit}:refs/heads/{branch}" for branch, commit in commits.items()]
         git(self.repository, "push", "--quiet", "--atomic", self.remote, *refs)
 
 
 def message(template: Path, strategy: str) -> str:
-    """Write what a commit says: which template has generated what."""
+    """Return the commit message, which names the template's version and commit."""
     version = git(template, "describe", "--tags", "--always")
     commit = git(template, "rev-parse", "HEAD")
     return f"Generate strategy={strategy} with {version}\n\nThe template's commit is {commit}."
 
 
 def publish(template: Path, remote: str) -> dict[str, str]:
-    """Bring all branches up to date, and return the new commit of each that changed."""
+    """Update all branches, and return the new commit of each branch that changed."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         branches = Branches(folder / "repository", remote)
         git(folder, "init", "--quiet", "repository")
-        # A clone has what is committed, and no file more.
+        # Clone the template, so that uncommitted files are left out.
         git(folder, "clone", "--quiet", str(template), "template")
         template = folder / "template"
         commits = {}
@@ -107,9 +107,9 @@ def publish(template: Path, remote: str) -> dict[str, str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Publish, and tell what is new."""
-    parser = argparse.ArgumentParser(prog="examples", description="Publish an example of each strategy as a branch.")
-    parser.add_argument("remote", metavar="REMOTE", help="a git remote: a URL, or a folder")
+    """Publish the examples, and list the updated branches."""
+    parser = argparse.ArgumentParser(prog="examples", description="Publish example projects as branches.")
+    parser.add_argument("remote", metavar="REMOTE", help="a git remote: a URL or a directory")
     commits = publish(TEMPLATE, parser.parse_args(arguments).remote)
     for branch, commit in commits.items():
         say(f"{branch} is now {commit}")

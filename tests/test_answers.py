@@ -1,4 +1,4 @@
-"""Answers of every kind: a project holds them exactly, or one sentence refuses them; nothing of them is executed."""
+"""Property-based tests of answers: each is reproduced exactly or rejected in one line, and none is executed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
 CHOICES = [question for question, default in QUESTIONS.items() if isinstance(default, list)]
 TEXTS = ("project_name", "description", "author_name")
 LONGEST_TEXT = 10_000
-# Without ANSWERS every run tries the same answers: what fails in CI fails everywhere.
+# Unless ANSWERS is set, Hypothesis is derandomised, so that a failure in CI can be reproduced anywhere.
 EXAMPLES = int(os.environ.get("ANSWERS", "300"))
 SETTINGS = settings(
     derandomize="ANSWERS" not in os.environ,
@@ -51,7 +51,7 @@ SETTINGS = settings(
     suppress_health_check=[HealthCheck.too_slow],
 )
 
-# What a file is called that exists only if something of an answer was executed.
+# A canary file that exists only if part of an answer was executed.
 CANARY = Path(tempfile.gettempdir()) / f"canary-{os.getpid()}"
 TOUCH = f"touch {CANARY}"
 COMMANDS = [
@@ -84,8 +84,8 @@ TEMPLATE_SYNTAX = [
     *("{{", "{%", "{#", "{{ 7*7 }}", "{{cookiecutter}}", "{% raw %}", "{# cookiecutter #}"),
     f"{{{{ cookiecutter and cycler.__init__.__globals__.os.system('{TOUCH}') }}}}",
 ]
-# Each of these is a whole answer, tried by name.
-NAMED = [
+# Complete answers, in addition to those that Hypothesis generates.
+EXPLICIT_TEXTS = [
     *FRAGMENTS,
     *(f"a{text}b" for text in FRAGMENTS),
     *("x" * LONGEST_TEXT, "\U0001f40d" * LONGEST_TEXT, '"' * LONGEST_TEXT, "\\" * LONGEST_TEXT, "a " * 5_000),
@@ -96,7 +96,7 @@ NAMED = [
     ),
     "".join(FRAGMENTS),
 ]
-NAMED_BAD = [*TEMPLATE_SYNTAX, "x" * (LONGEST_TEXT + 1), "", " ", "\n", "\t\t", "\udcff"]
+INVALID_TEXTS = [*TEMPLATE_SYNTAX, "x" * (LONGEST_TEXT + 1), "", " ", "\n", "\t\t", "\udcff"]
 
 CHARACTERS = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 TEXT = st.lists(st.sampled_from(FRAGMENTS) | CHARACTERS, min_size=1, max_size=5).map("".join)
@@ -112,12 +112,12 @@ TYPED = st.fixed_dictionaries(
 )
 
 
-def choosing(typed: dict[str, str]) -> dict[str, str]:
-    """Add a choice for every other question. Hypothesis repeats itself, the checksum of the texts does not."""
+def add_choices(typed: dict[str, str]) -> dict[str, str]:
+    """Add answers to the multiple-choice questions. A checksum picks them, because Hypothesis would repeat itself."""
     return typed | COMBINATIONS[zlib.crc32(repr(typed).encode()) % len(COMBINATIONS)]
 
 
-ANSWERS = TYPED.map(choosing)
+ANSWERS = TYPED.map(add_choices)
 BROKEN = st.tuples(TEXT, st.sampled_from(TEMPLATE_SYNTAX), TEXT).map("".join)
 EMAIL = st.tuples(TEXT, TEXT).map("@".join) | st.sampled_from(
     ["a@b@c", "a b@c", '"a b"@c.d', "a@[127.0.0.1]", "a@b.", "\u5317@\u4eac.cn", "a@b>\nX: y", "<a@b.c>"]
@@ -131,12 +131,12 @@ FLAWED_ANSWERS = st.builds(operator.or_, ANSWERS, FLAW)
 
 
 def one_line(text: str) -> str:
-    """Tell what is left of a text where there are no line breaks, and no blanks at the ends."""
+    """Replace line breaks with spaces, and strip whitespace at the ends."""
     return re.sub(r"[ \t]*\n[ \t\n]*", " ", text).strip(" \t\n")
 
 
 def licence(project: Project) -> str:
-    """Tell the SPDX expression of a project's licence."""
+    """Return the SPDX expression of a project's licence."""
     return project.answers["license"].replace("Proprietary", "LicenseRef-Proprietary")
 
 
@@ -145,7 +145,7 @@ PREFIX = re.compile(r"^(LABEL | +)org\.opencontainers\.image\.", re.MULTILINE)
 
 
 def label_instructions(project: Project) -> list[str]:
-    """Read the LABEL instruction out of every Dockerfile of a project; those of the lessons hold no answer."""
+    """Return the LABEL instruction of each Dockerfile, except those of the lessons, which contain no answers."""
     dockerfiles = [*project.path.glob("Dockerfile"), *project.path.glob("strategies/*/Dockerfile")]
     found = [LABEL.findall(path.read_text("utf-8")) for path in dockerfiles]
     assert all(len(instructions) == 1 for instructions in found)
@@ -153,7 +153,7 @@ def label_instructions(project: Project) -> list[str]:
 
 
 def labels(project: Project) -> dict[str, str]:
-    """Tell the labels that a project's image is to have, without their common prefix."""
+    """Return the labels that a project's image should have, without their common prefix."""
     author = f"{project.answers['author_name']} <{project.answers['author_email']}>"
     return {
         "title": project.slug,
@@ -164,31 +164,31 @@ def labels(project: Project) -> dict[str, str]:
 
 
 @dataclass
-class Tally:
-    """What came of the answers that were tried."""
+class AnswerStats:
+    """Results for the answers that were tried."""
 
     baked: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
     combinations: set[tuple[str, ...]] = field(default_factory=set)
-    # What each LABEL instruction is to set.
+    # The labels that each LABEL instruction should set.
     labels: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def count(self, project: Project) -> None:
-        """Count a project, and keep its labels."""
+    def record(self, project: Project) -> None:
+        """Record a generated project and its labels."""
         self.baked += 1
         self.combinations.add(tuple(project.answers[question] for question in CHOICES))
         self.labels |= dict.fromkeys(label_instructions(project), labels(project))
 
     def __str__(self) -> str:
-        """Tell the counts in a line."""
-        tried = self.baked + self.refused.total()
+        """Format the counts on one line."""
+        tried = self.baked + self.rejected.total()
         return (
-            f"{tried} tried, {self.baked} baked, {len(self.combinations)} combinations, refused: {dict(self.refused)}"
+            f"{tried} tried, {self.baked} baked, {len(self.combinations)} combinations, rejected: {dict(self.rejected)}"
         )
 
 
 def run_hook_here(script: str, cwd: Path | str = ".") -> None:
-    """Run a rendered hook in this process: an interpreter for each takes as long as all the rest."""
+    """Run a rendered hook in this process, because starting an interpreter for each would double the time."""
     before = signal.getsignal(signal.SIGINT)
     with contextlib.chdir(cwd), contextlib.redirect_stdout(io.StringIO()):
         try:
@@ -197,7 +197,7 @@ def run_hook_here(script: str, cwd: Path | str = ".") -> None:
             if end.code:
                 raise FailedHookException(str(end.code)) from end
         finally:
-            # The hook ignores Ctrl-C to its end, which is not the end here: later tests press it.
+            # The hook ignores SIGINT until its process ends; restore the handler for later tests in this process.
             signal.signal(signal.SIGINT, before)
 
 
@@ -206,16 +206,16 @@ BakeHere = Callable[[dict[str, str]], Project]
 
 @pytest.fixture(scope="module")
 def bake_here(tmp_path_factory: pytest.TempPathFactory, rendered_hooks: Path) -> Iterator[BakeHere]:
-    """Generate projects in this process, and have Jinja compile each text once."""
+    """Return a function that generates projects in this process, and lets Jinja compile each source only once."""
     folder = tmp_path_factory.mktemp("answers")
     config = folder / "config.yaml"
     config.write_text(json.dumps({"replay_dir": str(folder / "replay")}))
     compiled: dict[Any, Any] = {}
-    compile_anew = jinja2.Environment.compile
+    original_compile = jinja2.Environment.compile
 
     def compile_once(environment: Any, *source: Any) -> Any:
         if source not in compiled:
-            compiled[source] = compile_anew(environment, *source)
+            compiled[source] = original_compile(environment, *source)
         return compiled[source]
 
     def bake(answers: dict[str, str]) -> Project:
@@ -232,13 +232,13 @@ def bake_here(tmp_path_factory: pytest.TempPathFactory, rendered_hooks: Path) ->
                 )
             )
         except FailedHookException:
-            assert set(output.glob("*")) == before, "a refusal left something"
+            assert set(output.glob("*")) == before, "a rejected answer left files behind"
             raise
         plain = {
             question: default[0] if isinstance(default, list) else default for question, default in QUESTIONS.items()
         }
         derived = {"project_slug": path.name, "package_name": path.name.replace("-", "_")}
-        # Jinja knows one sort of line break.
+        # Jinja normalises line breaks.
         given = {question: re.sub(r"\r\n?", "\n", answer) for question, answer in answers.items()}
         return Project(path, {**plain, **derived, **given})
 
@@ -249,7 +249,7 @@ def bake_here(tmp_path_factory: pytest.TempPathFactory, rendered_hooks: Path) ->
         yield bake
 
 
-# Prepares the metadata of one project after the other: only the first one waits for setuptools.
+# Prepares the metadata of many projects in one process, so that setuptools is imported only once.
 BACKEND = """
 import contextlib, os, sys, tempfile, traceback
 from setuptools import build_meta
@@ -267,7 +267,7 @@ for line in sys.stdin:
 
 @pytest.fixture(scope="module")
 def build_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the Python of a virtualenv that has what the generated project is built with."""
+    """Return the Python of a virtualenv with the generated project's build dependencies."""
     folder = tmp_path_factory.mktemp("build") / "venv"
     python = folder / "bin/python"
     requirements = SOURCE / "requirements/build.txt"
@@ -284,7 +284,7 @@ Metadata = Callable[[Project], PathDistribution]
 
 @pytest.fixture(scope="module")
 def metadata(build_python: Path) -> Iterator[Metadata]:
-    """Return the function that has the build backend write a project's metadata, and reads them back."""
+    """Return a function that prepares a project's metadata with the build backend and parses it."""
     with subprocess.Popen(
         [str(build_python), "-W", "error", "-c", BACKEND],
         stdin=subprocess.PIPE,
@@ -306,8 +306,8 @@ def metadata(build_python: Path) -> Iterator[Metadata]:
 
 
 @cache
-def parsed(suffix: str, text: str) -> Any:
-    """Parse a file, if its format has a parser; the same text is parsed once."""
+def parse(suffix: str, text: str) -> Any:
+    """Parse a file if its format has a parser, and cache the result."""
     match suffix:
         case ".toml":
             return tomllib.loads(text)
@@ -321,9 +321,9 @@ def parsed(suffix: str, text: str) -> Any:
 
 
 def check_files(project: Project) -> None:
-    """Parse every file, and find the answers in those that hold any."""
+    """Parse every file, and check the answers in those that contain any."""
     files = {name: (project.path / name).read_bytes().decode("utf-8") for name in project.files}
-    values = {name: parsed(Path(name).suffix, text) for name, text in files.items()}
+    values = {name: parse(Path(name).suffix, text) for name, text in files.items()}
     name, description, author, email_address = (project.answers[question] for question in (*TEXTS, "author_email"))
     assert files["README.md"].startswith(f"# {name}\n\n{description}\n\n")
     if project.answers["license"] not in ("Apache-2.0", "GPL-3.0-or-later"):
@@ -341,7 +341,7 @@ def check_files(project: Project) -> None:
         assert namespace["metadata"]["name"] == project.slug
     native = "src/{}/_native.c"
     compiled = SOURCE / native.format("{{cookiecutter.package_name}}")
-    assert files[native.format(project.package)] == compiled.read_text("utf-8"), "the C source holds an answer"
+    assert files[native.format(project.package)] == compiled.read_text("utf-8"), "the C source contains an answer"
 
 
 def check_metadata(project: Project, distribution: Distribution) -> None:
@@ -351,7 +351,7 @@ def check_metadata(project: Project, distribution: Distribution) -> None:
     assert message["Summary"] == one_line(project.answers["description"])
     assert message["License-Expression"] == licence(project)
     name, address = email.utils.parseaddr(message["Author-email"])
-    # An address may be folded: its parser takes several blanks for one.
+    # The header may be folded, and its parser collapses whitespace.
     assert re.sub("[ \t]+", " ", name) == re.sub("[ \t]+", " ", one_line(project.answers["author_name"]))
     assert address == project.answers["author_email"]
     assert message.get_all("License-File") == ["LICENSE"]
@@ -361,8 +361,8 @@ def check_metadata(project: Project, distribution: Distribution) -> None:
 PLAIN_EMAIL = re.compile(r"[\w-]+(\.[\w-]+)*@[\w-]+(\.[\w-]+)*", re.ASCII)
 
 
-def fits(question: str, answer: str) -> bool:
-    """Tell whether an answer is to be taken, as far as that is told without knowing what names are taken."""
+def is_valid(question: str, answer: str) -> bool:
+    """Return whether an answer should be accepted, without checking for reserved names."""
     if question in TEXTS:
         return (
             bool(answer.strip()) and len(answer) <= LONGEST_TEXT and not re.search(r"\{[{%#]|[\ud800-\udfff]", answer)
@@ -373,157 +373,159 @@ def fits(question: str, answer: str) -> bool:
 
 
 def check_accepted(answers: dict[str, str]) -> None:
-    """Check that answers which made a project are not such as cannot work everywhere."""
-    assert all(fits(question, answers[question]) for question in TEXTS)
+    """Check that accepted answers meet the documented rules."""
+    assert all(is_valid(question, answers[question]) for question in TEXTS)
     assert len(answers["author_email"]) <= 254
     for question, separator in (("project_slug", "-"), ("package_name", "_")):
         assert re.fullmatch(rf"[a-z][a-z0-9]*({separator}[a-z0-9]+)*", answers[question])
         assert len(answers[question]) <= 63
 
 
-def check_refusal(answers: dict[str, str], sentence: str) -> str:
-    """Check that one sentence refuses an answer for good reason, and return its question."""
+def check_rejection(answers: dict[str, str], sentence: str) -> str:
+    """Check that an answer was rejected with a valid one-line message, and return the question."""
     question = sentence.partition(":")[0]
     assert re.fullmatch(
         r'\w+: ".*" (is not valid\. Use|contains template syntax\. Remove) .*; for example ".+"\.', sentence
     )
     assert sentence.isascii()
-    assert question in answers, "a default or a derived name was refused"
-    assert not fits(question, answers[question])
+    assert question in answers, "a default or a derived name was rejected"
+    assert not is_valid(question, answers[question])
     return question
 
 
 @pytest.fixture(scope="module")
-def tally(bake_here: BakeHere, metadata: Metadata) -> Tally:
-    """Try all answers, and count what came of them."""
-    tally = Tally()
+def answer_stats(bake_here: BakeHere, metadata: Metadata) -> AnswerStats:
+    """Generate projects from all answers, and return the results."""
+    answer_stats = AnswerStats()
 
     def attempt(answers: dict[str, str]) -> None:
         note(ascii(answers))
         try:
             project = bake_here(answers)
-        except FailedHookException as refusal:
-            tally.refused[check_refusal(answers, str(refusal))] += 1
+        except FailedHookException as rejection:
+            answer_stats.rejected[check_rejection(answers, str(rejection))] += 1
         else:
             try:
                 check_accepted(project.answers)
                 check_files(project)
                 check_metadata(project, metadata(project))
-                tally.count(project)
+                answer_stats.record(project)
             finally:
                 shutil.rmtree(project.path)
-        assert not CANARY.exists(), "something of an answer was executed"
+        assert not CANARY.exists(), "part of an answer was executed"
 
     attempt_any = given(ANSWERS)(attempt)
-    for answers in named():
+    for answers in explicit_answers():
         attempt_any = example(answers)(attempt_any)
     settings(SETTINGS, max_examples=EXAMPLES)(attempt_any)()
     settings(SETTINGS, max_examples=EXAMPLES // 3)(given(FLAWED_ANSWERS)(attempt))()
-    return tally
+    return answer_stats
 
 
-def named() -> Iterator[dict[str, str]]:
-    """Put the named texts into sets of answers: three good ones, or a bad one."""
-    for number in range(0, len(NAMED), len(TEXTS)):
+def explicit_answers() -> Iterator[dict[str, str]]:
+    """Build answer sets from the explicit texts: three valid texts per set, or one invalid text."""
+    for number in range(0, len(EXPLICIT_TEXTS), len(TEXTS)):
         fixed = {"project_slug": "named", "author_email": "ada@example.com"}
-        yield choosing({**fixed, **dict(zip(TEXTS, NAMED[number:], strict=False))})
-    for text in NAMED_BAD:
+        yield add_choices({**fixed, **dict(zip(TEXTS, EXPLICIT_TEXTS[number:], strict=False))})
+    for text in INVALID_TEXTS:
         yield from ({question: text} for question in QUESTIONS if question not in CHOICES)
 
 
-def test_any_answers_make_a_project_that_holds_them_or_are_refused_in_a_sentence(tally: Tally) -> None:
-    print(tally)
-    assert tally.baked >= 0.7 * EXAMPLES
-    assert tally.refused.keys() == set(QUESTIONS) - set(CHOICES)
+def test_answers_are_either_reproduced_or_rejected(answer_stats: AnswerStats) -> None:
+    print(answer_stats)
+    assert answer_stats.baked >= 0.7 * EXAMPLES
+    assert answer_stats.rejected.keys() == set(QUESTIONS) - set(CHOICES)
     for pair in combinations(range(len(CHOICES)), 2):
-        wanted = len(QUESTIONS[CHOICES[pair[0]]]) * len(QUESTIONS[CHOICES[pair[1]]])
-        assert len({(chosen[pair[0]], chosen[pair[1]]) for chosen in tally.combinations}) == wanted
+        expected = len(QUESTIONS[CHOICES[pair[0]]]) * len(QUESTIONS[CHOICES[pair[1]]])
+        assert len({(chosen[pair[0]], chosen[pair[1]]) for chosen in answer_stats.combinations}) == expected
 
 
-def all_labels(tally: Tally) -> tuple[str, dict[str, str]]:
-    """Write a Dockerfile with the labels of all projects, told apart by a number, and tell what they are to be."""
+def all_labels(answer_stats: AnswerStats) -> tuple[str, dict[str, str]]:
+    """Return a Dockerfile with the numbered labels of all projects, and the expected labels."""
     dockerfile = "FROM scratch\n"
-    wanted: dict[str, str] = {}
-    for number, (instruction, labels) in enumerate(tally.labels.items()):
+    expected: dict[str, str] = {}
+    for number, (instruction, labels) in enumerate(answer_stats.labels.items()):
         dockerfile += PREFIX.sub(rf"\g<1>n{number}.", instruction)
-        wanted |= {f"n{number}.{name}": value for name, value in labels.items()}
-    return dockerfile, wanted
+        expected |= {f"n{number}.{name}": value for name, value in labels.items()}
+    return dockerfile, expected
 
 
-def test_the_labels_of_every_project_read_back(tally: Tally, engine: Engine) -> None:
-    dockerfile, wanted = all_labels(tally)
+def test_image_labels_match_answers(answer_stats: AnswerStats, engine: Engine) -> None:
+    dockerfile, expected = all_labels(answer_stats)
     tag = f"test-answers-{os.getpid()}"
     engine.docker("build", "--quiet", "--tag", tag, "-", input=dockerfile)
     try:
         found = json.loads(engine.docker("inspect", "--format", "{{json .Config.Labels}}", tag).stdout)
     finally:
         engine.docker("image", "rm", tag)
-    assert {name: value for name, value in found.items() if wanted.get(name) != value} == {}
-    assert found.keys() == wanted.keys()
+    assert {name: value for name, value in found.items() if expected.get(name) != value} == {}
+    assert found.keys() == expected.keys()
 
 
-def test_linters_find_nothing_in_any_label(tally: Tally, engine: Engine) -> None:
-    dockerfile, _ = all_labels(tally)
+def test_labels_pass_linters(answer_stats: AnswerStats, engine: Engine) -> None:
+    dockerfile, _ = all_labels(answer_stats)
     hadolint = subprocess.run([TOOLS / "hadolint", "-"], input=dockerfile, capture_output=True, text=True, check=False)
     assert (hadolint.returncode, hadolint.stdout + hadolint.stderr) == (0, "")
     assert "no warnings found" in engine.docker("build", "--check", "-", input=dockerfile).stdout
 
 
-NASTIEST = {
+WORST_CASES = {
     "everything": ("".join(FRAGMENTS), "user", "gitlab", "Proprietary"),
     "commands": (" ".join(COMMANDS), "all", "github", "MIT"),
     "ten thousand": ("\U0001f40d" * LONGEST_TEXT, "platter", "none", "BSD-3-Clause"),
 }
 
 
-@pytest.fixture(scope="module", params=NASTIEST)
-def nastiest(request: pytest.FixtureRequest, bake_here: BakeHere) -> Project:
-    """Generate a project from answers that are as bad as can be."""
-    text, strategy, ci, license_ = NASTIEST[request.param]
+@pytest.fixture(scope="module", params=WORST_CASES)
+def worst_case_project(request: pytest.FixtureRequest, bake_here: BakeHere) -> Project:
+    """Generate a project from worst-case answers."""
+    text, strategy, ci, license_ = WORST_CASES[request.param]
     texts = dict.fromkeys(TEXTS, text)
     slug = request.param.replace(" ", "-")
     return bake_here({**texts, "project_slug": slug, "strategy": strategy, "ci": ci, "license": license_})
 
 
-def test_a_wheel_holds_the_worst_answers_and_its_c_works(nastiest: Project, build_python: Path, tmp_path: Path) -> None:
+def test_wheel_builds_with_worst_case_answers(worst_case_project: Project, build_python: Path, tmp_path: Path) -> None:
     uv = (sys.executable, "-m", "uv")
     build = (*uv, "build", "--wheel", "--no-build-isolation", "--python", build_python, "--out-dir", tmp_path)
-    result = nastiest.run(*build, env={**os.environ, "CFLAGS": "-O0 -Wall -Wextra -Werror"})
+    result = worst_case_project.run(*build, env={**os.environ, "CFLAGS": "-O0 -Wall -Wextra -Werror"})
     assert result.returncode == 0, result.stderr
     (wheel,) = tmp_path.glob("*.whl")
     installed = tmp_path / "installed"
-    result = nastiest.run(*uv, "pip", "install", "--no-deps", "--python", build_python, "--target", installed, wheel)
+    result = worst_case_project.run(
+        *uv, "pip", "install", "--no-deps", "--python", build_python, "--target", installed, wheel
+    )
     assert result.returncode == 0, result.stderr
     (distribution,) = distributions(path=[str(installed)])
-    check_metadata(nastiest, distribution)
-    script = f"import {nastiest.package} as package; print(hex(package.crc32c(b'123456789')))"
-    result = nastiest.run(build_python, "-c", script, env={"PYTHONPATH": str(installed)})
+    check_metadata(worst_case_project, distribution)
+    script = f"import {worst_case_project.package} as package; print(hex(package.crc32c(b'123456789')))"
+    result = worst_case_project.run(build_python, "-c", script, env={"PYTHONPATH": str(installed)})
     assert (result.stdout, result.stderr) == ("0xe3069283\n", "")
     assert not CANARY.exists()
 
 
-def test_no_tool_executes_anything_of_the_worst_answers(
-    nastiest: Project, engine: Engine, base_image: Callable[[str], str]
+def test_tools_execute_no_part_of_worst_case_answers(
+    worst_case_project: Project, engine: Engine, base_image: Callable[[str], str]
 ) -> None:
-    base_image(nastiest.answers["python_version"])
+    base_image(worst_case_project.answers["python_version"])
     commands: list[tuple[str | Path, ...]] = [
         ("make", "help"),
         ("make", "--dry-run", "dev", "test", "lint", "lock", "image", "test-image", "run", "clean"),
         (TOOLS / "python", "-W", "error", "-c", "import ast, pathlib; ast.parse(pathlib.Path('setup.py').read_text())"),
         ("docker", "buildx", "bake", "--print", "image", "test-image", "release"),
-        *(("docker", "build", "--check", "--file", path, ".") for path in nastiest.path.rglob("Dockerfile")),
-        *((TOOLS / "hadolint", path) for path in nastiest.path.rglob("Dockerfile")),
-        *(("sh", "-n", path) for path in nastiest.path.rglob("*.sh")),
-        *((TOOLS / "shellcheck", path) for path in nastiest.path.rglob("*.sh")),
+        *(("docker", "build", "--check", "--file", path, ".") for path in worst_case_project.path.rglob("Dockerfile")),
+        *((TOOLS / "hadolint", path) for path in worst_case_project.path.rglob("Dockerfile")),
+        *(("sh", "-n", path) for path in worst_case_project.path.rglob("*.sh")),
+        *((TOOLS / "shellcheck", path) for path in worst_case_project.path.rglob("*.sh")),
     ]
     for command in commands:
-        result = nastiest.run(*command, env=engine.environment)
+        result = worst_case_project.run(*command, env=engine.environment)
         assert result.returncode == 0, (command, result.stdout, result.stderr)
     assert not CANARY.exists()
 
 
 @pytest.mark.parametrize(("app", "ci"), [("service", "github"), ("cli", "gitlab")])
-def test_texts_reach_the_files_that_quote_them_and_no_others(bake_here: BakeHere, app: str, ci: str) -> None:
+def test_text_answers_appear_only_in_documented_files(bake_here: BakeHere, app: str, ci: str) -> None:
     def texts(answer: str) -> dict[str, bytes]:
         free = {**dict.fromkeys(TEXTS, answer), "author_email": f"{answer}@example.com"}
         project = bake_here({**free, "project_slug": "same", "app": app, "ci": ci, "strategy": "all"})
@@ -564,13 +566,13 @@ DERIVED = {
 
 
 @pytest.mark.parametrize("name", DERIVED)
-def test_a_slug_is_derived_that_works(bake_here: BakeHere, name: str) -> None:
+def test_derived_slug_is_valid(bake_here: BakeHere, name: str) -> None:
     project = bake_here({"project_name": name, "app": "cli", "ci": "none"})
     shutil.rmtree(project.path)
     assert project.slug == DERIVED[name]
 
 
 @pytest.mark.parametrize("strategy", [name for name in QUESTIONS["strategy"] if name != "all"])
-def test_a_slug_that_bake_takes_for_a_target_is_refused(bake_here: BakeHere, strategy: str) -> None:
+def test_slug_equal_to_bake_target_is_rejected(bake_here: BakeHere, strategy: str) -> None:
     with pytest.raises(FailedHookException, match=r"^project_slug: "):
         bake_here({"project_slug": f"test-image-{strategy}", "strategy": "all"})

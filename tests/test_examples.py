@@ -1,4 +1,4 @@
-"""The branches with examples: whole, brought up to date by one commit where something changed, and all at once."""
+"""The example branches: each is complete, gets one commit per change, and is pushed together with the others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import examples
-from tests.command import copied_template
+from tests.command import copy_template
 from tests.conftest import QUESTIONS, TEMPLATE, Bake
 from tests.examples import ANSWERS, git, publish
 from tests.test_hooks import texts
@@ -24,8 +24,8 @@ NOTE = "{{cookiecutter.project_slug}}/note.pex"  # which the project's .gitignor
 
 
 @pytest.fixture(autouse=True)
-def _person(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Be somebody to git, whatever the machine's own settings are."""
+def _git_identity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Give git an identity that does not depend on the user's configuration."""
     settings = tmp_path / "gitconfig"
     settings.write_text("[user]\n  name = Ada\n  email = ada@example.com\n[init]\n  defaultBranch = main\n", "utf-8")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
@@ -33,7 +33,7 @@ def _person(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def commit(template: Path) -> str:
-    """Commit everything in a template, and return the commit."""
+    """Commit all files of a template, and return the commit."""
     git(template, "add", "--all")
     git(template, "commit", "--quiet", "--message=change")
     return git(template, "rev-parse", "HEAD")
@@ -41,8 +41,8 @@ def commit(template: Path) -> str:
 
 @pytest.fixture
 def template(tmp_path: Path) -> Path:
-    """Copy the template, with few strategies, and a file more; its first commit has a tag."""
-    copy = copied_template(tmp_path)
+    """Return a tagged copy of the template with fewer strategies and an additional file."""
+    copy = copy_template(tmp_path)
     questions = json.loads((copy / "cookiecutter.json").read_text("utf-8"))
     (copy / "cookiecutter.json").write_text(json.dumps({**questions, "strategy": FEW}), "utf-8")
     (copy / NOTE).write_text("a note\n", "utf-8")
@@ -55,26 +55,26 @@ def template(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def remote(tmp_path: Path) -> Path:
-    """Make an empty repository to push to."""
+    """Return an empty repository to push to."""
     git(tmp_path, "init", "--quiet", "--bare", "remote.git")
     return tmp_path / "remote.git"
 
 
 def heads(remote: Path) -> dict[str, str]:
-    """Tell the newest commit of each branch."""
+    """Map each branch to its newest commit."""
     lines = git(remote, "for-each-ref", "--format=%(refname) %(objectname)").splitlines()
     return {name.removeprefix("refs/heads/"): commit for name, commit in map(str.split, lines)}
 
 
 def contents(remote: Path, branch: str, folder: Path) -> dict[str, str]:
-    """Read every file of a branch."""
+    """Map every file of a branch to its text."""
     archive = subprocess.run(["git", "archive", branch], cwd=remote, check=True, capture_output=True).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         files.extractall(folder, filter="data")
     return texts(folder)
 
 
-def test_each_branch_is_the_project_that_is_generated(remote: Path, template: Path, bake: Bake, tmp_path: Path) -> None:
+def test_branches_contain_the_generated_projects(remote: Path, template: Path, bake: Bake, tmp_path: Path) -> None:
     git(template, "rm", "--quiet", NOTE)
     shutil.copy(TEMPLATE / "cookiecutter.json", template)
     first = commit(template)
@@ -89,19 +89,19 @@ def test_each_branch_is_the_project_that_is_generated(remote: Path, template: Pa
     assert first in body
 
 
-def test_what_has_not_changed_gets_no_commit(remote: Path, template: Path) -> None:
+def test_unchanged_project_gets_no_commit(remote: Path, template: Path) -> None:
     publish(template, str(remote))
     before = heads(remote)
-    # What is not committed is not published.
+    # Uncommitted changes are not published.
     (template / USER).write_text("FROM scratch\n", "utf-8")
-    (template / "README.md").write_text("The template's own, which no project gets.\n", "utf-8")
+    (template / "README.md").write_text("A file of the template only.\n", "utf-8")
     git(template, "add", "README.md")
     git(template, "commit", "--quiet", "--message=readme")
     assert publish(template, str(remote)) == {}
     assert heads(remote) == before
 
 
-def test_a_change_is_one_commit_on_top_of_each_branch_that_it_reaches(remote: Path, template: Path) -> None:
+def test_change_adds_one_commit_to_affected_branches(remote: Path, template: Path) -> None:
     publish(template, str(remote))
     before = heads(remote)
     (template / USER).write_text("FROM scratch\n", "utf-8")
@@ -113,7 +113,7 @@ def test_a_change_is_one_commit_on_top_of_each_branch_that_it_reaches(remote: Pa
     assert git(remote, "diff", "--name-only", "example/user^", "example/user") == "Dockerfile"
 
 
-def test_a_file_that_the_template_lost_is_gone_from_each_branch(remote: Path, template: Path) -> None:
+def test_file_removed_from_template_is_removed_from_branches(remote: Path, template: Path) -> None:
     publish(template, str(remote))
     git(template, "rm", "--quiet", NOTE)
     commit(template)
@@ -123,7 +123,7 @@ def test_a_file_that_the_template_lost_is_gone_from_each_branch(remote: Path, te
     assert lost == {f"example/{strategy}": "D\tnote.pex" for strategy in FEW}
 
 
-def test_when_one_branch_cannot_be_pushed_none_is(remote: Path) -> None:
+def test_no_branch_is_pushed_if_one_is_rejected(remote: Path) -> None:
     hook = remote / "hooks/update"
     hook.write_text('#!/bin/sh\n[ "$1" != refs/heads/example/user ]\n', "utf-8")
     hook.chmod(0o755)
@@ -134,11 +134,11 @@ def test_when_one_branch_cannot_be_pushed_none_is(remote: Path) -> None:
     assert heads(remote) == {}
 
 
-def test_the_command_tells_what_is_new(
+def test_command_lists_updated_branches(
     remote: Path, template: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(examples, "TEMPLATE", template)
-    for told in (None, "Nothing has changed.\n"):
+    for expected in (None, "Nothing has changed.\n"):
         examples.main([str(remote)])
         news = "".join(f"{branch} is now {commit}\n" for branch, commit in heads(remote).items())
-        assert capsys.readouterr().out.endswith(told or news)
+        assert capsys.readouterr().out.endswith(expected or news)

@@ -1,4 +1,4 @@
-"""The hooks as units, and in copies of the template that are changed."""
+"""The hooks: unit tests, and tests in modified copies of the template."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from tests.command import copied_template
+from tests.command import copy_template
 from tests.conftest import QUESTIONS, TEMPLATE
 
 
-def load(name: str) -> ModuleType:
-    """Import a hook as it is, unrendered."""
+def load_hook(name: str) -> ModuleType:
+    """Import a hook without rendering it."""
     spec = importlib.util.spec_from_file_location(name, TEMPLATE / "hooks" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -27,12 +27,12 @@ def load(name: str) -> ModuleType:
     return module
 
 
-pre_gen = load("pre_gen_project")
-post_gen = load("post_gen_project")
+pre_gen = load_hook("pre_gen_project")
+post_gen = load_hook("post_gen_project")
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
-    """Write texts by path, with the folders they need."""
+    """Write text files, and create their parent directories."""
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ def write(folder: Path, files: dict[str, str]) -> None:
 
 
 def texts(folder: Path) -> dict[str, str]:
-    """Read every file below a folder."""
+    """Map every file in a directory to its text."""
     return {
         path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in folder.rglob("*") if path.is_file()
     }
@@ -57,7 +57,7 @@ VARIANTS = {
 }
 
 
-def test_the_chosen_answers_are_laid_over_the_project(tmp_path: Path) -> None:
+def test_files_of_chosen_answers_move_into_project(tmp_path: Path) -> None:
     write(tmp_path, {**VARIANTS, "kept.txt": "kept"})
     post_gen.apply_variants(tmp_path, {"colour": "blue", "shape": "round"}, ["kept.txt"])
     assert texts(tmp_path) == {
@@ -68,13 +68,13 @@ def test_the_chosen_answers_are_laid_over_the_project(tmp_path: Path) -> None:
     }
 
 
-def test_an_answer_may_bring_nothing(tmp_path: Path) -> None:
+def test_answer_without_files_adds_nothing(tmp_path: Path) -> None:
     write(tmp_path, VARIANTS)
     post_gen.apply_variants(tmp_path, {"colour": "red", "shape": "none"}, [])
     assert texts(tmp_path) == {"Dockerfile": "red"}
 
 
-def test_all_keeps_every_sibling_with_its_dockerfile_aside(tmp_path: Path) -> None:
+def test_strategy_all_moves_dockerfiles_into_strategies(tmp_path: Path) -> None:
     write(tmp_path, VARIANTS)
     post_gen.apply_variants(tmp_path, {"colour": "all", "shape": "square"}, [])
     assert texts(tmp_path) == {
@@ -98,9 +98,9 @@ def test_all_keeps_every_sibling_with_its_dockerfile_aside(tmp_path: Path) -> No
             "shape/round/Dockerfile",
         ),
     ],
-    ids=["answer without a folder", "file that the project has", "file that another answer brings"],
+    ids=["answer without a directory", "file of the base project", "file of another answer"],
 )
-def test_a_mistake_in_the_template_is_one_sentence_and_moves_nothing(
+def test_template_mistake_gives_one_line_error_and_moves_nothing(
     tmp_path: Path, more: dict[str, str], answers: dict[str, str], generated: list[str], sentence: str
 ) -> None:
     write(tmp_path, {**VARIANTS, **more, "mine.txt": "mine"})
@@ -110,20 +110,20 @@ def test_a_mistake_in_the_template_is_one_sentence_and_moves_nothing(
     assert texts(tmp_path) == {"mine.txt": "mine"}
 
 
-def test_a_user_s_own_variants_folder_stops_the_generation(tmp_path: Path) -> None:
+def test_existing_variants_directory_stops_generation(tmp_path: Path) -> None:
     assert pre_gen.problem(tmp_path, [], 0) is None
     (tmp_path / "_variants").mkdir()
     assert "_variants already exists" in pre_gen.problem(tmp_path, [], 0)
 
 
 @pytest.mark.parametrize("app", QUESTIONS["app"])
-def test_the_next_steps_are_ascii_commands(app: str) -> None:
+def test_next_steps_are_ascii_commands(app: str) -> None:
     steps = post_gen.next_steps({"project_slug": "acme", "app": app}, "docker build")
     assert steps.isascii()
     assert "  cd acme\n  docker build --tag acme .\n  docker run --rm" in steps
 
 
-def test_a_comparison_of_cruft_s_prints_no_next_steps(tmp_path: Path) -> None:
+def test_cruft_comparison_prints_no_next_steps(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         compared = Path(folder) / "acme"
         assert post_gen.is_cruft_comparison({"_commit": "abc"}, compared)
@@ -133,7 +133,7 @@ def test_a_comparison_of_cruft_s_prints_no_next_steps(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("hook", ["pre_gen_project", "post_gen_project"])
-def test_hooks_need_the_standard_library_only(hook: str) -> None:
+def test_hooks_import_only_the_standard_library(hook: str) -> None:
     script = f"import runpy, sys; runpy.run_path('hooks/{hook}.py'); print(*sys.modules)"
     names = subprocess.run(
         [sys.executable, "-I", "-S", "-c", script], cwd=TEMPLATE, check=True, capture_output=True, text=True
@@ -141,8 +141,8 @@ def test_hooks_need_the_standard_library_only(hook: str) -> None:
     assert {name.partition(".")[0] for name in names} - {"__main__", "__mp_main__"} <= sys.stdlib_module_names
 
 
-def test_a_choice_without_a_folder_is_told_by_the_command(tmp_path: Path, cookies: Any) -> None:
-    template = copied_template(tmp_path)
+def test_choice_without_directory_is_reported(tmp_path: Path, cookies: Any) -> None:
+    template = copy_template(tmp_path)
     questions = json.loads((template / "cookiecutter.json").read_text("utf-8"))
     questions["strategy"].append("conda")
     (template / "cookiecutter.json").write_text(json.dumps(questions), "utf-8")

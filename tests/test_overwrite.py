@@ -1,4 +1,4 @@
-"""What goes wrong while a project is generated, over another one above all: nothing of the user's is lost."""
+"""Failures during generation, especially over an existing project: user files are never lost."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tests.command import (
     COMMAND,
     SLUG,
     WITHOUT_QUESTIONS,
+    clean_environment,
     cookiecutter,
-    copied_template,
+    copy_template,
+    create_repository,
     files,
-    repository,
     snapshot,
-    surroundings,
 )
 from tests.conftest import TEMPLATE, TOOLS, Bake, Project, committed
 from tests.engine import EngineUnavailable
@@ -58,7 +58,7 @@ OWN = {
 
 
 def write(folder: Path, contents: dict[str, bytes]) -> None:
-    """Write files by path, with the folders they need."""
+    """Write files, and create their parent directories."""
     for name, content in contents.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ def write(folder: Path, contents: dict[str, bytes]) -> None:
 
 @pytest.fixture(scope="session")
 def project_in_use(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Return a project that was generated, committed, edited and built; tests take a copy of it."""
+    """Return a project that was generated, committed, edited and built; tests use copies of it."""
     project = committed(bake_once(), tmp_path_factory.mktemp("in-use"))
     write(project.path, {**EDITED, **OWN})
     (project.path / ".venv/bin").mkdir()
@@ -76,108 +76,108 @@ def project_in_use(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) ->
     return project
 
 
-def used(project: Project, folder: Path) -> Path:
-    """Copy the project in use, links and modes as they are."""
+def copy_project(project: Project, folder: Path) -> Path:
+    """Copy a project, keeping symbolic links and modes."""
     return shutil.copytree(project.path, folder / SLUG, symlinks=True)
 
 
 def generate(folder: Path, *arguments: str, template: Path = TEMPLATE) -> subprocess.CompletedProcess[str]:
-    """Generate in a folder without asking."""
+    """Generate a project in a directory without prompts."""
     return cookiecutter(folder, *WITHOUT_QUESTIONS, template, *arguments)
 
 
-def only(contents: Mapping[str, Content], names: Iterable[str]) -> dict[str, Content | None]:
-    """Pick some paths out of many; one that is missing shows."""
+def select(contents: Mapping[str, Content], names: Iterable[str]) -> dict[str, Content | None]:
+    """Select the given paths; a missing path causes the comparison to fail."""
     return {name: contents.get(name) for name in names}
 
 
-def named(result: subprocess.CompletedProcess[str], project: Path) -> list[str]:
-    """Return the files of a project that have a line of their own in what was printed."""
+def listed_files(result: subprocess.CompletedProcess[str], project: Path) -> list[str]:
+    """Return the project's files that are listed in the output, one per line."""
     return [line.strip() for line in result.stdout.splitlines() if (project / line.strip()).is_file()]
 
 
 @pytest.fixture
-def workplace(tmp_path: Path) -> Path:
-    """Return the folder in which the command runs; its home and its neighbours are beside it."""
+def work_dir(tmp_path: Path) -> Path:
+    """Return the directory in which the command runs; its home directory is next to it."""
     folder = tmp_path / "work"
     folder.mkdir()
     return folder
 
 
 @pytest.mark.parametrize("strategy", ["venv", "all"])
-def test_overwriting_replaces_the_template_s_files_alone_and_names_what_is_left(
-    project_in_use: Project, workplace: Path, bake_once: Bake, strategy: str
+def test_overwriting_replaces_only_template_files_and_lists_leftovers(
+    project_in_use: Project, work_dir: Path, bake_once: Bake, strategy: str
 ) -> None:
-    project = used(project_in_use, workplace)
+    project = copy_project(project_in_use, work_dir)
     before, fresh = snapshot(project), files(bake_once(strategy=strategy).path)
-    result = generate(workplace, "-f", f"strategy={strategy}")
+    result = generate(work_dir, "-f", f"strategy={strategy}")
     assert result.returncode == 0, result.stdout
     after = snapshot(project)
-    assert only(files(project), fresh) == fresh
-    assert only(after, before.keys() - fresh) == only(before, before.keys() - fresh)
-    assert named(result, project) == (["Dockerfile"] if strategy == "all" else [])
+    assert select(files(project), fresh) == fresh
+    assert select(after, before.keys() - fresh) == select(before, before.keys() - fresh)
+    assert listed_files(result, project) == (["Dockerfile"] if strategy == "all" else [])
     assert ("These files belong to answers that you did not choose." in result.stdout) == (strategy == "all")
-    # What was committed comes back with git.
+    # git restores committed files.
     subprocess.run(["git", "checkout", "--quiet", "."], cwd=project, check=True)
     first = files(project_in_use.path)
     kept = {name for name in first.keys() - EDITED if not name.startswith(".git/")}
-    assert only(files(project), kept) == only(first, kept)
+    assert select(files(project), kept) == select(first, kept)
 
 
 @pytest.mark.parametrize("strategy", ["venv", "all"])
-def test_skipping_files_that_exist_changes_none_of_them_and_adds_the_others(
-    project_in_use: Project, workplace: Path, bake_once: Bake, strategy: str
+def test_skip_if_file_exists_adds_only_missing_files(
+    project_in_use: Project, work_dir: Path, bake_once: Bake, strategy: str
 ) -> None:
-    project = used(project_in_use, workplace)
+    project = copy_project(project_in_use, work_dir)
     (project / "setup.py").unlink()
     before, fresh = snapshot(project), files(bake_once(strategy=strategy).path)
-    result = generate(workplace, "-f", "-s", f"strategy={strategy}")
+    result = generate(work_dir, "-f", "-s", f"strategy={strategy}")
     assert result.returncode == 0, result.stdout
     after = snapshot(project)
-    assert only(after, before) == before
-    assert only(files(project), fresh.keys() - before) == only(fresh, fresh.keys() - before)
+    assert select(after, before) == before
+    assert select(files(project), fresh.keys() - before) == select(fresh, fresh.keys() - before)
     assert "setup.py" in after
     assert not any(name.startswith("_variants") for name in after)
 
 
-def test_what_another_strategy_brought_is_named_and_stays(workplace: Path) -> None:
-    assert generate(workplace, "strategy=platter", "ci=gitlab").returncode == 0
-    result = generate(workplace, "-f", "strategy=pex", "ci=none")
+def test_files_of_previous_strategy_are_listed_and_kept(work_dir: Path) -> None:
+    assert generate(work_dir, "strategy=platter", "ci=gitlab").returncode == 0
+    result = generate(work_dir, "-f", "strategy=pex", "ci=none")
     assert result.returncode == 0, result.stdout
-    left = [".gitlab-ci.yml", ".gitlab/publish.yml", "bundle/install.sh", "renovate.json"]
-    assert named(result, workplace / SLUG) == [*left, "requirements/platter.txt"]
+    leftovers = [".gitlab-ci.yml", ".gitlab/publish.yml", "bundle/install.sh", "renovate.json"]
+    assert listed_files(result, work_dir / SLUG) == [*leftovers, "requirements/platter.txt"]
 
 
-def a_variants_folder(project: Path) -> str:
+def existing_variants_directory(project: Path) -> str:
     write(project, {"_variants/mine.txt": b"mine"})
     return "_variants already exists"
 
 
-def a_folder_for_a_file(project: Path) -> str:
+def directory_instead_of_file(project: Path) -> str:
     (project / "setup.py").unlink()
     write(project, {"setup.py/mine.py": b"mine"})
     return "setup.py exists but is not a regular file"
 
 
-def a_file_for_a_folder(project: Path) -> str:
+def file_instead_of_directory(project: Path) -> str:
     shutil.rmtree(project / "deploy")
     write(project, {"deploy": b"mine"})
     return "deploy exists but is not a directory"
 
 
-def a_folder_linked_from_elsewhere(project: Path) -> str:
+def symlink_to_outside_directory(project: Path) -> str:
     (project / "src").rename(project.parent.parent / "elsewhere")
     (project / "src").symlink_to(project.parent.parent / "elsewhere")
     return "leads outside the project, to"
 
 
-def a_file_linked_from_elsewhere(project: Path) -> str:
+def symlink_to_outside_file(project: Path) -> str:
     (project / "Makefile").rename(project.parent.parent / "elsewhere.mk")
     (project / "Makefile").symlink_to("../../elsewhere.mk")
     return "Makefile leads outside the project, to"
 
 
-def a_link_to_nowhere(project: Path) -> str:
+def dangling_symlink(project: Path) -> str:
     (project / "setup.py").unlink()
     (project / "setup.py").symlink_to("setup.old")
     return "setup.py exists but is not a regular file"
@@ -186,69 +186,69 @@ def a_link_to_nowhere(project: Path) -> str:
 @pytest.mark.parametrize(
     "fault",
     [
-        a_variants_folder,
-        a_folder_for_a_file,
-        a_file_for_a_folder,
-        a_folder_linked_from_elsewhere,
-        a_file_linked_from_elsewhere,
-        a_link_to_nowhere,
+        existing_variants_directory,
+        directory_instead_of_file,
+        file_instead_of_directory,
+        symlink_to_outside_directory,
+        symlink_to_outside_file,
+        dangling_symlink,
     ],
 )
-def test_what_is_in_the_way_is_told_in_one_line_before_anything_is_touched(
-    project_in_use: Project, workplace: Path, fault: Callable[[Path], str]
+def test_conflicting_path_is_reported_before_any_change(
+    project_in_use: Project, work_dir: Path, fault: Callable[[Path], str]
 ) -> None:
-    reason = fault(used(project_in_use, workplace))
-    before = snapshot(workplace.parent)
-    result = generate(workplace, "-f")
+    reason = fault(copy_project(project_in_use, work_dir))
+    before = snapshot(work_dir.parent)
+    result = generate(work_dir, "-f")
     assert result.returncode == 1
     assert reason in result.stdout
     assert result.stdout.endswith(" Nothing was changed.\n")
     assert result.stdout.count("\n") == 1
-    after = snapshot(workplace.parent)
-    assert only(after, {name for name in after if not name.startswith("home")}) == before
+    after = snapshot(work_dir.parent)
+    assert select(after, {name for name in after if not name.startswith("home")}) == before
 
 
-def test_a_caller_that_does_not_tell_the_target_is_stopped_by_the_first_hook(
-    project_in_use: Project, workplace: Path, tmp_path: Path
+def test_pre_gen_hook_checks_target_if_caller_does_not_pass_it(
+    project_in_use: Project, work_dir: Path, tmp_path: Path
 ) -> None:
-    project = used(project_in_use, workplace)
+    project = copy_project(project_in_use, work_dir)
     write(project, {"_variants/mine.txt": b"mine"})
     before = snapshot(project)
     cruft = (TOOLS / "cruft", "create", "--no-input", "--default-config", "--overwrite-if-exists")
-    result = cookiecutter(workplace, f"file://{repository(tmp_path)}", command=cruft)
+    result = cookiecutter(work_dir, f"file://{create_repository(tmp_path)}", command=cruft)
     assert result.returncode == 1
     assert f"{project}/_variants already exists" in result.stdout
     assert " Nothing was changed.\n" in result.stdout
     assert snapshot(project) == before
 
 
-def test_links_within_the_project_are_no_hindrance(project_in_use: Project, workplace: Path) -> None:
-    project = used(project_in_use, workplace)
+def test_symlinks_inside_project_are_allowed(project_in_use: Project, work_dir: Path) -> None:
+    project = copy_project(project_in_use, work_dir)
     (project / "src").rename(project / "lib")
     (project / "src").symlink_to("lib")
-    # The way to the project may be a link as well.
-    (workplace.parent / "link").symlink_to(workplace)
-    assert generate(workplace, "-f", "--output-dir", "../link").returncode == 0
+    # The path to the project may also contain a symbolic link.
+    (work_dir.parent / "link").symlink_to(work_dir)
+    assert generate(work_dir, "-f", "--output-dir", "../link").returncode == 0
     assert (project / "src").is_symlink()
     assert (project / "lib/checksum_service/extra.c").read_bytes() == OWN["src/checksum_service/extra.c"]
 
 
-def test_an_existing_folder_is_refused_without_the_option_that_overwrites(workplace: Path) -> None:
-    write(workplace, {f"{SLUG}/README.md": b"mine"})
-    result = generate(workplace)
+def test_existing_directory_is_rejected_without_overwrite_option(work_dir: Path) -> None:
+    write(work_dir, {f"{SLUG}/README.md": b"mine"})
+    result = generate(work_dir)
     assert result.returncode == 1
     assert result.stdout == f'Error: "{SLUG}" directory already exists\n'
-    assert files(workplace) == {f"{SLUG}/README.md": b"mine"}
+    assert files(work_dir) == {f"{SLUG}/README.md": b"mine"}
 
 
-def test_a_mistake_in_the_template_is_told_before_anything_is_touched(
-    project_in_use: Project, workplace: Path, tmp_path: Path
+def test_template_mistake_is_reported_before_any_change(
+    project_in_use: Project, work_dir: Path, tmp_path: Path
 ) -> None:
-    template = copied_template(tmp_path)
+    template = copy_template(tmp_path)
     write(template / PROJECT, {"_variants/ci/github/README.md": b"clash"})
-    project = used(project_in_use, workplace)
+    project = copy_project(project_in_use, work_dir)
     before = snapshot(project)
-    result = generate(workplace, "-f", template=template)
+    result = generate(work_dir, "-f", template=template)
     assert result.returncode == 1
     assert result.stdout.startswith("The template is invalid: ")
     assert "already generates: 'README.md'" in result.stdout
@@ -257,7 +257,7 @@ def test_a_mistake_in_the_template_is_told_before_anything_is_touched(
 
 
 def mount(folder: Path, *arguments: str) -> None:
-    """Mount something, as root only."""
+    """Mount a file system, or skip the test if the user is not root."""
     finished = subprocess.run(["mount", *arguments, str(folder)], capture_output=True, text=True, check=False)
     if finished.returncode != 0:
         skip_or_fail(EngineUnavailable(f"Only root can mount: {finished.stderr.strip()}"))
@@ -265,7 +265,7 @@ def mount(folder: Path, *arguments: str) -> None:
 
 @contextmanager
 def small_disk(folder: Path, size: int) -> Iterator[Path]:
-    """Mount a disk in memory that holds some bytes."""
+    """Mount an in-memory file system of the given size."""
     folder.mkdir(exist_ok=True)
     mount(folder, "-t", "tmpfs", "-o", f"size={size}", "tmpfs")
     try:
@@ -275,68 +275,64 @@ def small_disk(folder: Path, size: int) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> None:
-    """Write until nothing more can be written."""
+    """Fill a file system completely."""
     with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
         while True:
             filler.write(bytes(4096))
 
 
 @pytest.mark.parametrize("over", [False, True], ids=["new", "over a project"])
-def test_a_disk_without_room_is_told_before_anything_is_touched(
-    project_in_use: Project, workplace: Path, *, over: bool
-) -> None:
-    with small_disk(workplace, 4_000_000 if over else 64_000):
+def test_full_disk_is_reported_before_any_change(project_in_use: Project, work_dir: Path, *, over: bool) -> None:
+    with small_disk(work_dir, 4_000_000 if over else 64_000):
         if over:
-            used(project_in_use, workplace)
-            fill(workplace)
-        before = snapshot(workplace)
-        result = generate(workplace, "-f")
+            copy_project(project_in_use, work_dir)
+            fill(work_dir)
+        before = snapshot(work_dir)
+        result = generate(work_dir, "-f")
         assert result.returncode == 1
         assert f"{SLUG} needs " in result.stdout
         assert " kB are available. Nothing was changed.\n" in result.stdout
         assert result.stdout.count("\n") == 1
-        assert snapshot(workplace) == before
+        assert snapshot(work_dir) == before
 
 
-def test_the_room_that_is_asked_for_suffices(workplace: Path, bake_once: Bake) -> None:
+def test_required_disk_space_is_sufficient(work_dir: Path, bake_once: Bake) -> None:
     fresh = files(bake_once(strategy="all").path)
-    with small_disk(workplace, local_extensions.required_disk_space()):
-        result = generate(workplace, "strategy=all")
+    with small_disk(work_dir, local_extensions.required_disk_space()):
+        result = generate(work_dir, "strategy=all")
         assert result.returncode == 0, result.stdout
-        assert files(workplace / SLUG) == fresh
+        assert files(work_dir / SLUG) == fresh
 
 
 @pytest.mark.parametrize("over", [False, True], ids=["new", "over a project"])
-def test_a_read_only_target_is_told_in_one_line(project_in_use: Project, workplace: Path, *, over: bool) -> None:
-    with small_disk(workplace, 4_000_000):
+def test_read_only_target_gives_one_line_error(project_in_use: Project, work_dir: Path, *, over: bool) -> None:
+    with small_disk(work_dir, 4_000_000):
         if over:
-            used(project_in_use, workplace)
-        before = snapshot(workplace)
-        mount(workplace, "-o", "remount,ro")
-        result = generate(workplace, "-f")
+            copy_project(project_in_use, work_dir)
+        before = snapshot(work_dir)
+        mount(work_dir, "-o", "remount,ro")
+        result = generate(work_dir, "-f")
         assert result.returncode == 1
         assert " is not writable, so " in result.stdout
         assert result.stdout.count("\n") == 1
-        assert snapshot(workplace) == before
+        assert snapshot(work_dir) == before
 
 
-def test_one_file_that_cannot_be_written_stops_before_anything_is_touched(
-    project_in_use: Project, workplace: Path
-) -> None:
-    project = used(project_in_use, workplace)
+def test_read_only_file_is_reported_before_any_change(project_in_use: Project, work_dir: Path) -> None:
+    project = copy_project(project_in_use, work_dir)
     before = snapshot(project)
     if os.geteuid() == 0:
-        # The last file that cookiecutter would come to; root minds no mode, but a mount.
+        # The file that cookiecutter writes last. Root ignores file modes, so it is made read-only with a mount.
         protected = project / "tests/test_native.py"
         mount(protected, "--bind", str(protected))
         mount(protected, "-o", "remount,bind,ro")
         try:
-            result = generate(workplace, "-f")
+            result = generate(work_dir, "-f")
         finally:
             subprocess.run(["umount", protected], check=True)
     else:
         (project / "tests/test_native.py").chmod(0o444)
-        result = generate(workplace, "-f")
+        result = generate(work_dir, "-f")
         (project / "tests/test_native.py").chmod(before["tests/test_native.py"][0])
     assert result.returncode == 1
     assert "tests/test_native.py is not writable" in result.stdout
@@ -345,30 +341,30 @@ def test_one_file_that_cannot_be_written_stops_before_anything_is_touched(
 
 
 @dataclass
-class Paused:
-    """A generation that stands still: cookiecutter reads a file of its template that is a pipe."""
+class PausedGeneration:
+    """A paused generation: cookiecutter blocks on a template file that is a named pipe."""
 
     process: subprocess.Popen[str]
     pipe: Path
     writer: int
 
     def resume(self) -> None:
-        """Put an empty file where the pipe is, and let cookiecutter go on with it."""
+        """Replace the pipe with an empty file, and let cookiecutter continue."""
         self.pipe.unlink()
         self.pipe.touch()
         os.close(self.writer)
 
     def interrupt(self) -> None:
-        """Press Ctrl-C: the signal reaches every process of the command."""
+        """Send SIGINT to every process of the command, like Ctrl-C."""
         os.killpg(self.process.pid, signal.SIGINT)
 
     def end(self) -> str:
-        """Wait for the end and return what was printed."""
+        """Wait until the command exits, and return its output."""
         return self.process.communicate(timeout=60)[0]
 
 
-def opened(pipe: Path, process: subprocess.Popen[str]) -> int:
-    """Open a pipe for writing as soon as a process reads it."""
+def open_pipe(pipe: Path, process: subprocess.Popen[str]) -> int:
+    """Open a pipe for writing as soon as the process reads it."""
     while process.poll() is None:
         try:
             return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
@@ -380,14 +376,14 @@ def opened(pipe: Path, process: subprocess.Popen[str]) -> int:
 
 
 @contextmanager
-def paused(folder: Path, pipe: Path, template: Path) -> Iterator[Paused]:
-    """Start a generation with -f, and wait until it stands still at a pipe."""
+def paused_generation(folder: Path, pipe: Path, template: Path) -> Iterator[PausedGeneration]:
+    """Start a generation with -f, and wait until it blocks on the pipe."""
     os.mkfifo(pipe)
     command = [*COMMAND, *WITHOUT_QUESTIONS, "-f", str(template)]
     process = subprocess.Popen(
         command,
         cwd=folder,
-        env=surroundings(folder.parent / "home"),
+        env=clean_environment(folder.parent / "home"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -395,7 +391,7 @@ def paused(folder: Path, pipe: Path, template: Path) -> Iterator[Paused]:
     )
     with process:
         try:
-            yield Paused(process, pipe, opened(pipe, process))
+            yield PausedGeneration(process, pipe, open_pipe(pipe, process))
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -405,122 +401,120 @@ IN_THE_MIDDLE = Path(PROJECT, "src", PACKAGE, "_middle.pyi")
 AT_THE_END = Path(PROJECT, "tests", "zz")
 
 
-def test_ctrl_c_in_a_new_project_says_what_to_remove(workplace: Path, tmp_path: Path) -> None:
-    template = copied_template(tmp_path)
-    with paused(workplace, template / IN_THE_MIDDLE, template) as generation:
+def test_ctrl_c_in_new_project_reports_directory_to_remove(work_dir: Path, tmp_path: Path) -> None:
+    template = copy_template(tmp_path)
+    with paused_generation(work_dir, template / IN_THE_MIDDLE, template) as generation:
         generation.interrupt()
         printed = generation.end()
         assert generation.process.returncode == 1
     assert "Traceback" not in printed
-    told = f"Generation was interrupted. {workplace / SLUG} is incomplete. Delete it before"
-    assert printed.strip().splitlines()[-1].startswith(told)
-    assert [path.name for path in workplace.iterdir()] == [SLUG]
-    shutil.rmtree(workplace / SLUG)
-    assert generate(workplace).returncode == 0
+    told = f"Generation was interrupted. {work_dir / SLUG} is incomplete. Delete it before"
+    assert printed.strip().splitlines()[-1].startswith(message)
+    assert [path.name for path in work_dir.iterdir()] == [SLUG]
+    shutil.rmtree(work_dir / SLUG)
+    assert generate(work_dir).returncode == 0
 
 
-def test_ctrl_c_over_a_project_keeps_the_user_s_files_and_can_be_made_good(
-    project_in_use: Project, workplace: Path, bake_once: Bake, tmp_path: Path
+def test_ctrl_c_while_overwriting_keeps_user_files_and_is_recoverable(
+    project_in_use: Project, work_dir: Path, bake_once: Bake, tmp_path: Path
 ) -> None:
-    template, fresh = copied_template(tmp_path), files(bake_once().path)
-    project = used(project_in_use, workplace)
+    template, fresh = copy_template(tmp_path), files(bake_once().path)
+    project = copy_project(project_in_use, work_dir)
     before = snapshot(project)
-    with paused(workplace, template / IN_THE_MIDDLE, template) as generation:
+    with paused_generation(work_dir, template / IN_THE_MIDDLE, template) as generation:
         generation.interrupt()
         printed = generation.end()
         assert generation.process.returncode == 1
     assert "Traceback" not in printed
-    told = printed.strip().splitlines()[-1]
-    assert told.startswith(f"Generation was interrupted. Files in {project} that the template generates may")
-    assert told.endswith("Delete _variants/ before you generate again.")
+    message = printed.strip().splitlines()[-1]
+    assert message.startswith(f"Generation was interrupted. Files in {project} that the template generates may")
+    assert message.endswith("Delete _variants/ before you generate again.")
     after = snapshot(project)
-    assert only(after, before.keys() - fresh) == only(before, before.keys() - fresh)
-    # The hook had not begun: what it lays over the project was not touched.
+    assert select(after, before.keys() - fresh) == select(before, before.keys() - fresh)
+    # The hook had not started, so the files that it moves were not changed.
     assert after["Dockerfile"][1] == EDITED["Dockerfile"]
     assert after["README.md"][1] == fresh["README.md"]
-    refusal = generate(workplace, "-f")
-    assert "_variants already exists" in refusal.stdout
-    assert "delete it if an interrupted generation left it behind" in refusal.stdout
+    second = generate(work_dir, "-f")
+    assert "_variants already exists" in second.stdout
+    assert "delete it if an interrupted generation left it behind" in second.stdout
     shutil.rmtree(project / "_variants")
-    assert generate(workplace, "-f").returncode == 0
-    assert only(files(project), fresh) == fresh
+    assert generate(work_dir, "-f").returncode == 0
+    assert select(files(project), fresh) == fresh
 
 
-def test_ctrl_c_while_the_hook_moves_files_leaves_a_whole_project(
-    workplace: Path, bake_once: Bake, tmp_path: Path
-) -> None:
-    template, pipe = copied_template(tmp_path), tmp_path / "pipe"
+def test_ctrl_c_during_post_gen_hook_completes_the_project(work_dir: Path, bake_once: Bake, tmp_path: Path) -> None:
+    template, pipe = copy_template(tmp_path), tmp_path / "pipe"
     hook = template / "hooks/post_gen_project.py"
     text = hook.read_text("utf-8")
     moves = "        move(project, plan)\n"
     assert text.count(moves) == 1
     hook.write_text(text.replace(moves, f"        Path({str(pipe)!r}).read_text()\n{moves}"), "utf-8")
-    with paused(workplace, pipe, template) as generation:
+    with paused_generation(work_dir, pipe, template) as generation:
         generation.interrupt()
         os.close(generation.writer)
         printed = generation.end()
     assert "Traceback" not in printed
-    assert files(workplace / SLUG) == files(bake_once().path)
+    assert files(work_dir / SLUG) == files(bake_once().path)
 
 
-def test_a_disk_that_fills_while_files_are_written_costs_the_template_s_files_alone(
-    project_in_use: Project, workplace: Path, bake_once: Bake, tmp_path: Path
+def test_full_disk_during_generation_damages_only_template_files(
+    project_in_use: Project, work_dir: Path, bake_once: Bake, tmp_path: Path
 ) -> None:
-    template, fresh = copied_template(tmp_path), files(bake_once().path)
-    with small_disk(workplace, 6_000_000):
-        project = used(project_in_use, workplace)
+    template, fresh = copy_template(tmp_path), files(bake_once().path)
+    with small_disk(work_dir, 6_000_000):
+        project = copy_project(project_in_use, work_dir)
         before = snapshot(project)
-        with paused(workplace, template / IN_THE_MIDDLE, template) as generation:
-            # What cookiecutter writes next is longer than what it replaces.
+        with paused_generation(work_dir, template / IN_THE_MIDDLE, template) as generation:
+            # The next file that cookiecutter writes is longer than the one it replaces.
             write(project, {"src/checksum_service/_native.c": b""})
-            fill(workplace)
+            fill(work_dir)
             generation.resume()
             printed = generation.end()
             assert generation.process.returncode != 0
         assert "No space left on device" in printed
         assert printed.strip().splitlines()[-1].startswith("Generation was interrupted. Files in ")
         after = snapshot(project)
-        assert only(after, before.keys() - fresh) == only(before, before.keys() - fresh)
+        assert select(after, before.keys() - fresh) == select(before, before.keys() - fresh)
         for name in fresh.keys() & before.keys():
             assert after[name] == before[name] or fresh[name].startswith(after[name][1]), name
 
 
-def test_the_hook_needs_no_room_on_the_disk(
-    project_in_use: Project, workplace: Path, bake_once: Bake, tmp_path: Path
+def test_post_gen_hook_needs_no_disk_space(
+    project_in_use: Project, work_dir: Path, bake_once: Bake, tmp_path: Path
 ) -> None:
-    template, fresh = copied_template(tmp_path), files(bake_once().path)
-    with small_disk(workplace, 6_000_000):
-        project = used(project_in_use, workplace)
-        with paused(workplace, template / AT_THE_END, template) as generation:
-            fill(workplace)
+    template, fresh = copy_template(tmp_path), files(bake_once().path)
+    with small_disk(work_dir, 6_000_000):
+        project = copy_project(project_in_use, work_dir)
+        with paused_generation(work_dir, template / AT_THE_END, template) as generation:
+            fill(work_dir)
             generation.resume()
             printed = generation.end()
             assert generation.process.returncode == 0, printed
-        assert only(files(project), fresh) == fresh
+        assert select(files(project), fresh) == fresh
 
 
 @pytest.mark.parametrize("over", [False, True], ids=["new", "over a project"])
-def test_a_hook_that_fails_in_the_middle_says_which_files_are_not_in_place(
-    project_in_use: Project, workplace: Path, bake_once: Bake, tmp_path: Path, *, over: bool
+def test_failed_post_gen_hook_lists_files_that_were_not_moved(
+    project_in_use: Project, work_dir: Path, bake_once: Bake, tmp_path: Path, *, over: bool
 ) -> None:
-    template, fresh = copied_template(tmp_path), files(bake_once().path)
-    project = used(project_in_use, workplace) if over else workplace / SLUG
+    template, fresh = copy_template(tmp_path), files(bake_once().path)
+    project = copy_project(project_in_use, work_dir) if over else work_dir / SLUG
     before = snapshot(project) if over else {}
-    with paused(workplace, template / AT_THE_END, template) as generation:
-        # Somebody puts a folder where the hook is to put a file, when all checks are done.
+    with paused_generation(work_dir, template / AT_THE_END, template) as generation:
+        # After all checks, create a directory where the hook will write a file.
         (project / "deploy/compose.yaml").unlink(missing_ok=True)
         write(project, {"deploy/compose.yaml/mine.txt": b"mine"})
         generation.resume()
         printed = generation.end()
         assert generation.process.returncode == 1
-    told = next(line for line in printed.splitlines() if line.startswith("post_gen_project: "))
-    assert "These files were not moved into place: deploy/compose.yaml, deploy/" in told
-    assert told.endswith(" All others were.")
+    message = next(line for line in printed.splitlines() if line.startswith("post_gen_project: "))
+    assert "These files were not moved into place: deploy/compose.yaml, deploy/" in message
+    assert message.endswith(" All others were.")
     if not over:
-        assert list(workplace.iterdir()) == []
+        assert list(work_dir.iterdir()) == []
         return
     after = snapshot(project)
-    assert only(after, before.keys() - fresh) == only(before, before.keys() - fresh)
+    assert select(after, before.keys() - fresh) == select(before, before.keys() - fresh)
     assert after["Dockerfile"][1] == fresh["Dockerfile"]
     assert after["src/checksum_service/cli.py"][1] == EDITED["src/checksum_service/cli.py"]
     assert after["deploy/compose.yaml/mine.txt"][1] == b"mine"

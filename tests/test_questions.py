@@ -1,4 +1,4 @@
-"""The answers: bad ones are refused in one sentence, all others arrive intact."""
+"""Answers: invalid ones are rejected with a one-line message, and all others are preserved."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cookiecutter.exceptions import FailedHookException
 
 from tests.conftest import QUESTIONS, TEMPLATE, Bake, Build
 
-BAD_ANSWERS = [
+INVALID_ANSWERS = [
     ("project_name", ""),
     ("project_name", "  "),
     ("project_slug", ""),
@@ -54,12 +54,12 @@ BAD_ANSWERS = [
     ("author_email", "a@b\nX: y@c"),
 ]
 
-# What breaks a file when it is pasted in: quotes of every sort, escapes, line breaks, other scripts.
+# Text that breaks a file if it is inserted without escaping: quotes, escapes, line breaks, other scripts.
 NASTY = "\"double\" 'single' `back` \\n \\ $HOME ${x} #no */ %s '''three''' \"\"\"three\"\"\" 北京 é 🐍 <&>"
 
 
 def cookiecutter(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the real command, as a user does."""
+    """Run the cookiecutter command as a user does."""
     return subprocess.run(
         [sys.executable, "-m", "cookiecutter", "--default-config", "--no-input", str(TEMPLATE), *arguments],
         cwd=folder,
@@ -71,11 +71,11 @@ def cookiecutter(folder: Path, *arguments: str, **environment: str) -> subproces
     )
 
 
-@pytest.mark.parametrize(("question", "answer"), BAD_ANSWERS)
-def test_a_bad_answer_is_refused_in_one_sentence(bake: Bake, question: str, answer: str) -> None:
-    with pytest.raises(FailedHookException) as refusal:
+@pytest.mark.parametrize(("question", "answer"), INVALID_ANSWERS)
+def test_invalid_answer_gives_one_line_error(bake: Bake, question: str, answer: str) -> None:
+    with pytest.raises(FailedHookException) as rejection:
         bake(**{question: answer})
-    message = str(refusal.value)
+    message = str(rejection.value)
     assert message.startswith(f"{question}: {json.dumps(answer)} is not valid. Use ")
     assert message.endswith('".')
     assert "for example" in message
@@ -85,7 +85,7 @@ def test_a_bad_answer_is_refused_in_one_sentence(bake: Bake, question: str, answ
 
 @pytest.mark.parametrize("question", ["project_name", "project_slug", "package_name", "description", "author_name"])
 @pytest.mark.parametrize("answer", ["{{ 7*7 }}", "{{", "{% raw %}", "{# x", "A cookiecutter for {{ x }}"])
-def test_template_syntax_in_an_answer_is_refused(bake: Bake, question: str, answer: str) -> None:
+def test_template_syntax_in_answer_is_rejected(bake: Bake, question: str, answer: str) -> None:
     with pytest.raises(FailedHookException, match=f"^{question}: .* contains template syntax"):
         bake(**{question: answer})
 
@@ -93,17 +93,17 @@ def test_template_syntax_in_an_answer_is_refused(bake: Bake, question: str, answ
 @pytest.mark.parametrize(
     "answer", ["project_slug=../x", "project_name={{ 7*7 }}", "project_name={{", "author_email=nobody"]
 )
-def test_the_command_refuses_without_a_traceback_and_writes_nothing(tmp_path: Path, answer: str) -> None:
-    workplace = tmp_path / "work" / "here"
-    workplace.mkdir(parents=True)
-    result = cookiecutter(workplace, answer)
+def test_rejected_answer_gives_no_traceback_and_no_files(tmp_path: Path, answer: str) -> None:
+    work_dir = tmp_path / "work" / "here"
+    work_dir.mkdir(parents=True)
+    result = cookiecutter(work_dir, answer)
     assert result.returncode != 0
     assert "Traceback" not in result.stdout + result.stderr
     assert len((result.stdout + result.stderr).strip().splitlines()) == 1
     assert [path for path in tmp_path.rglob("*") if "work" not in path.name and "here" not in path.name] == []
 
 
-def test_a_replayed_bad_answer_is_refused_too(tmp_path: Path) -> None:
+def test_invalid_answer_in_replay_is_rejected(tmp_path: Path) -> None:
     assert cookiecutter(tmp_path).returncode == 0
     (replay,) = (tmp_path / ".cookiecutter_replay").glob("*.json")
     context = json.loads(replay.read_text("utf-8"))
@@ -118,12 +118,12 @@ def test_a_replayed_bad_answer_is_refused_too(tmp_path: Path) -> None:
     assert not (tmp_path / "Not A Slug").exists()
 
 
-def test_the_slug_and_the_package_are_derived(bake: Bake) -> None:
+def test_slug_and_package_name_are_derived(bake: Bake) -> None:
     project = bake(project_name="Mein Café 2")
     assert (project.slug, project.package) == ("mein-cafe-2", "mein_cafe_2")
 
 
-def test_there_are_at_most_eleven_questions_and_each_is_explained() -> None:
+def test_each_of_at_most_eleven_questions_has_a_prompt() -> None:
     template = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
     prompts = template["__prompts__"]
     assert len(QUESTIONS) <= 11
@@ -134,7 +134,7 @@ def test_there_are_at_most_eleven_questions_and_each_is_explained() -> None:
 
 
 @pytest.mark.parametrize("text", [NASTY, f"{NASTY}\nand a second line"], ids=["one line", "two lines"])
-def test_any_text_arrives_intact(bake: Bake, text: str) -> None:
+def test_any_text_is_preserved(bake: Bake, text: str) -> None:
     project = bake(project_name=text, project_slug="nasty", description=text, author_name=text)
     readme, licence = project.read("README.md"), project.read("LICENSE")
     assert f"# {text}\n" in readme
@@ -146,7 +146,7 @@ def test_any_text_arrives_intact(bake: Bake, text: str) -> None:
     assert metadata["authors"] == [{"name": one_line, "email": QUESTIONS["author_email"]}]
 
 
-def test_a_project_with_any_text_installs_and_its_labels_read_back(bake_once: Bake, build: Build) -> None:
+def test_image_labels_preserve_any_text(bake_once: Bake, build: Build) -> None:
     text = f"{NASTY}\nand a second line"
     project = bake_once(project_name=text, project_slug="nasty", description=text, author_name=text, app="cli")
     image = build(project)
@@ -159,7 +159,7 @@ def test_a_project_with_any_text_installs_and_its_labels_read_back(bake_once: Ba
 
 
 @pytest.mark.parametrize("licence", QUESTIONS["license"])
-def test_each_licence_has_its_text_and_its_spdx_expression(bake: Bake, licence: str) -> None:
+def test_licence_has_its_text_and_spdx_expression(bake: Bake, licence: str) -> None:
     project = bake(license=licence)
     first_words = {
         "MIT": "MIT License",
@@ -173,7 +173,7 @@ def test_each_licence_has_its_text_and_its_spdx_expression(bake: Bake, licence: 
     assert expression == ("LicenseRef-Proprietary" if licence == "Proprietary" else licence)
 
 
-def test_it_works_where_the_locale_knows_ascii_only(tmp_path: Path) -> None:
+def test_generation_works_in_an_ascii_locale(tmp_path: Path) -> None:
     result = cookiecutter(tmp_path, "project_slug=ascii-only", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     assert result.returncode == 0, result.stderr
     assert "cd ascii-only" in result.stdout

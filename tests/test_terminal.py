@@ -12,7 +12,7 @@ from typing import Any
 import pexpect
 import pytest
 
-from tests.command import COMMAND, SLUG, files, surroundings
+from tests.command import COMMAND, SLUG, clean_environment, files
 from tests.conftest import QUESTIONS, TEMPLATE, Bake
 
 COLUMNS = 80
@@ -35,7 +35,7 @@ class Terminal:
             COMMAND[0],
             [*COMMAND[1:], "--default-config", str(TEMPLATE), *arguments],
             cwd=str(folder),
-            env=surroundings(home, TERM="xterm-256color"),
+            env=clean_environment(home, TERM="xterm-256color"),
             dimensions=(24, COLUMNS),
             encoding="utf-8",
             timeout=60,

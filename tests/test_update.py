@@ -1,4 +1,4 @@
-"""Projects follow their template: cruft brings new versions and other answers, and keeps what people did."""
+"""Updates with cruft: new template versions and changed answers are merged, and user edits are kept."""
 
 from __future__ import annotations
 
@@ -12,52 +12,52 @@ import pytest
 from tests.conftest import APPS, QUESTIONS, Bake, Project, committed, copied
 from tests.engine import Engine
 from tests.test_package import built
-from tests.updates import NEW, REMOVED, RENAMED, URL, Template, cloned, make_template
+from tests.updates import NEW, REMOVED, RENAMED, URL, Template, clone_template, make_template
 
-NOTE = ".cruft.json"
+CRUFT_JSON = ".cruft.json"
 
 
 @pytest.fixture(scope="session")
 def versions(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    """Make the template's versions once."""
+    """Return a template with all versions; tests use copies of it."""
     return make_template(tmp_path_factory.mktemp("versions"))
 
 
 @pytest.fixture(scope="session")
 def created(versions: Template, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Let cruft create the default project from the first version, once."""
+    """Return the default project, created by cruft from the first version; tests use copies of it."""
     return versions.create(tmp_path_factory.mktemp("created"))
 
 
 @pytest.fixture
 def project(created: Project, tmp_path: Path) -> Project:
-    """Give a test that project for itself: it knows the template by its URL, wherever that leads."""
+    """Return a copy of that project; it refers to the template by its URL."""
     return copied(created, tmp_path)
 
 
 @pytest.fixture
 def template(versions: Template, tmp_path: Path) -> Template:
-    """Give a template of the test's own, whose newest version is the second."""
-    return cloned(versions, tmp_path, "v2")
+    """Return a copy of the template, whose newest version is the second."""
+    return clone_template(versions, tmp_path, "v2")
 
 
 def dockerfiles(project: Project) -> list[str]:
-    """List the Dockerfiles of a project: one, or one for each strategy."""
+    """List the Dockerfiles of a project: one, or one per strategy."""
     return sorted(name for name in project.files if name.endswith("Dockerfile") and not name.startswith("lessons/"))
 
 
 def texts(project: Project) -> dict[str, str]:
-    """Read all files of a project that git would track, but cruft's own."""
-    return {name: project.read(name) for name in project.files if not name.startswith(".git/") and name != NOTE}
+    """Read all files of a project that git would track, except .cruft.json."""
+    return {name: project.read(name) for name in project.files if not name.startswith(".git/") and name != CRUFT_JSON}
 
 
 def write(project: Project, name: str, text: str) -> None:
-    """Write a file of the user's own."""
+    """Write a user's file."""
     (project.path / name).write_text(text, "utf-8")
 
 
 def edit_elsewhere(project: Project) -> None:
-    """Do what a user does where the next version changes nothing: edit, add and remove."""
+    """Edit, add and remove files and lines that the next version does not change."""
     for name in dockerfiles(project):
         project.edit(name, "# Write stdout at once", "# Mine. Write stdout at once")
     project.edit("Makefile", "PYTHON ?= python3\n", "PYTHON ?= python3.99\n")
@@ -68,18 +68,18 @@ def edit_elsewhere(project: Project) -> None:
 
 
 def unmerged(template: Template, project: Project) -> list[str]:
-    """List the files in which git has left a conflict."""
+    """List the files with conflicts."""
     return template.git(project.path, "diff", "--name-only", "--diff-filter=U").splitlines()
 
 
 def differing(diff: str) -> set[str]:
-    """List the files that a diff of cruft's names."""
+    """List the files in the output of `cruft diff`."""
     heads = [line.split() for line in diff.splitlines() if line.startswith("diff --git ")]
     return {word.partition("/")[2] for head in heads for word in head[2:]}
 
 
 @pytest.mark.parametrize(("strategy", "app"), list(zip(QUESTIONS["strategy"], cycle(APPS))))
-def test_a_new_version_comes_and_edits_stay(template: Template, tmp_path: Path, strategy: str, app: str) -> None:
+def test_update_merges_new_version_with_edits(template: Template, tmp_path: Path, strategy: str, app: str) -> None:
     project = template.create(tmp_path, strategy=strategy, app=app)
     edit_elsewhere(project)
     project.edit("docs/CONTRIBUTING.md", "A change is ready", "A patch is ready")
@@ -89,7 +89,7 @@ def test_a_new_version_comes_and_edits_stay(template: Template, tmp_path: Path, 
 
     before = texts(project)
     printed = template.cruft(project.path, "update", "--skip-apply-ask")
-    assert printed.count("\n") == 1, "the hooks speak up in an update"
+    assert printed.count("\n") == 1, "a hook printed something during the update"
 
     after = texts(project)
     assert after.keys() - before.keys() == {NEW, RENAMED[1]}
@@ -100,7 +100,7 @@ def test_a_new_version_comes_and_edits_stay(template: Template, tmp_path: Path, 
         assert "# Mine. Write stdout" in after[name]
         assert "USER 10002:10002" in after[name]
         assert ("# The venv of version 2." in after[name]) == (name == of_venv.get(strategy))
-        # The default is another now; the project keeps what it was made with.
+        # The default has changed, but the project keeps its answer.
         assert "ARG BASE=python:3.14-slim" in after[name]
     assert "PYTHON ?= python3.99\n" in after["Makefile"]
     assert "-p tests.memory" in after["Makefile"]
@@ -115,12 +115,12 @@ def test_a_new_version_comes_and_edits_stay(template: Template, tmp_path: Path, 
     assert "up to date" in template.cruft(project.path, "check")
 
 
-def test_an_edited_file_that_the_template_removes_is_kept(template: Template, project: Project) -> None:
+def test_update_keeps_edited_file_that_template_removes(template: Template, project: Project) -> None:
     project.edit(REMOVED, "*.pex binary", "*.pex -text")
     project.edit("docs/CONTRIBUTING.md", "A change is ready", "A patch is ready")
     template.commit(project.path)
     template.cruft(project.path, "update", "--skip-apply-ask")
-    # Git merges no removal: cruft then applies what fits, and leaves the rest beside its file.
+    # git cannot merge the removal, so cruft applies the matching hunks and writes the others to .rej files.
     assert "*.pex -text" in project.read(REMOVED)
     assert "A patch is ready" in project.read("docs/CONTRIBUTING.md")
     assert {name for name in project.files if name.endswith(".rej")} == {"docs/CONTRIBUTING.md.rej"}
@@ -129,7 +129,7 @@ def test_an_edited_file_that_the_template_removes_is_kept(template: Template, pr
     assert project.read(NEW)
 
 
-def test_an_update_needs_a_clean_work_tree_but_may_leave_new_files_alone(template: Template, project: Project) -> None:
+def test_update_requires_clean_tree_or_allow_untracked_files(template: Template, project: Project) -> None:
     write(project, "notes.txt", "mine\n")
     before = texts(project)
     assert "unclean git project" in template.cruft(project.path, "update", "--skip-apply-ask", status=1)
@@ -139,9 +139,9 @@ def test_an_update_needs_a_clean_work_tree_but_may_leave_new_files_alone(templat
     assert project.read(NEW)
 
 
-def test_a_fresh_project_is_up_to_date_and_differs_in_nothing(versions: Template, tmp_path: Path) -> None:
-    template = cloned(versions, tmp_path, "v3")
-    # A version whose extensions are not those of the checkout.
+def test_new_project_is_up_to_date_without_diff(versions: Template, tmp_path: Path) -> None:
+    template = clone_template(versions, tmp_path, "v3")
+    # v3 has a different local_extensions.py from the checkout.
     project = template.create(tmp_path, "v3")
     assert "up to date" in template.cruft(project.path, "check")
     assert template.cruft(project.path, "diff", "--exit-code") == ""
@@ -149,8 +149,8 @@ def test_a_fresh_project_is_up_to_date_and_differs_in_nothing(versions: Template
     assert template.git(project.path, "status", "--porcelain") == ""
 
 
-# One after the other, and back to where it began.
-OTHER_ANSWERS = [
+# Applied in sequence; the last one restores the original answers.
+CHANGED_ANSWERS = [
     {"strategy": "wheels", "ci": "gitlab"},
     {"strategy": "all", "ci": "none", "app": "cli"},
     {"strategy": "platter", "license": "Apache-2.0"},
@@ -158,14 +158,12 @@ OTHER_ANSWERS = [
 ]
 
 
-def test_other_answers_bring_their_files_and_take_the_old_ones(
-    template: Template, project: Project, bake_once: Bake
-) -> None:
+def test_changed_answers_replace_files_of_old_answers(template: Template, project: Project, bake_once: Bake) -> None:
     project.edit("Makefile", "PYTHON ?= python3\n", "PYTHON ?= python3.99\n")
     write(project, "notes.txt", "mine\n")
     template.commit(project.path)
     answers = {"project_slug": "acme"}
-    for change in OTHER_ANSWERS:
+    for change in CHANGED_ANSWERS:
         options = ("--checkout", "v1", "--variables-to-update", json.dumps(change))
         template.cruft(project.path, "update", "--skip-apply-ask", *options)
         assert unmerged(template, project) == []
@@ -176,22 +174,20 @@ def test_other_answers_bring_their_files_and_take_the_old_ones(
         assert texts(project) == {**expected, "notes.txt": "mine\n"}
 
 
-def test_an_edit_of_the_dockerfile_goes_along_when_all_strategies_come(template: Template, project: Project) -> None:
+def test_dockerfile_edit_follows_change_to_strategy_all(template: Template, project: Project) -> None:
     project.edit("Dockerfile", "# Write stdout at once", "# Mine. Write stdout at once")
     template.commit(project.path)
-    every = ("update", "--skip-apply-ask", "--checkout", "v1", "--variables-to-update", '{"strategy": "all"}')
-    template.cruft(project.path, *every)
+    command = ("update", "--skip-apply-ask", "--checkout", "v1", "--variables-to-update", '{"strategy": "all"}')
+    template.cruft(project.path, *command)
     moved = [name for name in dockerfiles(project) if "# Mine." in project.read(name)]
     assert moved == ["strategies/venv/Dockerfile"]
     template.commit(project.path)
-    template.cruft(project.path, *every[:-1], '{"strategy": "venv"}')
+    template.cruft(project.path, *command[:-1], '{"strategy": "venv"}')
     assert dockerfiles(project) == ["Dockerfile"]
     assert "# Mine." in project.read("Dockerfile")
 
 
-def test_a_project_of_plain_cookiecutter_can_be_linked_later(
-    template: Template, tmp_path: Path, bake_once: Bake
-) -> None:
+def test_project_from_plain_cookiecutter_can_be_linked(template: Template, tmp_path: Path, bake_once: Bake) -> None:
     answers = {"project_slug": "acme", "strategy": "wheels"}
     project = committed(bake_once(**answers), tmp_path)
     link = ("link", "--no-input", "--default-config", "--checkout", "v1", "--extra-context", json.dumps(answers), URL)
@@ -204,32 +200,32 @@ def test_a_project_of_plain_cookiecutter_can_be_linked_later(
     assert project.read(NEW)
 
 
-def test_what_cruft_writes_down_is_short_and_true_anywhere(template: Template, project: Project) -> None:
-    note = json.loads(project.read(NOTE))
-    answers = {name: value for name, value in note["context"]["cookiecutter"].items() if not name.startswith("_")}
+def test_cruft_json_is_short_and_machine_independent(template: Template, project: Project) -> None:
+    cruft_json = json.loads(project.read(CRUFT_JSON))
+    answers = {name: value for name, value in cruft_json["context"]["cookiecutter"].items() if not name.startswith("_")}
     defaults = {name: value[0] if isinstance(value, list) else value for name, value in QUESTIONS.items()}
     assert answers == {**defaults, "project_slug": "acme", "package_name": "acme"}
     questions = json.loads((template.path / "cookiecutter.json").read_text("utf-8"))
-    private = {name: value for name, value in note["context"]["cookiecutter"].items() if name.startswith("_")}
+    private = {name: value for name, value in cruft_json["context"]["cookiecutter"].items() if name.startswith("_")}
     assert private == {
         "__checked": "True",
         "_copy_without_render": questions["_copy_without_render"],
         "_extensions": ["local_extensions.Answers"],
         "_template": URL,
-        "_commit": note["commit"],
+        "_commit": cruft_json["commit"],
     }
-    assert note["commit"] == template.git(template.path, "rev-parse", "v1")
-    assert str(template.path.parent) not in project.read(NOTE)
-    assert project.read(NOTE).endswith("}\n")
+    assert cruft_json["commit"] == template.git(template.path, "rev-parse", "v1")
+    assert str(template.path.parent) not in project.read(CRUFT_JSON)
+    assert project.read(CRUFT_JSON).endswith("}\n")
 
 
-def test_what_cruft_writes_down_gets_into_no_build(project: Project, tmp_path: Path, engine: Engine) -> None:
-    # Nothing in the context can enter an image, or change a layer's key.
+def test_cruft_json_is_excluded_from_image_and_sdist(project: Project, tmp_path: Path, engine: Engine) -> None:
+    # Files that are not in the build context cannot affect the image or its layers.
     write(project, "context.Dockerfile", "FROM scratch\nCOPY . /\n")
     file = str(project.path / "context.Dockerfile")
     engine.docker("build", "--file", file, "--output", str(tmp_path / "context"), str(project.path))
     sent = {path.name for path in (tmp_path / "context").iterdir()}
     assert "pyproject.toml" in sent
-    assert NOTE not in sent
+    assert CRUFT_JSON not in sent
     with tarfile.open(built(project, "--sdist")) as archive:
-        assert not any(name.endswith(NOTE) for name in archive.getnames())
+        assert not any(name.endswith(CRUFT_JSON) for name in archive.getnames())

@@ -1,7 +1,7 @@
-"""The weekly workflow on GitHub: its own scripts, run here on repositories of this machine.
+"""The weekly update workflow on GitHub: its scripts are run on local repositories.
 
-Replaced are the steps that are actions (a clone is a clone, and the artifact is a file that is copied), and
-`gh`, which is where the network begins: the stand-in writes down its calls, and remembers the pull request.
+Steps that use actions are replaced: checkout by a git clone, artifacts by file copies. `gh` is replaced by a fake that
+records its calls and keeps the pull request's state.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if sys.argv[1:3] == ["pr", "list"] and opened:
     if asked in ("all", os.environ.get("STATE", "open")):
         print(7)
 """
-pytestmark = pytest.mark.skipif(not shutil.which("jq"), reason="GitHub's machines have jq: install it")
+pytestmark = pytest.mark.skipif(not shutil.which("jq"), reason="the workflow needs jq: install it")
 
 
 @pytest.fixture(scope="module")
@@ -53,21 +53,21 @@ def installed(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def steps_of(project: Project, job: str) -> list[dict[str, Any]]:
-    """Read the steps of one job."""
+    """Return the steps of one job."""
     steps: list[dict[str, Any]] = yaml.safe_load(project.read(WORKFLOW))["jobs"][job]["steps"]
     return steps
 
 
 @dataclass(frozen=True)
 class Repository:
-    """A project on GitHub: a bare repository, from which each job makes its own clone."""
+    """A project on GitHub: a bare repository that each job clones."""
 
     template: Template
     commands: Path
 
     @property
     def folder(self) -> Path:
-        """Where everything is."""
+        """The directory that contains everything."""
         return self.template.path.parent
 
     @property
@@ -77,12 +77,12 @@ class Repository:
 
     @property
     def project(self) -> Project:
-        """The clone of a person."""
+        """A user's clone."""
         return Project(self.folder / "acme", {"project_slug": "acme"})
 
     @property
     def calls(self) -> list[list[str]]:
-        """What `gh` was called with, but the questions it was asked."""
+        """The recorded `gh` calls, without read-only queries."""
         path = self.folder / "calls"
         lines = path.read_text("utf-8").splitlines() if path.exists() else []
         return [call for call in map(json.loads, lines) if call[:2] not in (["pr", "list"], ["auth", "setup-git"])]
@@ -92,7 +92,7 @@ class Repository:
         return self.template.git(self.origin, *arguments)
 
     def has_branch(self) -> bool:
-        """Tell whether the update's branch was pushed."""
+        """Return whether the branch with the update was pushed."""
         return BRANCH in self.git("branch", "--format", "%(refname:short)").split()
 
     def push(self) -> None:
@@ -116,7 +116,7 @@ class Repository:
         }
         return self.template.run(checkout, "bash", "-e", str(runner / "script"), **{**given, **environment})
 
-    def find(self) -> tuple[Path, str]:
+    def run_update_job(self) -> tuple[Path, str]:
         """Run the job that looks for news; return the bundle it leaves, if any, and what it prints."""
         runner = Path(mkdtemp(dir=self.folder))
         result = self.job("update", runner, "--depth=1")
@@ -126,8 +126,8 @@ class Repository:
         assert (output == "found=true\n") == (runner / "update.bundle").exists(), output
         return runner / "update.bundle", result.stdout
 
-    def propose(self, bundle: Path, *, token: bool = True, state: str = "open", status: int = 0) -> str:
-        """Run the job that opens or renews the pull request, which is open or closed; return what it prints."""
+    def run_pull_request_job(self, bundle: Path, *, token: bool = True, state: str = "open", status: int = 0) -> str:
+        """Run the job that opens or updates the pull request, and return its output."""
         runner = Path(mkdtemp(dir=self.folder))
         shutil.copy(bundle, runner / "update.bundle")
         result = self.job("pull-request", runner, MAY_WRITE_WORKFLOWS=json.dumps(token), STATE=state)
@@ -136,8 +136,8 @@ class Repository:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, installed: Path) -> Repository:
-    """Make a project of the first version, on GitHub."""
+def initial_repository(tmp_path_factory: pytest.TempPathFactory, installed: Path) -> Repository:
+    """Return a repository with a project of the first template version."""
     folder = tmp_path_factory.mktemp("made")
     repository = Repository(make_template(folder), installed)
     repository.template.create(folder)
@@ -148,22 +148,22 @@ def made(tmp_path_factory: pytest.TempPathFactory, installed: Path) -> Repositor
 
 
 @pytest.fixture(scope="module")
-def bundles(made: Repository) -> dict[str, Path]:
-    """Let the workflow find two newer versions, each from the first."""
+def bundles(initial_repository: Repository) -> dict[str, Path]:
+    """Return the bundles that the workflow creates for two newer versions, each updating from the first."""
     found = {}
     for version in ("v2", "v3"):
-        made.template.release(version)
-        found[version], _ = made.find()
+        initial_repository.template.release(version)
+        found[version], _ = initial_repository.run_update_job()
     return found
 
 
 @pytest.fixture
-def repository(made: Repository, tmp_path: Path) -> Repository:
-    """Give a test that project for itself, and a template whose newest version is the second."""
+def repository(initial_repository: Repository, tmp_path: Path) -> Repository:
+    """Return a copy of that repository, and of a template whose newest version is the second."""
     for name in ("template", "acme", "origin.git"):
-        shutil.copytree(made.folder / name, tmp_path / name)
-    shutil.copy(made.folder / "gh", tmp_path)
-    repository = Repository(Template(tmp_path / "template"), made.commands)
+        shutil.copytree(initial_repository.folder / name, tmp_path / name)
+    shutil.copy(initial_repository.folder / "gh", tmp_path)
+    repository = Repository(Template(tmp_path / "template"), initial_repository.commands)
     repository.template.redirect()
     repository.template.release("v2")
     return repository
@@ -174,13 +174,13 @@ def changed(repository: Repository, start: str = "main", end: str = BRANCH) -> s
     return set(repository.git("diff", "--no-renames", "--name-only", start, end).splitlines())
 
 
-def test_a_new_version_becomes_one_pull_request_and_is_renewed(
+def test_new_version_opens_one_pull_request_and_updates_it(
     repository: Repository, bundles: dict[str, Path], tmp_path: Path
 ) -> None:
-    repository.propose(bundles["v2"])
+    repository.run_pull_request_job(bundles["v2"])
     expected = repository.template.create(tmp_path / "fresh", "v2", python_version="3.14")
     repository.template.git(expected.path, "fetch", "--quiet", str(repository.origin), BRANCH)
-    # cruft notes which version it was given by name.
+    # Only .cruft.json differs, because cruft records the version that was passed by name.
     assert repository.template.git(expected.path, "diff", "--name-only", "main", "FETCH_HEAD") == ".cruft.json"
     assert {NEW, REMOVED, "Dockerfile", ".cruft.json"} <= changed(repository)
     (call,) = repository.calls
@@ -191,36 +191,36 @@ def test_a_new_version_becomes_one_pull_request_and_is_renewed(
     assert repository.git("log", "--format=%an", f"main..{BRANCH}") == "github-actions[bot]"
 
     first = repository.git("rev-parse", BRANCH)
-    assert "::notice::The pull request for this update is there" in repository.propose(bundles["v2"])
+    assert "::notice::The pull request for this update is there" in repository.run_pull_request_job(bundles["v2"])
     assert (repository.git("rev-parse", BRANCH), len(repository.calls)) == (first, 1)
 
-    repository.propose(bundles["v3"])
+    repository.run_pull_request_job(bundles["v3"])
     assert ".github/workflows/ci.yml" in changed(repository)
     assert repository.git("rev-list", "--count", f"main..{BRANCH}") == "1"
     _, renewed = repository.calls
     assert renewed[:5] == ["api", "--silent", "--method", "PATCH", "repos/acme/acme/pulls/7"]
 
 
-def test_nothing_happens_without_news(repository: Repository) -> None:
+def test_no_pull_request_without_changes_to_generated_files(repository: Repository) -> None:
     repository.template.release("v1")
-    # Another version, of which nothing gets into a project.
+    # A new version that does not change any generated file.
     (repository.template.path / "README.md").write_text("A template.", "utf-8")
     repository.template.commit(repository.template.path)
-    bundle, printed = repository.find()
+    bundle, printed = repository.run_update_job()
     assert "::notice::The template has nothing new" in printed
     assert not bundle.exists()
 
 
-def test_nothing_happens_without_a_note_of_cruft_s(repository: Repository) -> None:
+def test_no_pull_request_without_cruft_json(repository: Repository) -> None:
     (repository.project.path / ".cruft.json").unlink()
     repository.push()
-    bundle, printed = repository.find()
+    bundle, printed = repository.run_update_job()
     assert "::notice::There is no .cruft.json" in printed
     assert not bundle.exists()
 
 
 @pytest.mark.parametrize("fault", ["out of reach", "broken in its newest version"])
-def test_a_template_that_cannot_be_used_fails_the_job(repository: Repository, fault: str) -> None:
+def test_unusable_template_fails_the_job(repository: Repository, fault: str) -> None:
     if fault == "out of reach":
         repository.template.path.rename(repository.folder / "gone")
     else:
@@ -231,14 +231,14 @@ def test_a_template_that_cannot_be_used_fails_the_job(repository: Repository, fa
     assert not (runner / "update.bundle").exists()
 
 
-def test_the_pull_request_names_every_conflict(repository: Repository) -> None:
+def test_pull_request_lists_every_conflict(repository: Repository) -> None:
     project = repository.project
-    # Nothing in the history is what the template made of the file in version 2.
+    # No commit in the history contains the file as generated by version 2.
     repository.template.cruft(project.path, "update", "--skip-apply-ask")
     project.edit("docs/CONTRIBUTING.md", "Version 2: a change is ready", "Mine: a change is ready")
     repository.push()
     repository.template.release("v3")
-    repository.propose(repository.find()[0])
+    repository.run_pull_request_job(repository.run_update_job()[0])
     conflict = ["<<<<<<< ours", "=======", ">>>>>>> theirs"]
     lines = repository.git("show", f"{BRANCH}:docs/CONTRIBUTING.md").splitlines()
     assert [line for line in lines if line[:7] in {mark[:7] for mark in conflict}] == conflict
@@ -247,49 +247,45 @@ def test_the_pull_request_names_every_conflict(repository: Repository) -> None:
     assert call[-1].splitlines()[-1] == "    docs/CONTRIBUTING.md"
 
 
-def test_the_pull_request_names_what_did_not_fit_and_what_was_kept(repository: Repository) -> None:
+def test_pull_request_lists_rejected_hunks_and_kept_files(repository: Repository) -> None:
     project = repository.project
     project.edit(REMOVED, "*.pex binary", "*.pex -text")
     project.edit("docs/CONTRIBUTING.md", "A change is ready", "A patch is ready")
     repository.push()
-    repository.propose(repository.find()[0])
+    repository.run_pull_request_job(repository.run_update_job()[0])
     (call,) = repository.calls
-    named = [line.strip() for line in call[-1].splitlines() if line.startswith("    ")]
-    assert named == [REMOVED, "docs/CONTRIBUTING.md.rej"]
+    listed = [line.strip() for line in call[-1].splitlines() if line.startswith("    ")]
+    assert listed == [REMOVED, "docs/CONTRIBUTING.md.rej"]
     assert "docs/CONTRIBUTING.md.rej" in changed(repository)
     assert REMOVED not in changed(repository)
 
 
-def test_a_commit_of_somebody_s_on_the_branch_is_never_overwritten(
-    repository: Repository, bundles: dict[str, Path]
-) -> None:
-    repository.propose(bundles["v2"])
+def test_user_commit_on_update_branch_is_not_overwritten(repository: Repository, bundles: dict[str, Path]) -> None:
+    repository.run_pull_request_job(bundles["v2"])
     mended = repository.folder / "mended"
     repository.template.git(mended.parent, "clone", "--quiet", "--branch", BRANCH, str(repository.origin), str(mended))
     (mended / "Dockerfile").write_text("FROM scratch", "utf-8")
     repository.template.commit(mended)
     repository.template.git(mended, "push", "--quiet", "origin", BRANCH)
     tip = repository.git("rev-parse", BRANCH)
-    assert "::notice::Somebody works on the branch" in repository.propose(bundles["v3"])
+    assert "::notice::Somebody works on the branch" in repository.run_pull_request_job(bundles["v3"])
     assert repository.git("rev-parse", BRANCH) == tip
     assert len(repository.calls) == 1
 
 
-def test_a_closed_pull_request_comes_back_only_with_something_new(
-    repository: Repository, bundles: dict[str, Path]
-) -> None:
-    repository.propose(bundles["v2"])
-    assert "was closed" in repository.propose(bundles["v2"], state="closed")
+def test_closed_pull_request_is_reopened_only_for_new_changes(repository: Repository, bundles: dict[str, Path]) -> None:
+    repository.run_pull_request_job(bundles["v2"])
+    assert "was closed" in repository.run_pull_request_job(bundles["v2"], state="closed")
     assert len(repository.calls) == 1
-    repository.propose(bundles["v3"], state="closed")
+    repository.run_pull_request_job(bundles["v3"], state="closed")
     assert [call[:2] for call in repository.calls] == [["pr", "create"]] * 2
 
 
-def test_a_workflow_s_change_is_pushed_only_with_a_token_that_may(
-    repository: Repository, bundles: dict[str, Path]
-) -> None:
-    assert "::error::The update changes a workflow" in repository.propose(bundles["v3"], token=False, status=1)
+def test_workflow_change_is_pushed_only_with_permitted_token(repository: Repository, bundles: dict[str, Path]) -> None:
+    assert "::error::The update changes a workflow" in repository.run_pull_request_job(
+        bundles["v3"], token=False, status=1
+    )
     assert not repository.has_branch()
     assert repository.calls == []
-    repository.propose(bundles["v3"])
+    repository.run_pull_request_job(bundles["v3"])
     assert ".github/workflows/ci.yml" in changed(repository)

@@ -1,4 +1,4 @@
-"""A template with several versions, in a git repository of its own, and cruft run on its projects as people run it."""
+"""A template with several versions in its own git repository, and projects that are updated from it with cruft."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.command import copied_template
+from tests.command import copy_template
 from tests.conftest import TOOLS, Project
 
-# Where people would find the template; git is told to look for it on this machine.
+# The template's public URL; git is configured to use a local repository instead.
 URL = "https://github.com/org/template"
 PROJECT = "{{cookiecutter.project_slug}}"
 VENV = f"{PROJECT}/_variants/strategy/venv/Dockerfile"
 DEPENDABOT = f"{PROJECT}/_variants/ci/github/.github/dependabot.yml"
-# version: (file, what it said, what it says)
+# For each version: (file, old text, new text).
 EDITS = {
     "v2": [
         (VENV, "ENV PATH=/opt/venv/bin:$PATH", "ENV PATH=/opt/venv/bin:$PATH\n\n# The venv of version 2."),
@@ -26,9 +26,9 @@ EDITS = {
         (f"{PROJECT}/docs/CONTRIBUTING.md", "A change is ready", "Version 2: a change is ready"),
         (f"{PROJECT}/docs/CHANGELOG.md", "# Changelog", "# The changelog"),
         (f"{PROJECT}/Makefile", "tests.leaks", "tests.memory"),
-        # A filter that the extension of version 1 does not have.
+        # A filter that local_extensions.py of version 1 does not have.
         ("local_extensions.py", "            label=label,", "            label=label,\n            loud=str.upper,"),
-        # A question that older projects never answered, and another default.
+        # A question that older projects never answered, and a changed default.
         ("cookiecutter.json", '  "license": [', '  "contact": "{{ cookiecutter.author_email }}",\n  "license": ['),
         ("cookiecutter.json", '["3.14", "3.15",', '["3.15", "3.14",'),
     ],
@@ -46,18 +46,18 @@ RENAMED = ("tests/leaks.py", "tests/memory.py")
 
 @dataclass(frozen=True)
 class Template:
-    """A template's git repository: its `main` is what cruft takes for the newest version."""
+    """A template's git repository; cruft treats its `main` as the newest version."""
 
     path: Path
 
     @property
     def environment(self) -> dict[str, str]:
-        """Give the environment in which git finds the template at its URL, and knows who commits."""
+        """Return an environment in which git resolves the template's URL and has an identity for commits."""
         own = {"HOME": str(self.path.parent), "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}"}
         return {**os.environ, **own}
 
     def redirect(self) -> None:
-        """Write git's settings of the user that the commands run for."""
+        """Write a git configuration that redirects the template's URL to this repository."""
         (self.path.parent / ".gitconfig").write_text(
             f"""
 [url "{self.path}"]
@@ -72,7 +72,7 @@ class Template:
         )
 
     def run(self, folder: Path, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in a folder, with nothing to say when it asks."""
+        """Run a command in a directory, without input."""
         return subprocess.run(
             command,
             cwd=folder,
@@ -84,13 +84,13 @@ class Template:
         )
 
     def git(self, folder: Path, *arguments: str) -> str:
-        """Run git, which must succeed, and return what it prints."""
+        """Run git, check that it succeeds, and return its output."""
         result = self.run(folder, "git", *arguments)
         assert result.returncode == 0, result.stderr
         return result.stdout.strip()
 
     def commit(self, folder: Path, message: str = "a commit") -> None:
-        """Commit everything there is."""
+        """Commit all files."""
         self.git(folder, "add", "--all")
         self.git(folder, "commit", "--quiet", "--message", message)
 
@@ -99,14 +99,14 @@ class Template:
         self.git(self.path, "reset", "--quiet", "--hard", version)
 
     def cruft(self, folder: Path, *arguments: str, status: int = 0) -> str:
-        """Run cruft and return what it prints; it must end as expected, and never with a traceback."""
+        """Run cruft, check its exit status and that it prints no traceback, and return its output."""
         result = self.run(folder, "cruft", *arguments)
         assert "Traceback" not in result.stdout + result.stderr
         assert result.returncode == status, result.stdout + result.stderr
         return result.stdout
 
     def create(self, folder: Path, version: str = "v1", **answers: str) -> Project:
-        """Let cruft generate a project from a version, and commit it."""
+        """Generate a project from a version with cruft, and commit it."""
         folder.mkdir(exist_ok=True)
         given = {"project_slug": "acme", **answers}
         options = ("--no-input", "--default-config", "--checkout", version)
@@ -118,8 +118,8 @@ class Template:
 
 
 def make_template(folder: Path) -> Template:
-    """Make a repository of this template, with the versions above; the first is the template as it is."""
-    template = Template(copied_template(folder))
+    """Create a repository of this template with the versions above; the first one is the unchanged template."""
+    template = Template(copy_template(folder))
     template.redirect()
     template.git(template.path, "init", "--quiet")
     for version in ("v1", *EDITS):
@@ -135,15 +135,15 @@ def make_template(folder: Path) -> Template:
 
 
 def rename_and_remove(project: Path) -> None:
-    """Bring a file, take one away, and give one another name."""
+    """Add a file, remove a file, and rename a file."""
     text = "Write to {{ cookiecutter.contact }}, {{ cookiecutter.project_slug | loud }}.\n"
     (project / NEW).write_text(text, "utf-8")
     (project / REMOVED).unlink()
     (project / RENAMED[0]).rename(project / RENAMED[1])
 
 
-def cloned(versions: Template, folder: Path, version: str) -> Template:
-    """Give a test a template of its own, in which a version is the newest."""
+def clone_template(versions: Template, folder: Path, version: str) -> Template:
+    """Return a copy of the template for one test, with the given version as the newest."""
     template = Template(folder / "template")
     shutil.copytree(versions.path / ".git", template.path / ".git")
     template.redirect()

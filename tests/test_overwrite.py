@@ -408,7 +408,7 @@ def test_ctrl_c_in_new_project_reports_directory_to_remove(work_dir: Path, tmp_p
         printed = generation.end()
         assert generation.process.returncode == 1
     assert "Traceback" not in printed
-    told = f"Generation was interrupted. {work_dir / SLUG} is incomplete. Delete it before"
+    message = f"Generation was interrupted. {work_dir / SLUG} is incomplete. Delete it before"
     assert printed.strip().splitlines()[-1].startswith(message)
     assert [path.name for path in work_dir.iterdir()] == [SLUG]
     shutil.rmtree(work_dir / SLUG)

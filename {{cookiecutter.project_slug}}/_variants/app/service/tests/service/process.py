@@ -87,9 +87,9 @@ def environment(**settings):
 
 
 @contextlib.contextmanager
-def run_service(directory, *command, host="127.0.0.1", cwd=None, **settings):
+def run_service(directory, *command, host="127.0.0.1", port=None, cwd=None, **settings):
     """Start a service, wait until it is ready, and stop it at the end."""
-    log, port = directory / "log", free_port()
+    log, port = directory / "log", port or free_port()
     with log.open("w") as output:
         process = subprocess.Popen(command, env=environment(host=host, port=port, **settings), stderr=output, cwd=cwd)
     service = Service(process, LOOPBACK.get(host, host), port, log)

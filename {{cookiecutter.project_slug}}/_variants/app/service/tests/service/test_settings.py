@@ -7,12 +7,12 @@ import traceback
 from typing import Annotated
 
 import pytest
-from pydantic import AfterValidator, Field, PostgresDsn, SecretStr, model_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, Field, PostgresDsn, SecretStr, model_validator
 
 from {{ cookiecutter.package_name }} import service as package
 from {{ cookiecutter.package_name }}.service import PREFIX, ServiceSettings, settings
 
-from .conftest import COMMAND, SMALL_APP, extended_command
+from .conftest import COMMAND, SMALL_APP
 from .process import environment, free_port, run_service
 
 WRONG = {
@@ -25,6 +25,9 @@ WRONG = {
     "DRAIN_SECONDS": ["-1", "long"],
     "GRACE_SECONDS": ["-1", "1.5"],
     "TRUSTED_PROXIES": ["*", "10.0.0.0/33", "proxy.example"],
+    "ROOT_PATH": ["api", "/api/", "/<script>"],
+    "DOCS": ["perhaps"],
+    "METRICS": [""],
 }
 
 
@@ -33,7 +36,7 @@ def test_description_lists_every_setting():
     for name in WRONG:
         assert f"{PREFIX}{name}\n" in text
     assert text.count(PREFIX) == len(WRONG)
-    assert text.count("(default: ") == len(WRONG)
+    assert text.count("(default: ") + text.count("(optional)") == len(WRONG)
 
 
 def test_startup_prints_one_line_per_wrong_value():
@@ -60,6 +63,19 @@ def test_all_wrong_values_are_found(monkeypatch):
     assert len(str(error.value).splitlines()) == len(WRONG)
 
 
+def test_service_link_of_kubernetes_is_explained(monkeypatch):
+    monkeypatch.setenv(f"{PREFIX}PORT", "tcp://10.0.0.1:80")
+    with pytest.raises(settings.SettingsError, match=f"^{PREFIX}PORT: .* enableServiceLinks .* rename the Service$"):
+        settings.load(ServiceSettings)
+
+
+class Account(BaseModel):
+    """A setting that consists of others."""
+
+    name: str
+    token: SecretStr = Field(min_length=30)
+
+
 class SecretSettings(ServiceSettings):
     """Settings that a project may add."""
 
@@ -70,6 +86,9 @@ class SecretSettings(ServiceSettings):
     other_url: PostgresDsn = "postgresql://app:hunter-in-the-source@localhost/app"
     checked: Annotated[str, AfterValidator(int)] = Field(default="1", description="number of the account")
     renamed: int = Field(default=1, validation_alias="PLAIN_NAME")
+    either: int = Field(default=1, validation_alias=AliasChoices("NEW_NAME", "OLD_NAME"), description="a number")
+    account: Account | None = Field(default=None, description="JSON object with name and token")
+    replicas: list[PostgresDsn] = Field(default=[], description="JSON list of URLs")
 
     @model_validator(mode="after")
     def validate_together(self):
@@ -100,11 +119,17 @@ def secrets(monkeypatch):
         (f"{PREFIX}DATABASE_URL", "mysql://app:hunter-2@localhost/app", "URL scheme should be 'postgres'"),
         (f"{PREFIX}DATABASE_URL", "hunter-2", "is invalid; expected: URL of the database"),
         (f"{PREFIX}CODES", '["hunter-2"]', "Input should be a valid integer"),
-        (f"{PREFIX}CODES", "hunter-2", "must be valid JSON"),
+        (f"{PREFIX}CODES", "hunter-2", "must be JSON; expected: JSON list of numbers"),
         (f"{PREFIX}CHECKED", "hunter-2", "is invalid; expected: number of the account"),
         (f"{PREFIX}MAX_BODY_BYTES", "10hunter-2", "is invalid; expected: largest request body"),
         (f"{PREFIX}TRUSTED_PROXIES", "hunter-2", "is invalid; expected: addresses and networks"),
         ("PLAIN_NAME", "hunter-2", "Input should be a valid integer"),
+        ("OLD_NAME", "hunter-2", "Input should be a valid integer"),
+        (f"{PREFIX}ACCOUNT", "hunter-2", "must be JSON; expected: JSON object with name and token"),
+        (f"{PREFIX}ACCOUNT", '{"name": "hunter-2"}', "is invalid; expected: JSON object with name and token"),
+        (f"{PREFIX}ACCOUNT", '{"name": "a", "token": "hunter-2"}', "Value should have at least 30 items"),
+        (f"{PREFIX}REPLICAS", '["http://app:hunter-2@localhost"]', "URL scheme should be 'postgres'"),
+        (f"{PREFIX}REPLICAS", '["hunter-2"]', "is invalid; expected: JSON list of URLs"),
         (f"{PREFIX}PORT", "1", None),
     ],
 )
@@ -117,7 +142,46 @@ def test_errors_contain_no_value(monkeypatch, name, value, message):
     with pytest.raises(settings.SettingsError) as error:
         settings.load(SecretSettings)
     (line,) = str(error.value).splitlines()
-    assert line.startswith(f"{PREFIX}*: is invalid" if message is None else f"{name}: {message}")
+    names = "NEW_NAME or OLD_NAME" if name == "OLD_NAME" else name
+    assert line.startswith(f"{PREFIX}*: is invalid" if message is None else f"{names}: {message}")
+    assert "hunter" not in "".join(traceback.format_exception(error.value))
+
+
+@pytest.mark.usefixtures("secrets")
+def test_broken_json_does_not_hide_other_errors(monkeypatch):
+    for name in ("CODES", "ACCOUNT", "PORT", "DATABASE_URL"):
+        monkeypatch.setenv(f"{PREFIX}{name}", "hunter-2")
+    monkeypatch.delenv(f"{PREFIX}API_TOKEN")
+    with pytest.raises(settings.SettingsError) as error:
+        settings.load(SecretSettings)
+    names = {line.split(":")[0].removeprefix(PREFIX) for line in str(error.value).splitlines()}
+    assert names == {"CODES", "ACCOUNT", "PORT", "DATABASE_URL", "API_TOKEN"}
+
+
+@pytest.mark.usefixtures("secrets")
+def test_settings_are_read_from_files(monkeypatch, tmp_path):
+    class FileSettings(SecretSettings, secrets_dir=tmp_path):
+        pass
+
+    for name, value in VALID.items():
+        monkeypatch.delenv(name)
+        (tmp_path / name).write_text(f"{value}\n")
+    loaded = settings.load(FileSettings)
+    assert loaded.api_token.get_secret_value() == VALID[f"{PREFIX}API_TOKEN"]
+    assert loaded.codes == [1, 2]
+    monkeypatch.setenv(f"{PREFIX}CODES", "[3]")
+    assert settings.load(FileSettings).codes == [3]
+
+
+@pytest.mark.usefixtures("secrets")
+def test_file_that_is_not_text_is_reported(monkeypatch, tmp_path):
+    class FileSettings(SecretSettings, secrets_dir=tmp_path):
+        pass
+
+    monkeypatch.delenv(f"{PREFIX}API_TOKEN")
+    (tmp_path / f"{PREFIX}API_TOKEN").write_bytes(b"hunter-2\xff")
+    with pytest.raises(settings.SettingsError, match=f"^{PREFIX}API_TOKEN: could not be read$") as error:
+        settings.load(FileSettings)
     assert "hunter" not in "".join(traceback.format_exception(error.value))
 
 
@@ -131,25 +195,10 @@ def test_description_contains_neither_secrets_nor_internals():
     assert f"{PREFIX}API_TOKEN\n      token of the API, at least 30 characters (required)" in text
     assert "other_token (optional)" in text
     assert "other_url (optional)" in text
+    assert "\n  PLAIN_NAME\n" in text
+    assert "\n  NEW_NAME or OLD_NAME\n      a number (default: 1)" in text
     assert "hunter" not in text
     assert "Undefined" not in text
-
-
-def test_lifespan_receives_the_settings(start):
-    code = """
-from contextlib import asynccontextmanager
-class Settings(service.ServiceSettings):
-    greeting: str = "hello"
-@asynccontextmanager
-async def lifespan(app, settings):
-    app.state.greeting = settings.greeting
-    yield
-app = service.create_app(Settings, lifespan=lifespan)
-@app.get("/greeting")
-async def get_greeting() -> str:
-    return app.state.greeting
-"""
-    assert start(*extended_command(code), greeting="hi").request("GET", "/greeting").json() == "hi"
 
 
 def test_values_can_be_written_naturally(start):

@@ -1,5 +1,6 @@
 """The app: FastAPI with limits, logs, metrics, probes and problem documents."""
 
+import multiprocessing
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -9,8 +10,10 @@ from typing import Any, TypeVar
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute, iter_route_contexts
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.types import ASGIApp
+from starlette.routing import WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import logs, settings
 from .middleware import RequestLimits, RequestTelemetry
@@ -33,7 +36,40 @@ class Service(FastAPI):
     @cached_property
     def settings(self) -> ServiceSettings:
         """The settings, read from the environment once."""
-        return settings.load(self.settings_class)
+        loaded = settings.load(self.settings_class)
+        if loaded.metrics and is_one_of_several():
+            raise SettingsError(
+                f"{settings.variable(self.settings_class, 'metrics')}: each of several processes would return only its "
+                "own metrics: run one process per container, or set it to false"
+            )
+        return loaded
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Report invalid settings to any server, which would otherwise log a traceback."""
+        if scope["type"] == "lifespan":
+            try:
+                _ = self.settings
+            except SettingsError as error:
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+        await super().__call__(scope, receive, send)
+
+    def hide_routes(self) -> None:
+        """Remove the routes that are switched off."""
+        off: set[str | None] = set() if self.settings.metrics else {"/metrics"}
+        if not self.settings.docs:
+            off |= {self.openapi_url, self.docs_url, self.redoc_url, self.swagger_ui_oauth2_redirect_url}
+        self.router.routes[:] = [route for route in self.routes if getattr(route, "path", "") not in off]
+
+    def openapi(self) -> dict[str, Any]:
+        """Describe the header that every response has, besides what FastAPI describes."""
+        header = {"description": "ID of the request in the logs", "required": True, "schema": {"type": "string"}}
+        schema = super().openapi()
+        for operations in schema["paths"].values():
+            for operation in operations.values():
+                for response in operation["responses"].values():
+                    response.setdefault("headers", {})["x-request-id"] = header
+        return schema
 
     def build_middleware_stack(self) -> ASGIApp:
         """Put telemetry and limits around everything else, where `add_middleware` cannot put them."""
@@ -60,12 +96,16 @@ def create_app(
     async def service_lifespan(app: Service) -> AsyncGenerator[Any]:
         loaded: Any = app.settings
         logs.configure_if_missing(loaded.log_level)
+        app.root_path = loaded.root_path or app.root_path
+        app.hide_routes()
         async with lifespan(app, loaded) if lifespan else nullcontext() as state:
             app.is_ready = True
             yield state
             app.is_ready = False
 
-    options = {"responses": RESPONSES, **fastapi_options}
+    # A redirect to the path with or without a slash would follow the Host header, which a client chooses.
+    defaults = {"responses": RESPONSES, "redirect_slashes": False, "generate_unique_id_function": operation_id}
+    options = {**defaults, **fastapi_options}
     options["exception_handlers"] = HANDLERS | options.get("exception_handlers", {})
     app = Service(settings, lifespan=service_lifespan, **options)
     app.add_route("/healthz", get_healthz, include_in_schema=False)
@@ -74,8 +114,22 @@ def create_app(
     return app
 
 
+def operation_id(route: APIRoute) -> str:
+    """Return the name of the function, from which generated clients take theirs."""
+    return route.name
+
+
+def is_one_of_several() -> bool:
+    """Return whether another server, such as `uvicorn --workers`, may run the app in several processes."""
+    is_reloaded = not {"--reload", "dev"}.isdisjoint(sys.argv)
+    return "gunicorn" in sys.modules or (multiprocessing.parent_process() is not None and not is_reloaded)
+
+
 def run(app: Service, prog: str) -> int:
-    """Serve until SIGTERM or SIGINT, and return the exit status: 0, or 2 if a setting is missing or invalid."""
+    """Serve until SIGTERM or SIGINT, and return the exit status.
+
+    It is 0, 2 if a setting is missing or invalid, or 3 if the lifespan fails, at the start or at the end.
+    """
     try:
         settings = app.settings
     except SettingsError as error:
@@ -88,7 +142,7 @@ def run(app: Service, prog: str) -> int:
         host=settings.bind_host(),
         port=settings.port,
         http=Protocol,
-        ws="none",
+        ws_max_size=settings.max_body_bytes,
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -98,8 +152,14 @@ def run(app: Service, prog: str) -> int:
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.grace_seconds,
     )
-    Server(config).run()
-    return 0
+    config.load()
+    routes = [context.original_route for context in iter_route_contexts(app.routes)]
+    if config.ws_protocol_class is None and any(isinstance(route, WebSocketRoute) for route in routes):
+        print(f"{prog}: a route is a WebSocket, which needs the package websockets: add it", file=sys.stderr)
+        return 1
+    server = Server(config)
+    server.run()
+    return 3 if server.lifespan.should_exit else 0
 
 
 async def get_healthz(_request: Request) -> Response:

@@ -42,13 +42,16 @@ class Protocol(HttpToolsProtocol):
                 self.parser.feed_data(data)
                 return
             except HttpParserUpgrade as upgrade:
+                if super()._should_upgrade():
+                    self.handle_websocket_upgrade()
+                    return
                 lines = [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
                 lines = [b"%s %s HTTP/1.1" % (self.parser.get_method(), self.url), *lines, b"", b""]
                 self.parser.feed_data(b"\r\n".join(lines))
                 data = data[upgrade.args[0] :]
 
     def _should_upgrade(self) -> bool:
-        return True  # so that super() skips the request until parse() repeats it without the upgrade
+        return True  # so that super() skips the request until parse() upgrades it, or repeats it without the upgrade
 
     def on_headers_complete(self) -> None:
         """End the limits of the headers."""

@@ -1,16 +1,23 @@
-"""The base settings, read from environment variables. No error and no help text contains the value of a setting."""
+"""The base settings, read from the environment. No error and no help text contains the value of a setting."""
 
 import socket
+from contextlib import suppress
 from ipaddress import ip_network
-from typing import Annotated, Literal, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, ValidationError
+from pydantic import AfterValidator, AliasChoices, AliasPath, BeforeValidator, ByteSize, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
-from pydantic_settings import SettingsError as JSONSettingError
+from pydantic_settings import BaseSettings, EnvSettingsSource, SecretsSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
+from pydantic_settings.sources import PydanticBaseEnvSettingsSource
+from pydantic_settings.sources import PydanticBaseSettingsSource as Source
 
 from . import PREFIX
+
+# Docker, Compose and Podman mount secrets here, one file each.
+SECRETS = Path("/run/secrets")
 
 # The errors of pydantic whose messages name only what is allowed. All others may quote the value, which may be secret.
 PUBLIC_ERRORS = {
@@ -37,10 +44,29 @@ def networks(text: str) -> str:
     return ",".join(parts)
 
 
+class JSONOrText(PydanticBaseEnvSettingsSource):
+    """Leaves text that is not JSON to the validation, which reports all errors together."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """Return the decoded value, or the text."""
+        with suppress(ValueError):
+            return super().decode_complex_value(field_name, field, value)
+        return value
+
+
+class Variables(JSONOrText, EnvSettingsSource):
+    """Environment variables."""
+
+
+class Files(JSONOrText, SecretsSettingsSource):
+    """Files with the names of the variables."""
+
+
 class ServiceSettings(BaseSettings):
     """The settings of every service: each field is an environment variable, in upper case, after PREFIX."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+    # pydantic warns of a directory that does not exist.
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, secrets_dir=SECRETS if SECRETS.is_dir() else None)
 
     host: str = Field(
         default="*", min_length=1, description="address to listen on, or * for all IPv4 and IPv6 addresses"
@@ -63,6 +89,18 @@ class ServiceSettings(BaseSettings):
     trusted_proxies: Annotated[str, AfterValidator(networks)] = Field(
         default="", description="addresses and networks, separated by commas, whose X-Forwarded-* headers are used"
     )
+    root_path: str = Field(
+        default="", pattern=r"^(/[\w.~-]+)*$", description="path that a proxy removes from requests, for example /api"
+    )
+    docs: bool = Field(default=False, description="whether /docs, /redoc and /openapi.json describe the API")
+    metrics: bool = Field(default=True, description="whether /metrics returns the metrics of this process")
+
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override]
+        cls, settings_cls: type[BaseSettings], init_settings: Source, dotenv_settings: Source, **_: Source
+    ) -> tuple[Source, ...]:
+        """Return where settings are read from; the first source that has a value is used."""
+        return init_settings, Variables(settings_cls), dotenv_settings, Files(settings_cls)
 
     def bind_host(self) -> str:
         """Return the host for asyncio, which takes an empty one as all IPv4 and IPv6 addresses."""
@@ -92,35 +130,50 @@ def load(settings: type[S]) -> S:
     """
     try:
         return settings()
-    except JSONSettingError as error:
-        field = str(error).split('"')[1]
-        problems = {variable(settings, (field,)): "must be valid JSON"}
+    except SourceError as error:
+        problems = {variable(settings, str(error).split('"')[1]): "could not be read"}
     except ValidationError as error:
-        problems = {variable(settings, found["loc"]): reason(settings, found) for found in error.errors()}
+        found = error.errors()
+        problems = {variable(settings, *each["loc"][:1]): reason(settings, each) for each in found}
     # Raised out here, because the errors above contain the values of all settings, and a traceback would show them.
     raise SettingsError("\n".join(f"{name}: {text}" for name, text in problems.items()))
 
 
-def variable(settings: type[ServiceSettings], location: tuple[int | str, ...]) -> str:
-    """Return the environment variable of an error's location, which is empty for a validator of several settings."""
-    field = str(location[0]) if location else "*"
-    # An alias is the name of a variable itself.
-    return f"{PREFIX}{field}".upper() if field in {*settings.model_fields, "*"} else field.upper()
+def aliases(field: FieldInfo) -> list[str]:
+    """Return the names of the variables that a field is read from instead of its own."""
+    alias = field.validation_alias
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias] if alias else []
+    return [str(choice.path[0] if isinstance(choice, AliasPath) else choice) for choice in choices]
+
+
+def variable(settings: type[ServiceSettings], name: int | str = "*") -> str:
+    """Return the environment variable of a field, or of one of its aliases; `*` is several settings together."""
+    prefix = settings.model_config["env_prefix"]
+    for field_name, field in settings.model_fields.items():
+        names = aliases(field)
+        if name in (field_name, *names):
+            return " or ".join(each.upper() for each in names or [prefix + field_name])
+    return f"{prefix}*"
 
 
 def reason(settings: type[ServiceSettings], error: ErrorDetails) -> str:
     """Explain what would be right, without the value."""
-    if error["type"] in PUBLIC_ERRORS:
+    kind, location = error["type"], error["loc"]
+    if kind == "int_parsing" and str(error["input"]).startswith("tcp://"):
+        return "is the address of a Service in Kubernetes: set enableServiceLinks to false, or rename the Service"
+    if kind in PUBLIC_ERRORS and (kind != "missing" or len(location) == 1):
         return error["msg"]
-    field = settings.model_fields.get(str(error["loc"][0])) if error["loc"] else None
-    return f"is invalid; expected: {field.description}" if field and field.description else "is invalid"
+    # A type cannot be wrong at this level unless the text was not decoded.
+    problem = "must be JSON" if kind.endswith("_type") and len(location) == 1 else "is invalid"
+    field = settings.model_fields.get(str(location[0])) if location else None
+    return f"{problem}; expected: {field.description}" if field and field.description else problem
 
 
 def describe(settings: type[ServiceSettings]) -> str:
     """List the variables, with their meanings and defaults."""
-    lines = ["environment variables:"]
+    lines = [f"environment variables, or files of these names in {SECRETS}:"]
     for name, field in settings.model_fields.items():
-        lines += [f"  {variable(settings, (name,))}", f"      {field.description or name} ({default(field)})"]
+        lines += [f"  {variable(settings, name)}", f"      {field.description or name} ({default(field)})"]
     return "\n".join(lines)
 
 
@@ -129,7 +182,7 @@ def default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.default.human_readable() if isinstance(field.default, ByteSize) else field.default
-    if value is None or value == "":
-        return "default: none"
+    if isinstance(value, bool):
+        return f"default: {str(value).lower()}"
     shown = isinstance(value, int | float | str) and "://" not in str(value) and "Secret" not in str(field.annotation)
-    return f"default: {value}" if shown else "optional"
+    return f"default: {value}" if shown and value != "" else "optional"

@@ -156,7 +156,7 @@ def serving(bake_once: Bake, build: Build) -> Serving:
 
     @contextmanager
     def start(*command: str) -> Iterator[str]:
-        options = (*HARDENED, "--publish=127.0.0.1::8000")
+        options = (*HARDENED, "--publish=127.0.0.1::8000", "--env=ACME_SUMS_DOCS=true")
         with container(image.engine, image.tag, *options, command=command) as name:
             address = image.engine.docker("port", name, "8000/tcp").stdout.splitlines()[0]
             answer(f"http://{address}/healthz")

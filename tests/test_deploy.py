@@ -93,7 +93,7 @@ POD_RULES: dict[str, tuple[Any, ...]] = {
     "hostPID": (None, False),
     "hostIPC": (None, False),
     "initContainers": (None,),
-    "volumes": (None,),
+    "volumes": ([{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}],),
     "securityContext.appArmorProfile": (None,),
     "securityContext.runAsNonRoot": (True,),
     "securityContext.runAsUser": (None,),
@@ -117,6 +117,7 @@ CONTAINER_RULES: dict[str, tuple[Any, ...]] = {
     "securityContext.seccompProfile": (None,),
     "securityContext.windowsOptions": (None,),
     "ports": ([{"name": "http", "containerPort": 8000}],),
+    "volumeMounts": ([{"name": "tmp", "mountPath": "/tmp"}],),
 }
 
 
@@ -287,6 +288,8 @@ FAULTS: list[tuple[Check, str, str, str]] = [
     (is_restricted, f"{BASE}/deployment.yaml", "containerPort: 8000", "hostPort: 80"),
     (is_restricted, f"{BASE}/deployment.yaml", "path: /readyz,", "path: /readyz, host: 10.0.0.1,"),
     (is_restricted, f"{BASE}/deployment.yaml", "automountServiceAccountToken: false", "hostPID: true"),
+    (is_restricted, f"{BASE}/deployment.yaml", "sizeLimit: 64Mi", "medium: Memory"),
+    (is_restricted, f"{BASE}/deployment.yaml", "mountPath: /tmp", "mountPath: /"),
     (selects_its_own_pods, f"{BASE}/service.yaml", "/name: acme-sums", "/name: acme"),
     (selects_its_own_pods, f"{BASE}/poddisruptionbudget.yaml", "/name: acme-sums", "/name: acme"),
     (selects_its_own_pods, f"{BASE}/networkpolicy.yaml", "/name: acme-sums", "/name: acme"),
@@ -438,12 +441,58 @@ def test_compose_locks_the_service_down(composed: Composed) -> None:
         "Memory": 128 << 20,
         "NanoCpus": 10**9,
         "PidsLimit": 64,
+        "Tmpfs": {"/tmp": "size=16m"},
         "RestartPolicy": {"Name": "unless-stopped", "MaximumRetryCount": 0},
     }
     host = composed.inspect("HostConfig")
     assert {name: host[name] for name in expected} == expected
     assert host["LogConfig"]["Type"] == "local"
     assert composed.inspect("Mounts") == []
+
+
+# A route that writes a temporary file, as Starlette does for an upload of more than 1 MB, and a file in HOME, as
+# matplotlib does when it is imported. Its client runs in the same container.
+UPLOAD = """
+import os, signal, sys, tempfile, threading, time, urllib.request
+from pathlib import Path
+
+from fastapi import Request
+
+from acme_sums import service
+
+app = service.create_app(service.ServiceSettings, title="Upload", version="1")
+
+
+@app.post("/upload")
+async def upload(request: Request) -> int:
+    (Path.home() / ".cache" / "library").mkdir(parents=True, exist_ok=True)
+    with tempfile.SpooledTemporaryFile(max_size=1 << 20) as file:
+        async for chunk in request.stream():
+            file.write(chunk)
+        return file.tell()
+
+
+def send():
+    for _ in range(100):
+        try:
+            print(urllib.request.urlopen("http://127.0.0.1:8000/upload", bytes(3_000_000)).read().decode())
+            break
+        except OSError as error:
+            failure = error
+            time.sleep(0.1)
+    else:
+        print(failure)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+threading.Thread(target=send).start()
+sys.exit(service.run(app, "upload"))
+"""
+
+
+def test_compose_provides_temporary_files_for_any_user(composed: Composed) -> None:
+    options = ("--rm", "--no-TTY", "--user=1000660000:0", "--env=ACME_SUMS_MAX_BODY_BYTES=4MB")
+    assert composed.compose("run", *options, "acme-sums", "python", "-c", UPLOAD) == "3000000\n"
 
 
 def test_compose_publishes_to_this_machine_alone(service: Project) -> None:

@@ -15,7 +15,7 @@ LARGE = bytes(range(250)) * 20_000
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
     command = [sys.executable, "-m", "{{ cookiecutter.package_name }}", "serve"]
-    with run_service(tmp_path_factory.mktemp("service"), *command) as service:
+    with run_service(tmp_path_factory.mktemp("service"), *command, docs=True) as service:
         yield service
 
 

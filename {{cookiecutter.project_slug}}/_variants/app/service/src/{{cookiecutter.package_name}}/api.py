@@ -20,7 +20,19 @@ async def lifespan(_app: FastAPI, _settings: Settings) -> AsyncGenerator[None]:
     yield
 
 
-app = service.create_app(Settings, title="Checksums", version=__version__, lifespan=lifespan)
+app = service.create_app(
+    Settings,
+    title="Checksums",
+    description="CRC-32C checksums of texts and of any bytes.",
+    version=__version__,
+    # Not `email`, which FastAPI checks with another package.
+    contact={
+        "url": {{ ("mailto:" ~ cookiecutter.author_email) | literal }},
+    },
+    license_info={"name": "{{ cookiecutter.license }}", "identifier": "{{ cookiecutter.license | replace("Proprietary", "LicenseRef-Proprietary") }}"},
+    openapi_tags=[{"name": "checksums", "description": "Checksums of a text, or of a stream."}],
+    lifespan=lifespan,
+)
 
 
 class Text(BaseModel):
@@ -40,7 +52,7 @@ class Checksum(BaseModel):
     """The number of bytes."""
 
 
-@app.post("/checksums")
+@app.post("/checksums", tags=["checksums"])
 async def create_checksum(text: Text) -> Checksum:
     """Return the CRC-32C of a text in UTF-8."""
     data = text.text.encode()
@@ -51,7 +63,7 @@ async def create_checksum(text: Text) -> Checksum:
 STREAM = {"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
 
 
-@app.post("/crc32c", openapi_extra=STREAM)
+@app.post("/crc32c", tags=["checksums"], openapi_extra=STREAM)
 async def post_crc32c(request: Request) -> Checksum:
     """Return the CRC-32C of the body, which may be larger than the memory."""
     value = size = 0

@@ -62,9 +62,11 @@ class Service(FastAPI):
         self.router.routes[:] = [route for route in self.routes if getattr(route, "path", "") not in off]
 
     def openapi(self) -> dict[str, Any]:
-        """Describe the header that every response has, besides what FastAPI describes."""
+        """Describe also what FastAPI does not know: where the API is, and the header of every response."""
         header = {"description": "ID of the request in the logs", "required": True, "schema": {"type": "string"}}
         schema = super().openapi()
+        schema.setdefault("servers", [{"url": self.root_path or "/"}])
+        schema.setdefault("security", [])
         for operations in schema["paths"].values():
             for operation in operations.values():
                 for response in operation["responses"].values():

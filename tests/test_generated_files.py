@@ -63,7 +63,7 @@ BY_APP: dict[str, set[str]] = {
         *("docs/deploying.md", "docs/operating.md"),
         "tests/test_api.py",
         *(f"tests/service/{name}.py" for name in ("__init__", "conftest", "process", "small_app")),
-        *(f"tests/service/test_{name}.py" for name in ("logs", "middleware", "problems", "server", "settings")),
+        *(f"tests/service/test_{name}.py" for name in ("app", "logs", "middleware", "problems", "server", "settings")),
     },
     "cli": set(),
 }

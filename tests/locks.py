@@ -10,7 +10,6 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
 SHIPPED = REPOSITORY / "{{cookiecutter.project_slug}}"
-STRATEGIES = SHIPPED / "_variants/strategy"
 APPS = ("cli", "service")
 COMPILE = ("pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes")
 
@@ -22,7 +21,7 @@ def sources() -> list[Path]:
 
 def shipped_locks() -> dict[str, Path]:
     """Map each group of dependencies in a generated pyproject.toml to its lock file in the template."""
-    files = (*SHIPPED.glob("requirements/*.txt"), *STRATEGIES.glob("*/requirements/*.txt"))
+    files = (*SHIPPED.glob("requirements/*.txt"), *SHIPPED.glob("_variants/*/*/requirements/*.txt"))
     return {path.stem: path for path in sorted(files)}
 
 

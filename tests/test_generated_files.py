@@ -61,7 +61,7 @@ BY_APP: dict[str, set[str]] = {
         "deploy/compose.yaml",
         *KUBERNETES,
         *("docs/deploying.md", "docs/operating.md"),
-        "tests/test_api.py",
+        *("requirements/contract.txt", "tests/contract.py", "tests/test_api.py"),
         *(f"tests/service/{name}.py" for name in ("__init__", "conftest", "process", "small_app")),
         *(f"tests/service/test_{name}.py" for name in ("app", "logs", "middleware", "problems", "server", "settings")),
     },

@@ -486,7 +486,7 @@ def send():
 
 
 threading.Thread(target=send).start()
-sys.exit(service.run(app, "upload"))
+sys.exit(service.run("__main__:app", "upload"))
 """
 
 

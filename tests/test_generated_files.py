@@ -56,14 +56,15 @@ KUBERNETES = {
 BY_APP: dict[str, set[str]] = {
     "service": {
         *("src/acme/api.py", "src/acme/settings.py"),
-        *(f"src/acme/service/{name}.py" for name in ("__init__", "app", "healthcheck", "logs")),
+        *(f"src/acme/service/{name}.py" for name in ("__init__", "app", "command", "healthcheck", "logs")),
         *(f"src/acme/service/{name}.py" for name in ("middleware", "problems", "server", "settings")),
         "deploy/compose.yaml",
         *KUBERNETES,
         *("docs/deploying.md", "docs/operating.md"),
         *("requirements/contract.txt", "tests/contract.py", "tests/test_api.py"),
         *(f"tests/service/{name}.py" for name in ("__init__", "conftest", "process", "small_app")),
-        *(f"tests/service/test_{name}.py" for name in ("app", "logs", "middleware", "problems", "server", "settings")),
+        *(f"tests/service/test_{name}.py" for name in ("app", "logs", "middleware", "problems")),
+        *(f"tests/service/test_{name}.py" for name in ("server", "settings", "smuggling")),
     },
     "cli": set(),
 }

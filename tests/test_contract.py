@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -183,6 +184,21 @@ def test_the_api_description_is_valid(serving: Serving) -> None:
         description = answer(f"{url}/openapi.json")
     assert description["openapi"].startswith("3.1.")
     OpenAPIV31SpecValidator(description).validate()
+
+
+def test_linters_find_no_error_in_the_api_description(serving: Serving, tmp_path: Path) -> None:
+    if not shutil.which("npm"):
+        pytest.skip("redocly and spectral need npm: install it to run them")
+    with serving() as url:
+        (tmp_path / "openapi.json").write_text(json.dumps(answer(f"{url}/openapi.json")), "utf-8")
+    (tmp_path / ".spectral.yaml").write_text('extends: ["spectral:oas"]\n', "utf-8")
+    linters = ("@redocly/cli@2", "@stoplight/spectral-cli@6")
+    install = ["npm", "install", "--silent", "--ignore-scripts", "--prefix", str(tmp_path), *linters]
+    subprocess.run(install, check=True, capture_output=True)
+    for linter in ("redocly", "spectral"):
+        command = [str(tmp_path / "node_modules/.bin" / linter), "lint", "openapi.json"]
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_the_service_does_what_its_api_description_says(serving: Serving, tmp_path: Path) -> None:

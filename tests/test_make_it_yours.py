@@ -63,6 +63,28 @@ def test_make_target_passes(project: Project, target: str) -> None:
     run(project, "make", target)
 
 
+REQUIRED_SETTING = """
+from pydantic import SecretStr
+
+from acme.service import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    token: SecretStr
+
+
+print(Settings().token)
+"""
+
+
+def test_required_setting_passes_the_type_check(project: Project, tmp_path: Path) -> None:
+    if project.answers["app"] == "cli":
+        pytest.skip("a command has no settings")
+    (tmp_path / "required.py").write_text(REQUIRED_SETTING, "utf-8")
+    run(project, "make", "dev")
+    run(project, ".venv/bin/mypy", tmp_path / "required.py")
+
+
 def test_lint_passes(project: Project, hooks: Hooks, tmp_path: Path) -> None:
     clean = Project(
         shutil.copytree(project.path, tmp_path / "acme", ignore=shutil.ignore_patterns(".venv", "build")),

@@ -1,4 +1,4 @@
-"""Clients that keep a service busy until they are refused or told to stop, and count the responses.
+"""Clients that put a service under load until they are refused or stopped, and count the responses.
 
 Like a load balancer, they stop once the path that they get responds with 503, and the requests in flight are finished.
 
@@ -32,7 +32,7 @@ def crc32c(data: bytes) -> str:
 
 @dataclass
 class Clients:
-    """Some that post a body and some that get a path; every other one keeps its connection."""
+    """POST and GET clients; every second one uses a keep-alive connection."""
 
     host: str
     posts: int
@@ -47,7 +47,7 @@ class Clients:
     last_200_on_path: float = 0
 
     async def run(self) -> None:
-        """Let all of them ask, and print the outcome as the last line."""
+        """Run all clients, and print the result as the last line."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.told.set)
         self.host = socket.gethostbyname(self.host)
         requests = [("POST /crc32c", BODY)] * self.posts + [(f"GET {self.path}", b"")] * self.gets
@@ -56,14 +56,14 @@ class Clients:
         print(json.dumps({name: getattr(self, name) for name in names}))
 
     async def ask(self, target: str, body: bytes, *, keep: bool) -> None:
-        """Send one request after the other."""
+        """Send requests until stopped."""
         more = "" if keep else "connection: close\r\n"
         head = f"{target} HTTP/1.1\r\nhost: {self.host}\r\ncontent-length: {len(body)}\r\n{more}\r\n"
         while not self.told.is_set():
             try:
                 reader, writer = await asyncio.wait_for(asyncio.open_connection(self.host, 8000), timeout=10)
             except OSError as error:
-                # However it fails: nothing was sent, and every client may ask elsewhere.
+                # Any failure to connect counts as refused: no request was sent, so a client can retry elsewhere.
                 self.refused[type(error).__name__] += 1
                 return
             self.accepted += 1
@@ -79,7 +79,7 @@ class Clients:
                 writer.transport.abort()
 
     async def answered(self, target: str, asked: float, reader: asyncio.StreamReader) -> bool:
-        """Read one answer and count it; tell whether the connection stays open."""
+        """Read and count one response; return whether the connection stays open."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         status = head.split()[1]
         length = next(line for line in head.splitlines() if line.startswith("content-length:"))
@@ -97,7 +97,7 @@ class Clients:
 
 
 async def main(host: str, posts: str, gets: str, path: str) -> None:
-    """Run them as the command line says."""
+    """Run the clients given on the command line."""
     await Clients(host, int(posts), int(gets), path).run()
 
 

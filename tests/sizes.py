@@ -1,7 +1,7 @@
-"""Tell what app=service adds to the image that app=cli has, by package: `python -m tests.sizes`.
+"""Report how much each package adds to the app=service image, compared with app=cli: `python -m tests.sizes`.
 
-Both are built with strategy=venv. An engine counts a layer either by the bytes of its files or by the disk blocks that
-they and their folders take; both are counted here, and the sum that is shown is the one that the engine counts by.
+Both are built with strategy=venv. An engine reports the size of a layer either as the bytes of its files or as the disk
+blocks of its files and directories; both are computed here, and the total uses whichever the engine uses.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 from tests.demo import build, generate, say
 from tests.engine import DockerError, Engine, EngineUnavailable, running_engine
 
-OTHER = "folders and the rest"
+OTHER = "other files"
 
-# Prints, for each distribution of the virtualenv, the bytes and the disk blocks of its files, with their bytecode.
+# For each distribution in the virtualenv, print the bytes and disk blocks of its files, including bytecode.
 COUNT = """
 import importlib.util, json, os, sys, sysconfig
 from importlib.metadata import distributions
@@ -55,37 +55,37 @@ Sizes = dict[str, tuple[int, int]]
 
 @dataclass(frozen=True)
 class Row:
-    """What one distribution adds to the image."""
+    """The size that one distribution adds to the image."""
 
     name: str
     size: int
-    brought_by: str
+    required_by: str
 
 
 def sizes(engine: Engine, tag: str) -> Sizes:
-    """Return bytes and disk bytes of each distribution in an image; files that belong to none are under ''."""
+    """Return the bytes and disk bytes of each distribution in an image; '' is for files of no distribution."""
     counted = engine.docker("run", "--rm", "--network=none", tag, "python", "-c", COUNT).stdout
     return {name: (size, blocks) for name, (size, blocks) in json.loads(counted).items()}
 
 
 def layers(engine: Engine, tag: str) -> int:
-    """Return the size of an image, in bytes, as its engine tells it."""
+    """Return the size of an image in bytes, as reported by its engine."""
     history = engine.docker("history", "--human=false", "--format", "{{.Size}}", tag).stdout
     return sum(map(int, history.split()))
 
 
 def counts_blocks(engine: Engine) -> bool:
-    """Tell what this engine counts: a store of containerd's counts disk blocks, all others the bytes of files."""
+    """Return whether the engine counts disk blocks, as the containerd image store does, instead of bytes."""
     return "io.containerd.snapshotter" in engine.docker("info", "--format", "{{.DriverStatus}}").stdout
 
 
 def normal(name: str) -> str:
-    """Return the name of a distribution as lock files have it."""
+    """Return the normalised name of a distribution, as used in lock files."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def brought_by(lock: str) -> dict[str, set[str]]:
-    """Tell which of the project's own requirements bring each distribution, from uv's comments in a lock file."""
+def required_by(lock: str) -> dict[str, set[str]]:
+    """Map each distribution to the direct dependencies that require it, using uv's comments in a lock file."""
     asked_by: dict[str, set[str]] = {}
     for block in re.split(r"\n(?=\S)", lock):
         name, pinned, _ = block.partition("==")
@@ -100,10 +100,10 @@ def brought_by(lock: str) -> dict[str, set[str]]:
 
 
 def added(engine: Engine, service: str, cli: str, lock: str) -> list[Row]:
-    """List what the image of the service has more than that of the command line, the largest first."""
+    """List what the service adds to the image of the command-line tool, largest first."""
     unit = 1 if counts_blocks(engine) else 0
     more, less = sizes(engine, service), sizes(engine, cli)
-    brought = brought_by(lock)
+    brought = required_by(lock)
     rows = [
         Row(normal(name), size[unit] - less.get(name, (0, 0))[unit], ", ".join(sorted(brought.get(normal(name), []))))
         for name, size in more.items()
@@ -112,16 +112,18 @@ def added(engine: Engine, service: str, cli: str, lock: str) -> list[Row]:
 
 
 def table(rows: list[Row], difference: int) -> str:
-    """Lay the rows out, with their sum and the difference of the images."""
+    """Format the rows, their sum, and the difference between the images."""
     total = sum(row.size for row in rows)
-    lines = [f"{'MB':>7} {'share':>6}  {'package':22} brought by"]
-    lines += [f"{row.size / 1e6:7.2f} {row.size / total:6.1%}  {row.name or OTHER:22} {row.brought_by}" for row in rows]
+    lines = [f"{'MB':>7} {'share':>6}  {'package':22} required by"]
+    lines += [
+        f"{row.size / 1e6:7.2f} {row.size / total:6.1%}  {row.name or OTHER:22} {row.required_by}" for row in rows
+    ]
     lines += [f"{total / 1e6:7.2f}         sum", f"{difference / 1e6:7.2f}         difference of the two images"]
     return "\n".join(line.rstrip() for line in lines)
 
 
 def main() -> None:
-    """Build both images, and tell."""
+    """Build both images, and print the comparison."""
     with tempfile.TemporaryDirectory() as folder, running_engine() as engine:
         projects = {}
         for app in ("service", "cli"):

@@ -1,4 +1,4 @@
-"""CONTRIBUTING tells all that a new strategy needs: the steps are done in a copy of the template, and it is built."""
+"""The steps for a new strategy in CONTRIBUTING.md are followed in a copy of the template, and the result is built."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from tests.conftest import PERSON, QUESTIONS, TEMPLATE, Project
 from tests.engine import Engine
 from tests.test_ci import script_with
 
-SLUG = "acme-sums"  # as in test_images.py, whose layers fit here
+SLUG = "acme-sums"  # as in test_images.py, so that its cached layers can be used
 NAME, LABEL = "plain", "copy a virtualenv, with a label"
 STRATEGY = "{{cookiecutter.project_slug}}/_variants/strategy"
 README_OF_LESSON = "# A lesson on the plain strategy\n"
 
 
 @dataclass(frozen=True)
-class Extended:
+class ExtendedTemplate:
     """A copy of the template with one more strategy."""
 
     path: Path
 
     def git(self, *arguments: str) -> str:
-        """Run git there, and return what it prints."""
+        """Run git in the template, and return its output."""
         return subprocess.run(["git", *arguments], cwd=self.path, check=True, capture_output=True, text=True).stdout
 
     def write(self, name: str, text: str) -> None:
-        """Write a file, with the folders it needs."""
+        """Write a file, and create its parent directories."""
         (self.path / name).parent.mkdir(parents=True, exist_ok=True)
         (self.path / name).write_text(text, "utf-8")
 
@@ -46,38 +46,38 @@ class Extended:
         return (self.path / name).read_text("utf-8")
 
 
-def add_folder(template: Extended) -> None:
-    """Add the Dockerfile of the recommended strategy, with a label at its end, and a file that the build sees."""
+def add_files(template: ExtendedTemplate) -> None:
+    """Add the Dockerfile of venv with an additional label, and a file that its build copies."""
     text = template.read(f"{STRATEGY}/venv/Dockerfile").replace('docker_build("venv")', f'docker_build("{NAME}")')
     template.write(f"{STRATEGY}/{NAME}/Dockerfile", f"{text}LABEL strategy={NAME}\nCOPY {NAME}/note.txt /\n")
     template.write(f"{STRATEGY}/{NAME}/{NAME}/note.txt", f"A file of the {NAME} strategy.\n")
     template.write(f"templates/strategy/{NAME}/groups.toml", f'{NAME} = ["six>=1"]\n')
 
 
-def add_choice(template: Extended) -> None:
-    """Add the choice and its label, before `all`."""
+def add_choice(template: ExtendedTemplate) -> None:
+    """Add the answer and its label before `all`."""
     questions = json.loads(template.read("cookiecutter.json"))
     questions["strategy"].insert(-1, NAME)
     questions["__prompts__"]["strategy"][NAME] = f"{NAME}: {LABEL}"
     template.write("cookiecutter.json", json.dumps(questions, indent=2))
 
 
-def add_lesson(template: Extended) -> None:
+def add_lesson(template: ExtendedTemplate) -> None:
     """Add a lesson."""
     template.write(f"{STRATEGY}/all/lessons/99-{NAME}/README.md", README_OF_LESSON)
 
 
-def add_row(template: Extended) -> None:
-    """Add a row after that of the recommended strategy."""
+def add_row(template: ExtendedTemplate) -> None:
+    """Add a row after that of venv."""
     row = re.compile(r"^\| `venv` \|.*\n", re.MULTILINE)
     text, count = row.subn(lambda match: f"{match[0]}| `{NAME}` | {LABEL} | |\n", template.read("README.md"), count=1)
     assert count == 1
     template.write("README.md", text)
 
 
-# Where CONTRIBUTING says that each step is done, and the step.
-STEPS: dict[str, Callable[[Extended], None]] = {
-    "_variants/strategy/<name>/Dockerfile": add_folder,
+# The file that each step of CONTRIBUTING.md names, and a function that follows the step.
+STEPS: dict[str, Callable[[ExtendedTemplate], None]] = {
+    "_variants/strategy/<name>/Dockerfile": add_files,
     "cookiecutter.json": add_choice,
     "_variants/strategy/all/lessons/<number>-<name>/": add_lesson,
     "README.md": add_row,
@@ -85,9 +85,9 @@ STEPS: dict[str, Callable[[Extended], None]] = {
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Extended:
-    """Copy the template as it stands here, commit it, and do the steps."""
-    copy = Extended(tmp_path_factory.mktemp("extended") / "template")
+def template(tmp_path_factory: pytest.TempPathFactory) -> ExtendedTemplate:
+    """Return a committed copy of the current template, in which the steps were followed."""
+    copy = ExtendedTemplate(tmp_path_factory.mktemp("extended") / "template")
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=TEMPLATE, check=True, capture_output=True, text=True).stdout
     for name in filter(None, names.split("\0")):
@@ -103,8 +103,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Extended:
 
 
 @pytest.fixture(scope="module")
-def bake_extended(template: Extended, cookies_session: Any) -> Callable[[str], Project]:
-    """Return the function that bakes the copy with a strategy."""
+def bake_extended(template: ExtendedTemplate, cookies_session: Any) -> Callable[[str], Project]:
+    """Return a function that generates a project from the copy with a strategy."""
 
     @cache
     def bake(strategy: str) -> Project:
@@ -116,7 +116,7 @@ def bake_extended(template: Extended, cookies_session: Any) -> Callable[[str], P
     return bake
 
 
-def test_contributing_tells_these_steps_and_no_others() -> None:
+def test_contributing_lists_exactly_these_steps() -> None:
     text = (TEMPLATE / "CONTRIBUTING.md").read_text("utf-8")
     section = re.search(r"^## Adding a strategy\n(.*?)\n\n[^ \d]", text, re.MULTILINE | re.DOTALL)
     assert section
@@ -126,7 +126,7 @@ def test_contributing_tells_these_steps_and_no_others() -> None:
         assert f"`{where}`" in step
 
 
-def test_nothing_that_was_there_is_edited_but_the_choice_and_the_row(template: Extended) -> None:
+def test_steps_change_only_two_existing_files(template: ExtendedTemplate) -> None:
     assert template.git("diff", "--name-only").split() == ["README.md", "cookiecutter.json"]
     added = template.git("ls-files", "--others", "--exclude-standard").splitlines()
     assert {name.split("strategy/")[1] for name in added} == {
@@ -137,7 +137,7 @@ def test_nothing_that_was_there_is_edited_but_the_choice_and_the_row(template: E
     }
 
 
-def test_alone_it_gives_a_project_of_the_usual_shape(bake_extended: Callable[[str], Project]) -> None:
+def test_new_strategy_generates_a_project(bake_extended: Callable[[str], Project]) -> None:
     project = bake_extended(NAME)
     assert f"LABEL strategy={NAME}" in project.read("Dockerfile")
     assert (project.path / NAME / "note.txt").is_file()
@@ -146,7 +146,7 @@ def test_alone_it_gives_a_project_of_the_usual_shape(bake_extended: Callable[[st
     assert not (project.path / "lessons").exists()
 
 
-def test_among_all_it_lies_beside_the_others_with_its_lesson(bake_extended: Callable[[str], Project]) -> None:
+def test_strategy_all_includes_new_strategy_and_lesson(bake_extended: Callable[[str], Project]) -> None:
     project = bake_extended("all")
     assert f"LABEL strategy={NAME}" in project.read(f"strategies/{NAME}/Dockerfile")
     assert project.read(f"lessons/99-{NAME}/README.md") == README_OF_LESSON
@@ -154,20 +154,20 @@ def test_among_all_it_lies_beside_the_others_with_its_lesson(bake_extended: Call
     assert f"docker build --file strategies/{NAME}/Dockerfile" in project.read(f"strategies/{NAME}/Dockerfile")
 
 
-def test_the_pipeline_finds_it_among_all(
+def test_pipeline_of_strategy_all_includes_new_strategy(
     bake_extended: Callable[[str], Project], engine: Engine, tmp_path: Path
 ) -> None:
     project = bake_extended("all")
     output = tmp_path / "output"
     environment = {"GITHUB_OUTPUT": str(output), "GITHUB_REPOSITORY": "acme/sums", "GITHUB_REF_NAME": "main"}
     if not shutil.which("jq"):
-        pytest.skip("GitHub's machines have jq: install it to run this script")
+        pytest.skip("the script needs jq: install it")
     project.run("bash", "-c", script_with(project, "suffixes=$("), env={**engine.environment, **environment})
     assert f'"-{NAME}"' in output.read_text("utf-8")
 
 
 @pytest.mark.parametrize("strategy", [NAME, "all"])
-def test_it_is_built_and_gives_the_right_answer(
+def test_new_strategy_image_computes_the_checksum(
     bake_extended: Callable[[str], Project], engine: Engine, base_image: Callable[[str], str], strategy: str
 ) -> None:
     project = bake_extended(strategy)
@@ -183,7 +183,7 @@ def test_it_is_built_and_gives_the_right_answer(
     assert (label, answer) == (f"{NAME}\n", "e3069283  -\n")
 
 
-def test_the_tests_of_the_template_take_it_from_its_folder(template: Extended, engine: Engine) -> None:
+def test_template_tests_include_new_strategy(template: ExtendedTemplate, engine: Engine) -> None:
     chosen = [
         "tests/test_generated_files.py",
         "tests/test_bake.py::test_every_target_builds_its_stage_of_its_dockerfile",
@@ -196,13 +196,13 @@ def test_the_tests_of_the_template_take_it_from_its_folder(template: Extended, e
     assert tests.returncode == 0, tests.stdout
     passed = re.findall(r"^\S+::test_(\w+)\S* PASSED", tests.stdout, re.MULTILINE)
     assert {
-        "the_file_set_is_exact",
-        "hadolint_and_shellcheck_find_nothing",
+        "file_set_is_exact",
+        "hadolint_and_shellcheck_pass",
         "every_target_builds_its_stage_of_its_dockerfile",
         "it_runs_as_a_number_that_is_not_root",
     } <= {*passed}
 
 
-def test_the_readme_has_a_row_for_every_strategy() -> None:
+def test_readme_has_a_row_for_every_strategy() -> None:
     rows = re.findall(r"^\| `([a-z]+)` \|", (TEMPLATE / "README.md").read_text("utf-8"), re.MULTILINE)
     assert {*QUESTIONS["strategy"]} <= {*rows}

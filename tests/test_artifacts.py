@@ -1,4 +1,4 @@
-"""What wheels, pex and platter leave besides the image, and the platter installer's behaviour on a bare host."""
+"""Artifacts of wheels, pex and platter, and the platter installer on a host without a network."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ DONE = "Installed into /tmp/venv.\n"
 
 @dataclass(frozen=True)
 class Host:
-    """A machine with Python and no network, and what was exported from a build, at /given."""
+    """A host with Python and no network, and the artifacts of a build in /given."""
 
     engine: Engine
     base: str
     given: Path
 
     def run(self, script: str, *options: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
-        """Run a shell script there as an ordinary user; /tmp is writable."""
+        """Run a shell script on the host as an ordinary user; /tmp is writable."""
         mount = f"--mount=type=bind,source={self.given},target=/given,readonly"
         fixed = ("run", "--rm", "--interactive", "--network=none", "--user=12345:0", "--env=HOME=/tmp", mount)
         return self.engine.docker(*fixed, *options, self.base, "sh", "-euc", script, check=False, **kwargs)
@@ -35,7 +35,7 @@ class Host:
 
 @pytest.fixture(scope="module")
 def host(bake_once: Bake, build: Build, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Export what a strategy leaves besides the image."""
+    """Return a function that exports a strategy's artifacts."""
 
     def export(strategy: str, app: str) -> Host:
         image = build(bake_once(project_slug="acme-sums", strategy=strategy, app=app))
@@ -48,7 +48,7 @@ def host(bake_once: Bake, build: Build, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_the_wheelhouse_installs_without_a_network(host: Any, app: str) -> None:
+def test_wheels_install_without_network(host: Any, app: str) -> None:
     there = host("wheels", app)
     assert all(path.suffix == ".whl" for path in there.given.iterdir() if path.is_file() and path.name[0] != ".")
     install = "python -m venv /tmp/venv && /tmp/venv/bin/pip install -q --no-index --find-links /given acme-sums"
@@ -57,7 +57,7 @@ def test_the_wheelhouse_installs_without_a_network(host: Any, app: str) -> None:
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_the_pex_is_one_file_that_runs(host: Any, app: str) -> None:
+def test_pex_is_one_executable_file(host: Any, app: str) -> None:
     there = host("pex", app)
     assert [path.name for path in there.given.iterdir()] == ["acme-sums.pex"]
     result = there.run("/given/acme-sums.pex crc32c", input=DIGITS)
@@ -73,7 +73,7 @@ def bundle(request: pytest.FixtureRequest, host: Any) -> Host:
     return there
 
 
-def test_the_bundle_is_one_tarball(bundle: Host) -> None:
+def test_bundle_is_one_tarball(bundle: Host) -> None:
     (path,) = bundle.given.iterdir()
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
@@ -81,14 +81,14 @@ def test_the_bundle_is_one_tarball(bundle: Host) -> None:
     assert path.name.startswith("acme_sums-0.1.0-cp")
 
 
-def test_the_bundle_installs_without_a_network_and_again(bundle: Host) -> None:
+def test_bundle_installs_repeatedly_without_network(bundle: Host) -> None:
     install = "sh install.sh '/tmp/a venv'; sh install.sh '/tmp/a venv'; "
     result = bundle.run(f"{UNPACK}{install}'/tmp/a venv/bin/acme-sums' crc32c", input=DIGITS)
     assert result.returncode == 0, result.stderr
     assert result.stdout == "Installed into /tmp/a venv.\n" * 2 + CHECKSUM
 
 
-def test_the_bundle_installs_where_python_has_no_pip(bundle: Host) -> None:
+def test_bundle_installs_without_pip(bundle: Host) -> None:
     folder = 'python -c "import os, $name; print(os.path.dirname($name.__file__))"'
     remove = f'for name in pip ensurepip; do rm -r "$({folder})"; done; '
     check = "! python -m pip --version 2>/dev/null; "
@@ -116,7 +116,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_the_installer_imports_nothing_from(bundle: Host, place: str) -> None:
+def test_installer_imports_no_module_from(bundle: Host, place: str) -> None:
     write = f"python -I - <<'EOF'\n{HOSTILE}EOF\n"
     # Twice, because the second run starts the interpreter of the virtualenv as well.
     install = "for run in 1 2; do sh /tmp/acme_sums-*/install.sh /tmp/venv; done; cat /tmp/imported || true"
@@ -124,7 +124,7 @@ def test_the_installer_imports_nothing_from(bundle: Host, place: str) -> None:
     assert (result.returncode, result.stdout) == (0, DONE * 2), result.stderr
 
 
-def test_an_interrupted_installation_is_repaired(bundle: Host) -> None:
+def test_interrupted_installation_is_repaired(bundle: Host) -> None:
     interrupt = (
         "sh install.sh /tmp/venv; touch /tmp/venv/.incomplete; "
         "cd /tmp/venv/lib/python3*/site-packages; rm acme_sums/cli.py; rm -r *.dist-info; cd /tmp/acme_sums-*; "
@@ -133,7 +133,7 @@ def test_an_interrupted_installation_is_repaired(bundle: Host) -> None:
     assert (result.returncode, result.stdout) == (0, DONE * 2 + CHECKSUM), result.stderr
 
 
-def test_a_killed_installation_is_repaired(bundle: Host) -> None:
+def test_killed_installation_is_repaired(bundle: Host) -> None:
     kill = (
         "setsid sh install.sh /tmp/venv & until test -e /tmp/venv/bin/python; do sleep 0.01; done; "
         "kill -9 -$!; wait || true; test -e /tmp/venv/.incomplete; "
@@ -142,8 +142,8 @@ def test_a_killed_installation_is_repaired(bundle: Host) -> None:
     assert (result.returncode, result.stdout) == (0, DONE + CHECKSUM), result.stderr
 
 
-def fake(path: str, interpreter: str, machine: str) -> str:
-    """Write a script that makes an interpreter of another version or machine: what it says of itself differs."""
+def create_fake_interpreter(path: str, interpreter: str, machine: str) -> str:
+    """Return a command that creates a fake interpreter, which reports the given version and platform."""
     return f"printf '#!/bin/sh\\necho {interpreter}\\necho {machine}\\n' > {path}; chmod +x {path}; "
 
 
@@ -153,7 +153,8 @@ FAULTS = {
     "a colon": ("sh install.sh /tmp/a:b", 1, "a virtualenv cannot have a colon in its path, as /tmp/a:b has"),
     "no PLATFORM": ("rm PLATFORM; sh install.sh /tmp/venv", 1, "PLATFORM is missing from the bundle"),
     "free-threaded": (
-        fake("/tmp/fake", "CPython 3.14t", "linux-x86_64 glibc") + "PYTHON=/tmp/fake sh install.sh /tmp/venv",
+        create_fake_interpreter("/tmp/fake", "CPython 3.14t", "linux-x86_64 glibc")
+        + "PYTHON=/tmp/fake sh install.sh /tmp/venv",
         1,
         "/tmp/fake is CPython 3.14t, the bundle is for CPython 3.14; set PYTHON",
     ),
@@ -164,12 +165,14 @@ FAULTS = {
         "no Python found; install Python 3.14, or set PYTHON to the path of one",
     ),
     "wrong version": (
-        fake("/tmp/fake", "CPython 3.9", "linux-x86_64 glibc") + "PYTHON=/tmp/fake sh install.sh /tmp/venv",
+        create_fake_interpreter("/tmp/fake", "CPython 3.9", "linux-x86_64 glibc")
+        + "PYTHON=/tmp/fake sh install.sh /tmp/venv",
         1,
         "/tmp/fake is CPython 3.9, the bundle is for CPython 3.14; set PYTHON to the path of one",
     ),
     "wrong platform": (
-        fake("/tmp/fake", "CPython 3.14", "linux-aarch64 without glibc") + "PYTHON=/tmp/fake sh install.sh /tmp/venv",
+        create_fake_interpreter("/tmp/fake", "CPython 3.14", "linux-aarch64 without glibc")
+        + "PYTHON=/tmp/fake sh install.sh /tmp/venv",
         1,
         "this machine is linux-aarch64 without glibc, the bundle is for linux-x86_64 glibc",
     ),
@@ -189,7 +192,7 @@ FAULTS = {
     "a file": ("touch /tmp/mine; sh install.sh /tmp/mine", 1, "/tmp/mine is in use for something else"),
     "other Python's venv": (
         "mkdir -p /tmp/venv/bin; touch /tmp/venv/pyvenv.cfg; "
-        + fake("/tmp/venv/bin/python", "CPython 3.9", "linux-x86_64 glibc")
+        + create_fake_interpreter("/tmp/venv/bin/python", "CPython 3.9", "linux-x86_64 glibc")
         + "sh install.sh /tmp/venv",
         1,
         "/tmp/venv was made for another Python; remove it, or name another folder",
@@ -198,17 +201,17 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_the_installer_says_what_is_wrong(bundle: Host, fault: str) -> None:
-    script, status, sentence = FAULTS[fault]
+def test_installer_prints_one_line_error(bundle: Host, fault: str) -> None:
+    script, status, message = FAULTS[fault]
     result = bundle.run(UNPACK + script)
-    assert sentence in result.stderr
+    assert message in result.stderr
     assert result.stderr.startswith("install.sh: ")
     assert len(result.stderr.splitlines()) == 1
     assert result.returncode == status
     assert "Installed" not in result.stdout
 
 
-def test_a_host_with_another_python_is_told_which_one_it_needs(bundle: Host, base_image: Any) -> None:
+def test_installer_reports_the_required_python_version(bundle: Host, base_image: Any) -> None:
     other = replace(bundle, base=base_image("3.13"))
     result = other.run(f"{UNPACK}sh install.sh /tmp/venv")
     assert result.returncode == 1
@@ -217,6 +220,6 @@ def test_a_host_with_another_python_is_told_which_one_it_needs(bundle: Host, bas
     )
 
 
-def test_a_refused_installation_leaves_what_was_there(bundle: Host) -> None:
+def test_rejected_installation_keeps_existing_files(bundle: Host) -> None:
     script = "mkdir /tmp/mine; echo mine > /tmp/mine/x; sh install.sh /tmp/mine || ls -A /tmp/mine; cat /tmp/mine/x"
     assert bundle.run(UNPACK + script).stdout == "x\nmine\n"

@@ -1,4 +1,4 @@
-"""What is generated: the exact set of files of every answer, and files that ordinary tools accept."""
+"""Generated files: the exact set for every answer, and files that ordinary tools accept."""
 
 from __future__ import annotations
 
@@ -84,39 +84,39 @@ BY_CI: dict[str, set[str]] = {
 }
 EMPTY_ON_PURPOSE = {"src/acme/py.typed", "tests/__init__.py", "tests/service/__init__.py"}
 
-EVERY_ANSWER = [
+ALL_ANSWERS = [
     {question: answer} for question, answers in QUESTIONS.items() if isinstance(answers, list) for answer in answers
 ]
-every_answer = pytest.mark.parametrize("answers", EVERY_ANSWER, ids=lambda answers: "-".join(*answers.items()))
+every_answer = pytest.mark.parametrize("answers", ALL_ANSWERS, ids=lambda answers: "-".join(*answers.items()))
 every_strategy = pytest.mark.parametrize("strategy", QUESTIONS["strategy"])
 every_app = pytest.mark.parametrize("app", APPS)
 
 
 @every_strategy
 @every_app
-def test_the_file_set_is_exact(bake: Bake, strategy: str, app: str) -> None:
+def test_file_set_is_exact(bake: Bake, strategy: str, app: str) -> None:
     project = bake(project_slug="acme", strategy=strategy, app=app)
     assert project.files == COMMON | BY_APP[app] | BY_STRATEGY[strategy] | BY_CI["github"]
 
 
 @every_answer
-def test_every_single_answer_gives_an_exact_file_set(bake: Bake, answers: dict[str, str]) -> None:
+def test_file_set_is_exact_for_each_answer(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(project_slug="acme", **answers)
-    brought = [(BY_APP, "app"), (BY_STRATEGY, "strategy"), (BY_CI, "ci")]
+    variants = [(BY_APP, "app"), (BY_STRATEGY, "strategy"), (BY_CI, "ci")]
     unpublished = {".github/workflows/publish.yml"} if answers == {"license": "Proprietary"} else set()
-    expected = COMMON.union(*(files[project.answers[question]] for files, question in brought))
+    expected = COMMON.union(*(files[project.answers[question]] for files, question in variants))
     assert project.files == expected - unpublished
 
 
 @every_strategy
 @every_app
-def test_nothing_is_left_unrendered_or_empty(bake: Bake, strategy: str, app: str) -> None:
+def test_files_are_rendered_and_not_empty(bake: Bake, strategy: str, app: str) -> None:
     project = bake(project_slug="acme", strategy=strategy, app=app)
     for name in project.files - EMPTY_ON_PURPOSE:
         text = project.read(name)
         assert text.strip(), name
         assert "cookiecutter" not in text, name
-        # GitHub's own expressions, ${{ ... }}, are none of ours.
+        # Ignore GitHub's own expressions, ${{ ... }}.
         assert not re.search(r"(?<!\$)\{\{|\{%|\{#", text), name
         assert text.endswith("\n"), name
         assert name.endswith((".py", "LICENSE")) or "\n\n\n" not in text, name
@@ -124,7 +124,7 @@ def test_nothing_is_left_unrendered_or_empty(bake: Bake, strategy: str, app: str
 
 @every_strategy
 @every_app
-def test_its_own_configuration_parses(bake: Bake, strategy: str, app: str) -> None:
+def test_configuration_and_modules_parse(bake: Bake, strategy: str, app: str) -> None:
     project = bake(strategy=strategy, app=app)
     metadata = tomllib.loads(project.read("pyproject.toml"))["project"]
     assert metadata["name"] == project.slug
@@ -136,7 +136,7 @@ def test_its_own_configuration_parses(bake: Bake, strategy: str, app: str) -> No
 
 @every_strategy
 @every_app
-def test_hadolint_and_shellcheck_find_nothing(bake: Bake, strategy: str, app: str) -> None:
+def test_hadolint_and_shellcheck_pass(bake: Bake, strategy: str, app: str) -> None:
     project = bake(strategy=strategy, app=app)
     dockerfiles = [name for name in project.files if name.endswith("Dockerfile")]
     assert dockerfiles
@@ -150,7 +150,7 @@ def test_hadolint_and_shellcheck_find_nothing(bake: Bake, strategy: str, app: st
 
 
 @every_app
-def test_the_project_s_own_tests_pass_on_this_machine(bake: Bake, app: str) -> None:
+def test_generated_tests_pass_in_a_virtualenv(bake: Bake, app: str) -> None:
     project = bake(app=app)
     uv = [sys.executable, "-m", "uv"]
     subprocess.run([*uv, "venv", "--quiet", ".venv"], cwd=project.path, check=True)
@@ -164,7 +164,7 @@ def test_the_project_s_own_tests_pass_on_this_machine(bake: Bake, app: str) -> N
     assert tests.returncode == 0, tests.stdout
 
 
-def test_without_the_compiled_module_the_import_fails(bake: Bake) -> None:
+def test_import_fails_without_c_extension(bake: Bake) -> None:
     project = bake()
     result = project.run(sys.executable, "-c", f"import {project.package}", env={"PYTHONPATH": "src"})
     assert result.returncode == 1

@@ -1,4 +1,4 @@
-"""Each guard of a generated project bites: the fault that it exists for is planted, and it must say so."""
+"""Mutation tests of a generated project's checks: each test injects a fault that a check must report."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ RELEASE = "    PyBuffer_Release(&data);\n"
 
 @pytest.fixture(scope="module")
 def project(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Return a default project with its development tools installed; other tests find theirs as it was generated."""
-    project = copied(bake_once(), tmp_path_factory.mktemp("guards"))
-    made = make(project, "dev")
-    assert made.returncode == 0, made.stderr
+    """Return a default project with its development tools installed, separate from the one that other tests share."""
+    project = copied(bake_once(), tmp_path_factory.mktemp("checks"))
+    result = make(project, "dev")
+    assert result.returncode == 0, result.stderr
     return project
 
 
 @pytest.fixture
-def faulty(project: Project, tmp_path: Path) -> Project:
-    """Return a copy, to plant a fault in. Its tools are the original's."""
+def project_copy(project: Project, tmp_path: Path) -> Project:
+    """Return a copy to inject a fault into. It uses a copy of the original's virtualenv."""
     shutil.copytree(project.path, tmp_path / project.slug, ignore=shutil.ignore_patterns(".venv", "build", "*.so"))
     copy = Project(tmp_path / project.slug, project.answers)
     shutil.copytree(project.path / ".venv", copy.path / ".venv", symlinks=True)
@@ -40,90 +40,90 @@ def faulty(project: Project, tmp_path: Path) -> Project:
 
 
 def make(project: Project, target: str, options: str = "") -> subprocess.CompletedProcess[str]:
-    """Run one of the project's own commands; the options are those of pytest."""
+    """Run a make target of the project, with options for pytest."""
     return project.run("make", target, env={**os.environ, "PYTEST_ADDOPTS": f"-p no:cacheprovider {options}"})
 
 
-def said(result: subprocess.CompletedProcess[str]) -> str:
-    assert result.returncode != 0, "the guard has not bitten"
+def failed_output(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode != 0, "the check did not detect the fault"
     return result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("target", ["test", "threads", "types", "asan", "leaks", "coverage"])
-def test_a_fresh_project_passes(project: Project, target: str) -> None:
+def test_generated_project_passes(project: Project, target: str) -> None:
     result = make(project, target)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_tests_follow_an_edit_of_the_c_source(faulty: Project) -> None:
-    faulty.edit(NATIVE, "0x82F63B78u", "0x82F63B79u")
-    assert "test_known_values" in said(make(faulty, "test"))
+def test_make_test_rebuilds_changed_c_source(project_copy: Project) -> None:
+    project_copy.edit(NATIVE, "0x82F63B78u", "0x82F63B79u")
+    assert "test_known_values" in failed_output(make(project_copy, "test"))
 
 
-def test_asan_reports_a_read_past_the_end(faulty: Project) -> None:
-    faulty.edit(NATIVE, "for (; size > 0; data++, size--) {", "for (size++; size > 0; data++, size--) {")
-    assert "AddressSanitizer: heap-buffer-overflow" in said(make(faulty, "asan"))
+def test_asan_reports_read_past_the_end(project_copy: Project) -> None:
+    project_copy.edit(NATIVE, "for (; size > 0; data++, size--) {", "for (size++; size > 0; data++, size--) {")
+    assert "AddressSanitizer: heap-buffer-overflow" in failed_output(make(project_copy, "asan"))
 
 
-def test_asan_reports_a_read_past_the_end_for_one_length(faulty: Project) -> None:
+def test_asan_reports_read_past_the_end_for_one_length(project_copy: Project) -> None:
     read = "    if (size == 37) {\n        volatile unsigned char next = data[size];\n        (void)next;\n    }\n"
-    faulty.edit(NATIVE, "    crc = ~crc;\n", f"    crc = ~crc;\n{read}")
-    assert "AddressSanitizer: heap-buffer-overflow" in said(make(faulty, "asan", "-k test_any_data"))
+    project_copy.edit(NATIVE, "    crc = ~crc;\n", f"    crc = ~crc;\n{read}")
+    assert "AddressSanitizer: heap-buffer-overflow" in failed_output(make(project_copy, "asan", "-k test_any_data"))
 
 
-def test_asan_reports_undefined_behaviour(faulty: Project) -> None:
-    faulty.edit(
+def test_asan_reports_undefined_behaviour(project_copy: Project) -> None:
+    project_copy.edit(
         NATIVE, "    crc = ~crc;\n", "    crc = ~crc;\n    int shift = 31 + (int)(size > 0);\n    crc ^= 0u << shift;\n"
     )
-    assert "runtime error: shift exponent 32 is too large" in said(make(faulty, "asan"))
+    assert "runtime error: shift exponent 32 is too large" in failed_output(make(project_copy, "asan"))
 
 
-def test_leaks_reports_a_buffer_that_is_not_released(faulty: Project) -> None:
-    faulty.edit(NATIVE, RELEASE, "")
-    assert "memory kept increasing" in said(make(faulty, "leaks", "-k test_bytes_like"))
+def test_leaks_reports_unreleased_buffer(project_copy: Project) -> None:
+    project_copy.edit(NATIVE, RELEASE, "")
+    assert "memory kept increasing" in failed_output(make(project_copy, "leaks", "-k test_bytes_like"))
 
 
-def test_the_tests_notice_a_buffer_that_is_not_released(faulty: Project) -> None:
-    faulty.edit(NATIVE, RELEASE, "")
-    assert "test_buffer_is_released" in said(make(faulty, "test"))
+def test_make_test_reports_unreleased_buffer(project_copy: Project) -> None:
+    project_copy.edit(NATIVE, RELEASE, "")
+    assert "test_buffer_is_released" in failed_output(make(project_copy, "test"))
 
 
-def test_stubtest_reports_a_wrong_default(faulty: Project) -> None:
-    faulty.edit("src/checksum_service/_native.pyi", "value: int = 0", "value: int = 1")
-    assert "_native.crc32c" in said(make(faulty, "types"))
+def test_stubtest_reports_wrong_default(project_copy: Project) -> None:
+    project_copy.edit("src/checksum_service/_native.pyi", "value: int = 0", "value: int = 1")
+    assert "_native.crc32c" in failed_output(make(project_copy, "types"))
 
 
-def test_mypy_reports_a_wrong_type(faulty: Project) -> None:
-    faulty.edit("src/checksum_service/cli.py", "    value = 0\n", '    value = "0"\n')
-    assert "cli.py" in said(make(faulty, "types"))
+def test_mypy_reports_wrong_type(project_copy: Project) -> None:
+    project_copy.edit("src/checksum_service/cli.py", "    value = 0\n", '    value = "0"\n')
+    assert "cli.py" in failed_output(make(project_copy, "types"))
 
 
-def test_coverage_reports_c_that_no_test_reaches(faulty: Project) -> None:
+def test_coverage_fails_on_uncovered_c_code(project_copy: Project) -> None:
     branch = "    if (size == 123456) {\n" + "        crc ^= 1;\n" * 10 + "    }\n"
-    faulty.edit(NATIVE, "    crc = ~crc;\n", f"    crc = ~crc;\n{branch}")
-    assert "Failed minimum line coverage" in said(make(faulty, "coverage"))
+    project_copy.edit(NATIVE, "    crc = ~crc;\n", f"    crc = ~crc;\n{branch}")
+    assert "Failed minimum line coverage" in failed_output(make(project_copy, "coverage"))
 
 
-def test_coverage_reports_python_that_no_test_reaches(faulty: Project) -> None:
+def test_coverage_fails_on_uncovered_python_code(project_copy: Project) -> None:
     unused = "\n\ndef unused() -> int:\n" + "".join(f"    x{n} = {n}\n" for n in range(300)) + "    return x0\n"
-    path = faulty.path / "src/checksum_service/cli.py"
+    path = project_copy.path / "src/checksum_service/cli.py"
     path.write_text(path.read_text("utf-8") + unused, "utf-8")
-    assert "Coverage failure" in said(make(faulty, "coverage"))
+    assert "Coverage failure" in failed_output(make(project_copy, "coverage"))
 
 
-def test_hypothesis_finds_a_wrong_value_for_one_byte(faulty: Project) -> None:
-    faulty.edit(NATIVE, "    return ~crc;\n", "    return ~crc ^ (data[-1] == 'C');\n")
-    printed = said(make(faulty, "test", "-k 'test_any_data or test_parts'"))
+def test_hypothesis_finds_wrong_value_for_one_byte(project_copy: Project) -> None:
+    project_copy.edit(NATIVE, "    return ~crc;\n", "    return ~crc ^ (data[-1] == 'C');\n")
+    printed = failed_output(make(project_copy, "test", "-k 'test_any_data or test_parts'"))
     assert "FAILED tests/test_native.py::test_any_data" in printed
 
 
-def test_a_requirement_that_nobody_has_fails_the_lock(faulty: Project) -> None:
-    faulty.edit("pyproject.toml", "build = [", 'build = ["no-such-distribution-anywhere==1", ')
-    assert "no-such-distribution-anywhere" in said(make(faulty, "lock"))
+def test_make_lock_fails_for_unknown_distribution(project_copy: Project) -> None:
+    project_copy.edit("pyproject.toml", "build = [", 'build = ["no-such-distribution-anywhere==1", ')
+    assert "no-such-distribution-anywhere" in failed_output(make(project_copy, "lock"))
 
 
-def test_the_smoke_import_reports_a_symbol_that_is_nowhere(faulty: Project) -> None:
-    faulty.edit(
+def test_import_reports_undefined_symbol(project_copy: Project) -> None:
+    project_copy.edit(
         NATIVE, "    native_state *state", "    extern void nowhere(void);\n    nowhere();\n    native_state *state"
     )
-    assert "undefined symbol: nowhere" in said(make(faulty, "test"))
+    assert "undefined symbol: nowhere" in failed_output(make(project_copy, "test"))

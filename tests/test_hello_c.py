@@ -1,4 +1,4 @@
-"""The first lesson, in C: a compiler builds, and only the binary is shipped."""
+"""The first lesson, in C: the image contains only the binary, and not the compiler."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BaseImage = Callable[[str], str]
 
 
 def build(engine: Engine, dockerfile: str, base: str) -> str:
-    """Build one of the lesson's images, on any base that is at hand."""
+    """Build one of the lesson's images on the given base image."""
     tag = f"test-hello:{Path(dockerfile).stem.lower()}"
     arguments = ("--build-arg", f"BASE={base}", "--file", str(LESSON.path / dockerfile), "--tag", tag)
     engine.docker("build", *arguments, str(LESSONS / "app"))
@@ -26,25 +26,25 @@ def build(engine: Engine, dockerfile: str, base: str) -> str:
 
 
 def layers(engine: Engine, tag: str) -> list[int]:
-    """Sizes in bytes of an image's layers."""
+    """Return the sizes of an image's layers in bytes."""
     history = engine.docker("history", "--human=false", "--format", "{{.Size}}", tag).stdout
     return [int(size) for size in history.split() if int(size)]
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES)
-def test_hello_is_said_by_a_locked_down_container(engine: Engine, base_image: BaseImage, dockerfile: str) -> None:
+def test_hardened_container_prints_hello(engine: Engine, base_image: BaseImage, dockerfile: str) -> None:
     tag = build(engine, dockerfile, base_image(QUESTIONS["python_version"][0]))
     hardened = ("--read-only", "--cap-drop=ALL", "--user=12345:0", "--network=none")
     assert engine.docker("run", "--rm", *hardened, tag).stdout == "Hello, world\n"
 
 
-def test_the_image_is_its_base_and_less_than_a_megabyte(engine: Engine, base_image: BaseImage) -> None:
+def test_image_adds_less_than_a_megabyte_to_its_base(engine: Engine, base_image: BaseImage) -> None:
     base = base_image(QUESTIONS["python_version"][0])
     tag = build(engine, "Dockerfile", base)
     assert 0 < sum(layers(engine, tag)) - sum(layers(engine, base)) < 1_000_000
 
 
-def test_the_static_image_is_one_file(engine: Engine, base_image: BaseImage, tmp_path: Path) -> None:
+def test_static_image_contains_one_file(engine: Engine, base_image: BaseImage, tmp_path: Path) -> None:
     tag = build(engine, "static.Dockerfile", base_image(QUESTIONS["python_version"][0]))
     (size,) = layers(engine, tag)
     assert size < 1_000_000
@@ -57,7 +57,7 @@ def test_the_static_image_is_one_file(engine: Engine, base_image: BaseImage, tmp
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES)
-def test_the_dockerfiles_are_clean(engine: Engine, base_image: BaseImage, dockerfile: str) -> None:
+def test_dockerfiles_pass_linters(engine: Engine, base_image: BaseImage, dockerfile: str) -> None:
     base = base_image(QUESTIONS["python_version"][0])
     hadolint = LESSON.run(TOOLS / "hadolint", dockerfile)
     assert (hadolint.returncode, hadolint.stdout) == (0, "")

@@ -1,4 +1,4 @@
-"""A generated project passes its own pre-commit hooks as it is, and each hook catches what it is there for."""
+"""Generated projects pass their pre-commit hooks, and each hook detects the kind of fault it is meant to detect."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from tests.updates import make_template
 
 Hooks = Callable[..., CompletedProcess[str]]
 LONGEST = "a-" * 31 + "a"
-MISSPELT = "t" + "eh"  # in two parts, or codespell would mend this file
-UNUSED_SECONDS = 7 * 24 * 3600  # how long the cache folder keeps the tools of another configuration
+MISSPELT = "t" + "eh"  # split, so that codespell does not "fix" it here
+UNUSED_SECONDS = 7 * 24 * 3600  # how long the cache directory keeps the tools of another configuration
 CHOICES = {question: answers for question, answers in QUESTIONS.items() if isinstance(answers, list)}
 
 
 @pytest.fixture(scope="session")
 def hooks(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Hooks:
-    """Return the function that runs a project's hooks; what they install stays in the cache folder."""
-    stand_ins = tmp_path_factory.mktemp("stand-ins")
+    """Return a function that runs a project's hooks; the installed tools stay in the cache directory."""
+    fakes = tmp_path_factory.mktemp("hook-repositories")
     configuration = bake_once().read(".pre-commit-config.yaml")
-    hook_repositories.make_stand_ins(stand_ins, configuration)
+    hook_repositories.create_fake_repositories(fakes, configuration)
     store = cache_folder() / "pre-commit" / hook_repositories.digest(configuration)
     store.mkdir(parents=True, exist_ok=True)
     os.utime(store)
@@ -39,7 +39,7 @@ def hooks(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Hooks:
         if folder.stat().st_mtime < time.time() - UNUSED_SECONDS:
             shutil.rmtree(folder)
     environment = {
-        **hook_repositories.redirection(stand_ins),
+        **hook_repositories.redirection(fakes),
         "PRE_COMMIT_HOME": str(store),
     }
 
@@ -52,7 +52,7 @@ def hooks(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Hooks:
 
 
 def all_pairs(questions: dict[str, list[str]]) -> Iterator[dict[str, str]]:
-    """Give sets of answers in which each answer meets each answer to every other question."""
+    """Generate pairwise combinations of answers."""
 
     def pairs(row: dict[str, str]) -> set[tuple[tuple[str, str], ...]]:
         return set(itertools.combinations(row.items(), 2))
@@ -66,7 +66,7 @@ def all_pairs(questions: dict[str, list[str]]) -> Iterator[dict[str, str]]:
 
 
 def assert_clean(hooks: Hooks, project: Project) -> None:
-    """Run all hooks: none may fail, or change a file."""
+    """Check that all hooks pass and change no file."""
     generated = project.files
     result = hooks(project)
     assert result.returncode == 0, result.stdout + result.stderr
@@ -75,22 +75,22 @@ def assert_clean(hooks: Hooks, project: Project) -> None:
 
 
 @pytest.mark.parametrize("answers", list(all_pairs(CHOICES)), ids=lambda answers: "-".join(answers.values()))
-def test_a_fresh_project_passes_its_own_hooks(bake: Bake, hooks: Hooks, answers: dict[str, str]) -> None:
+def test_generated_project_passes_its_hooks(bake: Bake, hooks: Hooks, answers: dict[str, str]) -> None:
     assert_clean(hooks, bake(**answers))
 
 
 @pytest.mark.parametrize("app", QUESTIONS["app"])
 @pytest.mark.parametrize("slug", ["ab", MISSPELT, "build", LONGEST])
-def test_a_name_of_any_length_and_place_in_the_alphabet_passes(bake: Bake, hooks: Hooks, slug: str, app: str) -> None:
+def test_hooks_pass_with_unusual_names(bake: Bake, hooks: Hooks, slug: str, app: str) -> None:
     assert_clean(hooks, bake(project_slug=slug, app=app, strategy="all"))
 
 
-def test_any_text_passes(bake: Bake, hooks: Hooks) -> None:
+def test_hooks_pass_with_any_text(bake: Bake, hooks: Hooks) -> None:
     text = f"{NASTY}\nand a second line"
     assert_clean(hooks, bake(project_name=text, project_slug="nasty", description=text, author_name=text))
 
 
-def test_what_cruft_writes_down_passes(hooks: Hooks, tmp_path: Path) -> None:
+def test_hooks_pass_with_cruft_json(hooks: Hooks, tmp_path: Path) -> None:
     text = f"{NASTY}\nand a second line"
     project = make_template(tmp_path).create(tmp_path, project_name=text, description=text, author_name=text)
     assert ".cruft.json" in project.files
@@ -98,23 +98,23 @@ def test_what_cruft_writes_down_passes(hooks: Hooks, tmp_path: Path) -> None:
     assert_clean(hooks, project)
 
 
-Plant = Callable[[Project], None]
+Injection = Callable[[Project], None]
 
 
-def added(name: str, text: str) -> Plant:
-    """Plant a text at the end of a file, which may be new."""
+def append(name: str, text: str) -> Injection:
+    """Return a function that appends text to a file, which need not exist."""
 
-    def plant(project: Project) -> None:
+    def inject(project: Project) -> None:
         path = project.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             file.write(text)
 
-    return plant
+    return inject
 
 
-def replaced(name: str, old: str, new: str) -> Plant:
-    """Plant a text instead of another."""
+def replace(name: str, old: str, new: str) -> Injection:
+    """Return a function that replaces text in a file."""
     return lambda project: project.edit(name, old, new)
 
 
@@ -129,52 +129,52 @@ jobs:
 """
 NEVER = WORKFLOW.format(trigger="never", text="hello")
 INJECTION = WORKFLOW.format(trigger="issues", text="${{ github.event.issue.title }}")
-# fault: (hook, what it says, how to plant the fault)
-FAULTS: dict[str, tuple[str, str, Plant]] = {
-    "unused import": ("ruff-check", "1 fixed", added("src/acme/new.py", '"""New."""\n\nimport os\n')),
+# Each fault: the hook, its output, and a function that injects the fault.
+FAULTS: dict[str, tuple[str, str, Injection]] = {
+    "unused import": ("ruff-check", "1 fixed", append("src/acme/new.py", '"""New."""\n\nimport os\n')),
     "imports out of order": (
         "ruff-check",
         "1 fixed",
-        replaced("tests/test_cli.py", "import os\nimport shutil", "import shutil\nimport os"),
+        replace("tests/test_cli.py", "import os\nimport shutil", "import shutil\nimport os"),
     ),
-    "function without a docstring": ("ruff-check", "D103", added("src/acme/cli.py", "\n\ndef new() -> None: ...\n")),
-    "misformatted Python": ("ruff-format", "1 file reformatted", added("src/acme/cli.py", "\n\nx = [1,2]\n")),
+    "function without a docstring": ("ruff-check", "D103", append("src/acme/cli.py", "\n\ndef new() -> None: ...\n")),
+    "misformatted Python": ("ruff-format", "1 file reformatted", append("src/acme/cli.py", "\n\nx = [1,2]\n")),
     "misformatted C": (
         "clang-format",
         "files were modified",
-        replaced("src/acme/_native.c", "static int\nnative_exec", "static int native_exec"),
+        replace("src/acme/_native.c", "static int\nnative_exec", "static int native_exec"),
     ),
     "image without a fixed version": (
         "hadolint",
         "DL3007",
-        replaced("Dockerfile", "FROM ${BASE} AS runtime-image", "FROM python:latest AS runtime-image"),
+        replace("Dockerfile", "FROM ${BASE} AS runtime-image", "FROM python:latest AS runtime-image"),
     ),
-    "ADD of a file": ("hadolint", "DL3020", added("Dockerfile", "ADD README.md /\n")),
+    "ADD of a file": ("hadolint", "DL3020", append("Dockerfile", "ADD README.md /\n")),
     "unquoted variable": (
         "shellcheck",
         "SC2086",
-        replaced("bundle/install.sh", 'rm "$target/.incomplete"', "rm $target/.incomplete"),
+        replace("bundle/install.sh", 'rm "$target/.incomplete"', "rm $target/.incomplete"),
     ),
-    "invalid pyproject": ("validate-pyproject", "`project.name`", replaced("pyproject.toml", '"acme"\n', '"a b"\n')),
-    "wrong workflow": ("check-github-workflows", "'never' is not", added(".github/workflows/new.yml", NEVER)),
-    "wrong pipeline": ("check-gitlab-ci", "test.script", added(".gitlab-ci.yml", "test: {script: 1}\n")),
-    "injection into a workflow": ("zizmor", "template-injection", added(".github/workflows/new.yml", INJECTION)),
-    "misspelling": ("codespell", "README.md:", added("README.md", f"This is {MISSPELT} end.\n")),
+    "invalid pyproject": ("validate-pyproject", "`project.name`", replace("pyproject.toml", '"acme"\n', '"a b"\n')),
+    "wrong workflow": ("check-github-workflows", "'never' is not", append(".github/workflows/new.yml", NEVER)),
+    "wrong pipeline": ("check-gitlab-ci", "test.script", append(".gitlab-ci.yml", "test: {script: 1}\n")),
+    "injection into a workflow": ("zizmor", "template-injection", append(".github/workflows/new.yml", INJECTION)),
+    "misspelling": ("codespell", "README.md:", append("README.md", f"This is {MISSPELT} end.\n")),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_caught(bake: Bake, hooks: Hooks, fault: str) -> None:
-    hook, finding, plant = FAULTS[fault]
+def test_hook_detects_injected_fault(bake: Bake, hooks: Hooks, fault: str) -> None:
+    hook, finding, inject = FAULTS[fault]
     project = bake(project_slug="acme", app="service", strategy="platter")
-    plant(project)
+    inject(project)
     result = hooks(project, hook)
     assert result.returncode == 1, result.stdout + result.stderr
     assert f"- hook id: {hook}\n" in result.stdout
     assert finding in result.stdout
 
 
-def test_every_hook_has_a_planted_fault(bake: Bake) -> None:
+def test_every_hook_has_an_injected_fault(bake: Bake) -> None:
     ids = re.findall(r"- id: (\S+)", bake().read(".pre-commit-config.yaml"))
     assert set(ids) == {hook for hook, _, _ in FAULTS.values()}
 
@@ -182,4 +182,4 @@ def test_every_hook_has_a_planted_fault(bake: Bake) -> None:
 def test_every_hook_is_pinned(bake: Bake) -> None:
     configuration = bake().read(".pre-commit-config.yaml")
     assert configuration.count("repo: ") == len(hook_repositories.PINS.findall(configuration))
-    assert dict(hook_repositories.PINS.findall(configuration)).keys() == hook_repositories.STANDS.keys()
+    assert dict(hook_repositories.PINS.findall(configuration)).keys() == hook_repositories.FAKES.keys()

@@ -1,4 +1,4 @@
-"""The repository itself: hooks, lock files, its workflow and forms, and that its documents hold together."""
+"""The template's repository: hooks, lock files, workflow, issue forms, and links between documents."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.conftest import QUESTIONS, TEMPLATE, TOOLS, Bake, Project
 from tests.locks import APPS, compile_group, compile_runtime, compile_source, shipped_locks, sources
 from tests.test_ci import SOURCES, WORKFLOW, actionlint, jobs_of, scripts_of
 
-# As the tests of a generated project's pipelines see it.
+# Lets the functions that test a generated project's pipelines check this repository.
 REPOSITORY = Project(TEMPLATE, {"ci": "github"})
 SCHEMAS = [
     (WORKFLOW, "vendor.github-workflows"),
@@ -28,7 +28,7 @@ SCHEMAS = [
 ]
 
 
-def test_the_pre_commit_hooks_pass() -> None:
+def test_pre_commit_hooks_pass() -> None:
     result = subprocess.run(
         [TOOLS / "pre-commit", "run", "--all-files", "--show-diff-on-failure", "--color=never"],
         cwd=TEMPLATE,
@@ -41,7 +41,7 @@ def test_the_pre_commit_hooks_pass() -> None:
 
 
 @pytest.mark.parametrize("source", sources(), ids=lambda path: path.relative_to(TEMPLATE).as_posix())
-def test_a_lock_file_is_what_its_source_compiles_to(source: Path, tmp_path: Path) -> None:
+def test_lock_file_matches_its_source(source: Path, tmp_path: Path) -> None:
     for path in (source, source.with_suffix(".txt")):
         shutil.copy(path, tmp_path)
     compile_source(tmp_path / source.name)
@@ -87,12 +87,12 @@ def versions(lock: Path) -> dict[str, str]:
 
 
 def pins(lock: Path) -> list[str]:
-    """Return the lines of a lock file but its hashes: an index may gain a wheel of a version at any time."""
+    """Return the lines of a lock file without hashes, because wheels may be added to a version at any time."""
     lines = lock.read_text("utf-8").splitlines()
     return [line.rstrip(" \\") for line in lines if "--hash=" not in line]
 
 
-def test_every_path_can_be_checked_out_on_windows() -> None:
+def test_paths_are_valid_on_windows() -> None:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=TEMPLATE, check=True, capture_output=True, text=True)
     for name in listed.stdout.rstrip("\0").split("\0"):
         assert not re.search(r'[<>:"|?*\\]|[. ]($|/)', name), name
@@ -100,32 +100,32 @@ def test_every_path_can_be_checked_out_on_windows() -> None:
 
 
 @pytest.mark.parametrize(("name", "schema"), SCHEMAS)
-def test_what_github_reads_follows_the_published_schema(name: str, schema: str) -> None:
+def test_github_files_match_published_schemas(name: str, schema: str) -> None:
     check = REPOSITORY.run(TOOLS / "check-jsonschema", "--builtin-schema", schema, name)
     assert check.returncode == 0, check.stdout
 
 
-def test_every_file_that_github_reads_has_a_schema() -> None:
+def test_every_github_file_has_a_schema() -> None:
     found = {path.relative_to(TEMPLATE).as_posix() for path in (TEMPLATE / ".github").rglob("*") if path.is_file()}
     assert found == {name for name, _ in SCHEMAS}
 
 
-def test_zizmor_and_actionlint_find_nothing_in_the_workflow(tmp_path: Path) -> None:
+def test_workflow_passes_zizmor_and_actionlint(tmp_path: Path) -> None:
     zizmor = REPOSITORY.run(TOOLS / "zizmor", "--offline", "--no-progress", "--color=never", ".github")
     assert "No findings to report" in zizmor.stdout, zizmor.stdout
     assert actionlint(REPOSITORY.read(WORKFLOW), tmp_path) == []
 
 
-def test_shellcheck_finds_nothing_in_the_workflow() -> None:
+def test_workflow_scripts_pass_shellcheck() -> None:
     scripts = scripts_of(REPOSITORY)
     assert any(len(script.splitlines()) > 1 for script in scripts.values())
     for name, script in scripts.items():
-        assert "${{" not in script, "an expression in a script is a way to inject commands"
+        assert "${{" not in script, "an expression in a script allows command injection"
         check = REPOSITORY.run(TOOLS / "shellcheck", "--shell=bash", "-", input=f"{script}\n")
         assert check.returncode == 0, f"{name}: {check.stdout}"
 
 
-def test_the_workflow_uses_the_actions_that_the_template_ships() -> None:
+def test_workflow_uses_the_actions_of_generated_workflows() -> None:
     shipped, own = (
         set(re.findall(r"uses: *(.*)", text))
         for text in ((SOURCES / "github" / WORKFLOW).read_text("utf-8"), REPOSITORY.read(WORKFLOW))
@@ -134,7 +134,7 @@ def test_the_workflow_uses_the_actions_that_the_template_ships() -> None:
     assert own <= shipped
 
 
-def test_no_job_of_the_workflow_may_write_but_those_that_publish() -> None:
+def test_only_publishing_jobs_have_write_permission() -> None:
     jobs = jobs_of(REPOSITORY)
     assert re.search(r"^permissions: \{\}$", REPOSITORY.read(WORKFLOW), re.MULTILINE)
     writing = {name: job for name, job in jobs.items() if "write" in job["permissions"].values()}
@@ -148,7 +148,7 @@ def test_no_job_of_the_workflow_may_write_but_those_that_publish() -> None:
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
-def test_the_workflow_calls_the_commands_that_the_documents_name() -> None:
+def test_workflow_runs_the_documented_commands() -> None:
     steps = [(step.get("run"), step.get("env")) for job in jobs_of(REPOSITORY).values() for step in job["steps"]]
     assert ("make test", {"REQUIRE_ENGINE": "1"}) in steps
     scripts = "\n".join(script for script, _ in steps if script)
@@ -158,13 +158,13 @@ def test_the_workflow_calls_the_commands_that_the_documents_name() -> None:
         assert f"-m {command} " in contributing
 
 
-def test_every_supported_python_tests_the_template() -> None:
+def test_workflow_tests_every_supported_python() -> None:
     (matrix,) = (job["strategy"]["matrix"] for job in jobs_of(REPOSITORY).values() if "strategy" in job)
-    # 3.15 is for images: PyYAML, which the tests need, has no wheel for it yet.
+    # Python 3.15 is only used in images, because PyYAML, which the tests need, has no wheel for it yet.
     assert {*matrix["python"]} == {*QUESTIONS["python_version"]} - {"3.15"}
 
 
-def test_every_link_to_a_file_leads_to_one() -> None:
+def test_links_lead_to_existing_files() -> None:
     for document in sorted([*TEMPLATE.glob("*.md"), *(TEMPLATE / "docs").glob("*.md")]):
         targets = re.findall(r"(?:\]\(|src=\"|srcset=\")(?!https?:|#)([^)#\"]+)", document.read_text("utf-8"))
         for target in targets:

@@ -1,4 +1,4 @@
-"""Built twice, without cache, at different times, in different folders: the same image, to the digest."""
+"""Reproducible builds: two builds without cache, at different times and paths, give the same digest."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.locks import compile_runtime
 
 pytestmark = pytest.mark.alone
 
-# It has no wheel, so its C is compiled in the build.
+# Has no wheel, so that its C code is compiled in the build.
 COMPILED = "crcmod==1.7"
 COMMIT_TIMES = "1760000000", "1770000000"
 
 
 @pytest.fixture(scope="module")
 def checkouts(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project]:
-    """Return the same project in two folders: one as it is, one as another umask and clock would have it."""
+    """Return two copies of one project; the second has other paths, permissions and timestamps."""
     baked = bake_once(project_slug="acme-sums", strategy="all", app="service")
     one = copied(baked, tmp_path_factory.mktemp("one"))
     one.edit("pyproject.toml", "dependencies = [", f'dependencies = ["{COMPILED}",')
@@ -37,7 +37,7 @@ def checkouts(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> tupl
 
 
 def bake_target(engine: Engine, project: Project, target: str, tag: str, *options: str, epoch: str) -> None:
-    """Build one target as the project's Makefile does, with the date of a commit, and caches for this folder alone."""
+    """Build a target as the project's Makefile does, with a commit's date and separate cache mounts."""
     repository, _, name = tag.partition(":")
     environment = {**engine.environment, "IMAGE": repository, "TAG": name, "SOURCE_DATE_EPOCH": epoch}
     own = f"--set=*.args.BUILDKIT_CACHE_MOUNT_NS={project.path.name}-{os.getpid()}"
@@ -45,13 +45,13 @@ def bake_target(engine: Engine, project: Project, target: str, tag: str, *option
 
 
 def inspect(engine: Engine, tag: str, what: str) -> str:
-    """Return what the engine tells of an image."""
+    """Return the formatted output of `docker image inspect`."""
     return engine.docker("image", "inspect", "--format", what, tag).stdout.strip()
 
 
 @pytest.fixture
 def tags(engine: Engine, base_image: Any, checkouts: tuple[Project, Project]) -> Iterator[list[str]]:
-    """Return names for three images, which are gone after the test."""
+    """Yield the names of three images, which are removed after the test."""
     base_image(checkouts[0].answers["python_version"])
     repository = f"test-{os.getpid()}-reproducible"
     yield [f"{repository}:{name}" for name in ("one", "two", "later")]
@@ -60,14 +60,14 @@ def tags(engine: Engine, base_image: Any, checkouts: tuple[Project, Project]) ->
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_two_builds_give_the_same_digest_and_the_same_artifacts(
+def test_two_builds_give_the_same_digest_and_artifacts(
     engine: Engine, checkouts: tuple[Project, Project], tags: list[str], strategy: str
 ) -> None:
     artifacts: list[dict[str, str]] = []
     for project, tag in zip(checkouts, tags, strict=False):
         bake_target(engine, project, f"image-{strategy}", tag, "--load", "--no-cache", epoch=COMMIT_TIMES[0])
         if strategy in WITH_ARTIFACTS:
-            # The layers are those of the build before: the engine takes the newest that it has.
+            # This build uses the layers of the previous one, because the engine prefers its newest cached results.
             bake_target(engine, project, f"artifacts-{strategy}", tag, epoch=COMMIT_TIMES[0])
             files = (project.path / "dist" / strategy).iterdir()
             artifacts.append({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files})
@@ -79,7 +79,7 @@ def test_two_builds_give_the_same_digest_and_the_same_artifacts(
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_later_commit_that_changes_nothing_sends_no_layer_again(
+def test_commit_without_changes_pushes_no_layer(
     engine: Engine, checkouts: tuple[Project, Project], tags: list[str], strategy: str
 ) -> None:
     one, _, later = tags
@@ -92,7 +92,7 @@ def test_a_later_commit_that_changes_nothing_sends_no_layer_again(
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_requirement_without_a_wheel_is_built_with_the_locked_backend(
+def test_dependency_without_wheel_uses_the_locked_backend(
     engine: Engine, checkouts: tuple[Project, Project], tags: list[str], strategy: str
 ) -> None:
     (version,) = re.findall(r"^setuptools==(\S+)", checkouts[0].read("requirements/build.txt"), re.M)
@@ -110,10 +110,10 @@ def test_a_requirement_without_a_wheel_is_built_with_the_locked_backend(
         ("venv", "uv pip install --target /tmp/built"),
     ],
 )
-def test_a_requirement_without_a_wheel_may_have_another_backend(
+def test_dependency_without_wheel_may_use_another_backend(
     engine: Engine, checkouts: tuple[Project, Project], tags: list[str], strategy: str, command: str
 ) -> None:
     own = ("--target=requirements-image", f"--file=strategies/{strategy}/Dockerfile", f"--tag={tags[0]}")
     engine.docker("build", *own, ".", cwd=checkouts[0].path)
-    # flit's, and so none that requirements/build.txt locks.
+    # idna is built with flit, which requirements/build.txt does not lock.
     engine.docker("run", "--rm", "--env=UV_NO_BINARY_PACKAGE=idna", tags[0], *command.split(), "idna==3.20")

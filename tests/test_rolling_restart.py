@@ -1,4 +1,4 @@
-"""Two services behind nginx are restarted one after the other under load, and no client notices."""
+"""Two services behind nginx are restarted one after the other under load, without lost requests."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.test_service_faults import Service, load, network, reachable, until
 pytestmark = pytest.mark.alone
 
 ROUNDS = 3
-# An operator restarts the containers and leaves nginx alone, which asks the other service when one refuses a
-# connection, or closes one that it had kept. A POST may be repeated because summing changes nothing; nginx has to be
-# told so. And it shall not shun for ten seconds what has refused once: by then, the other one is restarted.
+# nginx tries the other service if one refuses a connection or closes a keep-alive connection. `non_idempotent` lets it
+# repeat POST requests, which is safe because the service has no state. `max_fails=0` lets it try a service again at
+# once instead of after ten seconds, because the other one may be restarting by then.
 NGINX = r"""
 FROM {base}
 RUN apt-get update && apt-get install --yes --no-install-recommends nginx-light
@@ -45,7 +45,7 @@ CMD ["nginx"]
 
 
 @pytest.mark.slow
-def test_a_rolling_restart_loses_no_request(bake_once: Bake, build: Build) -> None:
+def test_rolling_restart_loses_no_request(bake_once: Bake, build: Build) -> None:
     image = build(bake_once(project_slug="acme-sums", app="service", strategy="venv"))
     engine = image.engine
     proxy = f"{image.tag}-nginx"
@@ -55,7 +55,7 @@ def test_a_rolling_restart_loses_no_request(bake_once: Bake, build: Build) -> No
         nginx = stack.enter_context(container(engine, proxy, *reachable(net, "nginx")))
         services = []
         for port in (8001, 8002):
-            # nginx looks addresses up once. One network namespace for all, as on one host: they stay the same.
+            # nginx resolves addresses only once, so all containers share one network namespace and a fixed address.
             where = (f"--network=container:{nginx}", "--env=ACME_SUMS_HOST=127.0.0.1", f"--env=ACME_SUMS_PORT={port}")
             services.append(Service(engine, stack.enter_context(container(engine, image.tag, *HARDENED, *where))))
         for service in services:

@@ -1,4 +1,4 @@
-"""`make sizes`: what it lists explains the difference of the two images."""
+"""`make sizes`: the listed sizes add up to the difference between the two images."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 from tests.conftest import TEMPLATE
 from tests.engine import Engine
 from tests.locks import SHIPPED
-from tests.sizes import brought_by
+from tests.sizes import required_by
 
 LOCK = (SHIPPED / "_variants/app/service/requirements.txt").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
 def lines(engine: Engine, base_image: Any) -> dict[str, tuple[float, str]]:
-    """Run the script; return megabytes, and what brought them, by the name that stands between."""
+    """Run the script; map each name to its megabytes and the dependencies that require it."""
     base_image("3.14")
     command = [sys.executable, "-m", "tests.sizes"]
     result = subprocess.run(command, cwd=TEMPLATE, env=engine.environment, capture_output=True, text=True, check=False)
@@ -28,7 +28,7 @@ def lines(engine: Engine, base_image: Any) -> dict[str, tuple[float, str]]:
     return {name: (float(size), brought) for size, name, brought in rows}
 
 
-def test_the_rows_add_up_to_the_difference_of_the_images(lines: dict[str, tuple[float, str]]) -> None:
+def test_rows_add_up_to_image_difference(lines: dict[str, tuple[float, str]]) -> None:
     total, difference = (lines.pop(name)[0] for name in ("sum", "difference of the two images"))
     assert sum(size for size, _ in lines.values()) == pytest.approx(total, abs=0.01 * len(lines))
     assert total == pytest.approx(difference, rel=0.03)
@@ -40,7 +40,7 @@ def test_every_locked_distribution_has_a_row(lines: dict[str, tuple[float, str]]
     assert lines["pydantic-core"][1] == "fastapi, pydantic, pydantic-settings"
 
 
-def test_a_distribution_is_brought_by_all_that_lead_to_it() -> None:
+def test_distribution_lists_all_direct_dependencies_requiring_it() -> None:
     of_a = "a==1 \\\n    --hash=x\n    # via acme (pyproject.toml)\n"
     lock = f"{of_a}b==1\n    # via\n    #   acme (pyproject.toml)\n    #   c\nc==1\n    # via a\n"
-    assert brought_by(lock) == {"a": {"a"}, "b": {"a", "b"}, "c": {"a"}}
+    assert required_by(lock) == {"a": {"a"}, "b": {"a", "b"}, "c": {"a"}}

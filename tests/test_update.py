@@ -82,7 +82,7 @@ def differing(diff: str) -> set[str]:
 def test_update_merges_new_version_with_edits(template: Template, tmp_path: Path, strategy: str, app: str) -> None:
     project = template.create(tmp_path, strategy=strategy, app=app)
     edit_elsewhere(project)
-    project.edit("docs/CONTRIBUTING.md", "A change is ready", "A patch is ready")
+    project.edit("docs/CONTRIBUTING.md", "Before you submit a change", "Before you submit a patch")
     template.commit(project.path)
     edited = {*dockerfiles(project), "Makefile", "docs/CONTRIBUTING.md", RENAMED[0]}
     assert differing(template.cruft(project.path, "diff")) == edited
@@ -109,22 +109,23 @@ def test_update_merges_new_version_with_edits(template: Template, tmp_path: Path
     assert (after["notes.txt"], after["src/acme/extra.c"]) == ("mine\n", "int extra;\n")
 
     assert unmerged(template, project) == ["docs/CONTRIBUTING.md"]
-    ours, theirs = "A patch is ready when these end without", "Version 2: a change is ready when these end without"
-    conflict = rf"<<<<<<< ours\n{ours} an error:\n=======\n{theirs} an error:\n>>>>>>> theirs\n"
+    ours, theirs = "Before you submit a patch", "Version 2: before you submit a change"
+    rest = ", make sure that these commands succeed:"
+    conflict = rf"<<<<<<< ours\n{ours}{rest}\n=======\n{theirs}{rest}\n>>>>>>> theirs\n"
     assert conflict.replace(r"\n", "\n") in after["docs/CONTRIBUTING.md"]
     assert "up to date" in template.cruft(project.path, "check")
 
 
 def test_update_keeps_edited_file_that_template_removes(template: Template, project: Project) -> None:
     project.edit(REMOVED, "*.pex binary", "*.pex -text")
-    project.edit("docs/CONTRIBUTING.md", "A change is ready", "A patch is ready")
+    project.edit("docs/CONTRIBUTING.md", "Before you submit a change", "Before you submit a patch")
     template.commit(project.path)
     template.cruft(project.path, "update", "--skip-apply-ask")
     # git cannot merge the removal, so cruft applies the matching hunks and writes the others to .rej files.
     assert "*.pex -text" in project.read(REMOVED)
-    assert "A patch is ready" in project.read("docs/CONTRIBUTING.md")
+    assert "Before you submit a patch" in project.read("docs/CONTRIBUTING.md")
     assert {name for name in project.files if name.endswith(".rej")} == {"docs/CONTRIBUTING.md.rej"}
-    assert "+Version 2: a change is ready" in project.read("docs/CONTRIBUTING.md.rej")
+    assert "+Version 2: before you submit a change" in project.read("docs/CONTRIBUTING.md.rej")
     assert "USER 10002:10002" in project.read("Dockerfile")
     assert project.read(NEW)
 

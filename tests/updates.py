@@ -23,7 +23,7 @@ EDITS = {
         (VENV, "ENV PATH=/opt/venv/bin:$PATH", "ENV PATH=/opt/venv/bin:$PATH\n\n# The venv of version 2."),
         ("templates/runtime.dockerfile", "USER 10001:10001", "USER 10002:10002"),
         (DEPENDABOT, "interval: weekly", "interval: monthly"),
-        (f"{PROJECT}/docs/CONTRIBUTING.md", "A change is ready", "Version 2: a change is ready"),
+        (f"{PROJECT}/docs/CONTRIBUTING.md", "Before you submit a change", "Version 2: before you submit a change"),
         (f"{PROJECT}/docs/CHANGELOG.md", "# Changelog", "# The changelog"),
         (f"{PROJECT}/Makefile", "tests.leaks", "tests.memory"),
         # A filter that local_extensions.py of version 1 does not have.
@@ -33,11 +33,11 @@ EDITS = {
         ("cookiecutter.json", '["3.14", "3.15",', '["3.15", "3.14",'),
     ],
     "v3": [
-        (f"{PROJECT}/docs/CONTRIBUTING.md", "Version 2: a change is ready", "Version 3: a change is ready"),
+        (f"{PROJECT}/docs/CONTRIBUTING.md", "Version 2: before you submit a change", "Version 3: before you submit a change"),
         (f"{PROJECT}/_variants/ci/github/.github/workflows/ci.yml", "timeout-minutes: 15", "timeout-minutes: 16"),
     ],
-    "v4": [(f"{PROJECT}/docs/CONTRIBUTING.md", "Version 3: a change is ready", "Version 4: a change is ready")],
-    "v5": [(f"{PROJECT}/docs/CONTRIBUTING.md", "Version 4: a change is ready", "Version 5: a change is ready")],
+    "v4": [(f"{PROJECT}/docs/CONTRIBUTING.md", "Version 3: before you submit a change", "Version 4: before you submit a change")],
+    "v5": [(f"{PROJECT}/docs/CONTRIBUTING.md", "Version 4: before you submit a change", "Version 5: before you submit a change")],
 }
 NEW = "SECURITY.md"
 REMOVED = ".gitattributes"

@@ -7,12 +7,12 @@ target "{{ name }}" {
   name   = "{{ name }}{{ suffix }}"
 {% endif %}
 {%- endmacro -%}
-# docker buildx bake --file docker-bake.hcl                   builds the image{% if every %} of each strategy{% endif %}, for this machine
+# docker buildx bake --file docker-bake.hcl                   builds the image{% if every %} of each strategy{% endif %}, for this host
 # docker buildx bake --file docker-bake.hcl test-image        runs the tests in it
 {%- if cookiecutter | strategies("artifacts") %}
-# docker buildx bake --file docker-bake.hcl artifacts         leaves in dist what a build makes besides the image
+# docker buildx bake --file docker-bake.hcl artifacts         exports the other build outputs to dist
 {%- endif %}
-# docker buildx bake --file docker-bake.hcl --push release    builds the image for every platform, and pushes it
+# docker buildx bake --file docker-bake.hcl --push release    builds the image for every platform and pushes it
 {%- if every %}
 #
 # For one strategy: image-venv, test-image-pex, and so on.
@@ -28,12 +28,12 @@ variable "TAG" {
   default = "{% if not every %}latest{% endif %}"
 }
 
-# A repository for layers: what one machine has compiled, no other compiles again.
+# Registry repository for the shared build cache.
 variable "CACHE" {
   default = ""
 }
 
-# Whose layers are written there. Without a branch they are only read.
+# Branch whose cache is written. If empty, the cache is only read.
 variable "BRANCH" {
   default = ""
 }
@@ -51,7 +51,7 @@ variable "PYTEST_ADDOPTS" {
   default = ""
 }
 
-# Git allows more characters in the name of a branch or tag than a registry in a tag.
+# Replace the characters of a branch or tag that registries do not allow in tags.
 function "tag" {
   params = [name]
   result = substr(regex_replace(regex_replace(name, "[^\\w.-]", "-"), "^[.-]", "_"), 0, 100)
@@ -69,7 +69,7 @@ group "default" {
   tags = ["${IMAGE}:${tag(TAG)}"]
 {%- endif %}
 
-  # A new branch begins with what the main one has. The default, mode=min, would forget compile-image.
+  # New branches start with the cache of the main branch. The default, mode=min, would leave out compile-image.
   cache-from = CACHE == "" ? [] : [
     for branch in distinct(compact([BRANCH, MAIN])) :
     "type=registry,ref=${CACHE}:${tag(branch)}{{ suffix }}"
@@ -78,7 +78,7 @@ group "default" {
     "type=registry,ref=${CACHE}:${tag(BRANCH)}{{ suffix }},mode=max"
   ]
 
-  # Provenance holds the time of the build: without it, the same source gives the same image.
+  # No provenance, because it contains the build time, and the image would not be reproducible.
   attest = ["type=provenance,disabled=true"]
 }
 
@@ -105,6 +105,6 @@ group "default" {
   inherits  = ["image{{ suffix }}"]
   platforms = compact(split(",", PLATFORMS))
   attest    = ["type=provenance,mode=max", "type=sbom"]
-  # No time is later than SOURCE_DATE_EPOCH. Docker's own engine can push such an image, but not keep it.
+  # Clamp all timestamps to SOURCE_DATE_EPOCH. Docker's own builder can push such an image, but not store it.
   output = ["type=image,rewrite-timestamp=true,store=false"]
 }

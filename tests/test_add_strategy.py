@@ -186,7 +186,7 @@ def test_new_strategy_image_computes_the_checksum(
 def test_template_tests_include_new_strategy(template: ExtendedTemplate, engine: Engine) -> None:
     chosen = [
         "tests/test_generated_files.py",
-        "tests/test_bake.py::test_every_target_builds_its_stage_of_its_dockerfile",
+        "tests/test_bake.py::test_targets_build_the_right_stages_and_dockerfiles",
         "tests/test_images.py::test_it_runs_as_a_number_that_is_not_root",
     ]
     command = [sys.executable, "-m", "pytest", "--verbose", "-p", "no:cacheprovider", "-k", NAME, *chosen]
@@ -198,7 +198,7 @@ def test_template_tests_include_new_strategy(template: ExtendedTemplate, engine:
     assert {
         "file_set_is_exact",
         "hadolint_and_shellcheck_pass",
-        "every_target_builds_its_stage_of_its_dockerfile",
+        "targets_build_the_right_stages_and_dockerfiles",
         "it_runs_as_a_number_that_is_not_root",
     } <= {*passed}
 

@@ -1,4 +1,4 @@
-"""docker-bake.hcl: what it names, what its targets build, and layers that one machine builds for another."""
+"""docker-bake.hcl: its targets, what they build, and the shared registry cache."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.engine import Engine, EngineUnavailable, second_engine
 from tests.engine.fixtures import skip_or_fail
 from tests.sizes import counts_blocks
 
-ANSWER = "e3069283  -\n"
+OUTPUT = "e3069283  -\n"
 
 
 @dataclass(frozen=True)
 class Builder:
-    """A project and the engine that bakes it."""
+    """A project and the engine that builds it."""
 
     project: Project
     engine: Engine
@@ -45,61 +45,61 @@ class Builder:
         return targets
 
     def steps(self, *arguments: str, **variables: str) -> dict[str, bool]:
-        """Bake, and tell for each RUN step whether it was found in a cache."""
+        """Build, and map each RUN step to whether it was cached."""
         log = self.run("docker", "buildx", "bake", "--progress=rawjson", *arguments, **variables).stderr
         found: dict[str, bool] = {}
         for line in log.splitlines():
             for vertex in json.loads(line).get("vertexes", []):  # codespell:ignore vertexes
-                # Not the number of the step: where two builds have one in common, it may be the other's.
+                # Drop the step number: if two builds share a step, it may be numbered as in the other build.
                 name = re.sub(r" \d+/\d+\] RUN ", "] RUN ", vertex["name"])
                 if "] RUN " in name:
-                    # A step that was found is told of again when its layer is fetched.
+                    # A cached step is reported again when its layer is pulled.
                     found[name] = found.get(name, False) or vertex.get("cached", False)
         return found
 
     def image_id(self) -> str:
-        """Return what tells the image from all others."""
+        """Return the image ID."""
         return self.engine.docker("inspect", "--format", "{{.Id}}", self.project.slug).stdout
 
-    def answer(self, tag: str) -> str:
-        """Return what the command in an image makes of the nine digits."""
+    def output(self, tag: str) -> str:
+        """Return the output of the command in an image for the nine digits."""
         options = ("run", "--rm", "--interactive", "--network=none")
         return self.engine.docker(*options, tag, self.project.slug, "crc32c", input="123456789").stdout
 
 
 @pytest.fixture(scope="module")
 def builder(engine: Engine, base_image: Any, bake_once: Bake) -> Iterator[Any]:
-    """Return the function that gives a project of a strategy, without its pipelines, and the engine."""
+    """Return a function that returns a project with a strategy, and the engine."""
 
-    def of(strategy: str, app: str = "cli") -> Builder:
+    def with_strategy(strategy: str, app: str = "cli") -> Builder:
         project = bake_once(project_slug="acme-bake", strategy=strategy, app=app)
         base_image(project.answers["python_version"])
         return Builder(project, engine)
 
-    yield of
+    yield with_strategy
     images = engine.docker("image", "ls", "--quiet", "acme-bake").stdout.split()
     if images:
         engine.docker("image", "rm", "--force", *images, check=False)
 
 
 @pytest.fixture
-def dated(builder: Any, tmp_path: Path) -> Builder:
-    """Give a project of the default strategy with one commit, of a known time."""
+def committed_builder(builder: Any, tmp_path: Path) -> Builder:
+    """Return a project with the default strategy and one commit with a fixed time."""
     given: Builder = builder("venv")
     return replace(given, project=committed(given.project, tmp_path))
 
 
-# What is named.
+# Targets.
 
 
 def expected(kind: str, strategy: str) -> set[str]:
-    """Name the targets of a kind that a project is to have."""
+    """Return the targets of a kind that a project should have."""
     among = WITH_ARTIFACTS if kind == "artifacts" else STRATEGIES
     return {f"{kind}-{name}" for name in among} if strategy == "all" else {kind} if strategy in among else set()
 
 
 @pytest.mark.parametrize("strategy", QUESTIONS["strategy"])
-def test_every_target_builds_its_stage_of_its_dockerfile(builder: Any, strategy: str) -> None:
+def test_targets_build_the_right_stages_and_dockerfiles(builder: Any, strategy: str) -> None:
     given: Builder = builder(strategy)
     kinds = [kind for kind in ("image", "test-image", "artifacts", "release") if expected(kind, strategy)]
     for kind in kinds:
@@ -117,7 +117,7 @@ def test_every_target_builds_its_stage_of_its_dockerfile(builder: Any, strategy:
 
 
 @pytest.mark.parametrize("strategy", QUESTIONS["strategy"])
-def test_what_has_artifacts_is_found_in_the_dockerfiles(builder: Any, strategy: str) -> None:
+def test_artifacts_targets_match_dockerfile_stages(builder: Any, strategy: str) -> None:
     project = builder(strategy).project
     dockerfiles = [name for name in project.files if re.fullmatch(r"(strategies/\w+/)?Dockerfile", name)]
     stages = sum(" AS artifacts\n" in project.read(name) for name in dockerfiles)
@@ -126,14 +126,14 @@ def test_what_has_artifacts_is_found_in_the_dockerfiles(builder: Any, strategy: 
 
 
 @pytest.mark.parametrize("strategy", ["venv", "all"])
-def test_a_plain_bake_touches_no_registry_and_is_for_this_machine_alone(builder: Any, strategy: str) -> None:
+def test_plain_bake_uses_no_registry_and_one_platform(builder: Any, strategy: str) -> None:
     for target in builder(strategy).plan().values():
         assert target.keys().isdisjoint({"cache-from", "cache-to", "platforms", "output"})
         assert target["attest"] == [{"disabled": True, "type": "provenance"}]
 
 
 @pytest.mark.parametrize("strategy", ["venv", "all"])
-def test_each_branch_and_strategy_has_layers_of_its_own(builder: Any, strategy: str) -> None:
+def test_each_branch_and_strategy_has_its_own_cache(builder: Any, strategy: str) -> None:
     given: Builder = builder(strategy)
     cache = "registry.example.com/cache"
     for name, target in given.plan(CACHE=cache, BRANCH="mine").items():
@@ -144,7 +144,7 @@ def test_each_branch_and_strategy_has_layers_of_its_own(builder: Any, strategy: 
         assert [found["ref"].partition("-")[0] for found in target["cache-from"]] == [f"{cache}:trunk"]
         assert "cache-to" not in target
     for target in given.plan("test-image", CACHE=cache, BRANCH="mine").values():
-        assert "cache-to" not in target, "it would replace those of the image"
+        assert "cache-to" not in target, "it would replace the cache of the image"
 
 
 @pytest.mark.parametrize("name", ["fix#12", "#12", "grün/x", "(x", "a" * 200, "v1.2.3+4"])
@@ -156,7 +156,7 @@ def test_any_branch_is_a_valid_tag(builder: Any, strategy: str, name: str) -> No
 
 
 @pytest.mark.parametrize("strategy", ["venv", "all"])
-def test_a_release_is_for_two_platforms_attested_and_of_one_time(builder: Any, strategy: str) -> None:
+def test_release_is_multi_platform_attested_and_reproducible(builder: Any, strategy: str) -> None:
     given: Builder = builder(strategy)
     where = {"IMAGE": "registry.example.com/acme", "TAG": "1.2.3"}
     for name, target in given.plan("--push", "release", **where).items():
@@ -182,13 +182,13 @@ def test_make_ignores_a_compose_file(builder: Any, strategy: str, tmp_path: Path
         given.run("sh", "-c", f"{line} --print")
 
 
-# What is built.
+# Builds.
 
 
 def test_make_builds_the_image_and_runs_its_tests(builder: Any) -> None:
     given: Builder = builder("venv")
     given.run("make", "image")
-    assert given.answer("acme-bake") == ANSWER
+    assert given.output("acme-bake") == OUTPUT
     assert "python -m pytest" in given.run("make", "test-image").stderr
 
 
@@ -201,7 +201,7 @@ def test_make_runs_selected_tests_in_the_image(builder: Any) -> None:
 def test_make_runs_the_image_that_it_built(builder: Any, strategy: str) -> None:
     given: Builder = builder(strategy)
     assert given.run("make", "run", "IMAGE=acme-bake:mine", "TAG=other").stdout.count("usage: acme-bake") == 1
-    assert given.answer("acme-bake:mine") == ANSWER
+    assert given.output("acme-bake:mine") == OUTPUT
 
 
 @pytest.mark.parametrize("strategy", ["wheels", "all"])
@@ -217,26 +217,26 @@ def test_make_leaves_the_artifacts_in_dist(builder: Any, strategy: str) -> None:
 def test_one_strategy_of_all_can_be_built(builder: Any) -> None:
     given: Builder = builder("all")
     given.run("docker", "buildx", "bake", "--load", "image-wheels", TAG="one")
-    assert given.answer("acme-bake:one-wheels") == ANSWER
+    assert given.output("acme-bake:one-wheels") == OUTPUT
 
 
-def test_a_build_is_dated_by_the_last_commit(dated: Builder) -> None:
-    dated.run("make", "image", TAG="dated")
-    created = dated.engine.docker("inspect", "--format", "{{.Created}}", "acme-bake:dated").stdout.strip()
+def test_image_has_the_timestamp_of_the_last_commit(committed_builder: Builder) -> None:
+    committed_builder.run("make", "image", TAG="dated")
+    created = committed_builder.engine.docker("inspect", "--format", "{{.Created}}", "acme-bake:dated").stdout.strip()
     assert created == "2023-11-14T22:13:20Z"
-    plan = dated.run("make", "--dry-run", "image", SOURCE_DATE_EPOCH="0")
+    plan = committed_builder.run("make", "--dry-run", "image", SOURCE_DATE_EPOCH="0")
     assert plan.stdout == "SOURCE_DATE_EPOCH=0 docker buildx bake --file docker-bake.hcl --load\n"
 
 
-def test_build_reports_a_checkout_of_another_owner(dated: Builder) -> None:
-    plan = dated.run("make", "--dry-run", "image", GIT_TEST_ASSUME_DIFFERENT_OWNER="1")
+def test_build_reports_a_checkout_of_another_owner(committed_builder: Builder) -> None:
+    plan = committed_builder.run("make", "--dry-run", "image", GIT_TEST_ASSUME_DIFFERENT_OWNER="1")
     assert "dubious ownership" in plan.stderr
     assert "The image gets the current time" in plan.stderr
 
 
-def test_build_of_a_signed_commit_has_its_time(dated: Builder) -> None:
+def test_build_of_a_signed_commit_has_its_time(committed_builder: Builder) -> None:
     def git(*command: str, text: str = "") -> str:
-        result = dated.project.run("git", *command, input=text)
+        result = committed_builder.project.run("git", *command, input=text)
         assert result.returncode == 0, result.stderr
         return result.stdout
 
@@ -245,37 +245,37 @@ def test_build_of_a_signed_commit_has_its_time(dated: Builder) -> None:
     commit = f"{headers}\n{signature}\n\n{message}"
     git("reset", "--quiet", git("hash-object", "-t", "commit", "-w", "--stdin", text=commit).strip())
     git("config", "log.showSignature", "true")
-    plan = dated.run("make", "--dry-run", "image")
+    plan = committed_builder.run("make", "--dry-run", "image")
     assert plan.stdout == f"SOURCE_DATE_EPOCH={COMMIT_TIME} docker buildx bake --file docker-bake.hcl --load\n"
 
 
-def test_without_a_commit_a_build_is_dated_by_the_clock(dated: Builder) -> None:
-    shutil.rmtree(dated.project.path / ".git")
-    plan = dated.run("make", "--dry-run", "image")
+def test_image_without_commit_has_the_current_time(committed_builder: Builder) -> None:
+    shutil.rmtree(committed_builder.project.path / ".git")
+    plan = committed_builder.run("make", "--dry-run", "image")
     assert plan.stdout == "SOURCE_DATE_EPOCH= docker buildx bake --file docker-bake.hcl --load\n"
     assert "The image gets the current time" in plan.stderr
-    dated.run("make", "image", TAG="undated")
-    assert dated.answer("acme-bake:undated") == ANSWER
+    committed_builder.run("make", "image", TAG="undated")
+    assert committed_builder.output("acme-bake:undated") == OUTPUT
 
 
-# What others get.
+# The shared cache and the registry.
 
 
 @pytest.fixture(scope="module")
-def shared(engine: Engine, base_image: Any) -> Iterator[str]:
-    """Run a registry that the engine, which keeps images in containerd, can write layers to."""
+def cache_registry(engine: Engine, base_image: Any) -> Iterator[str]:
+    """Start a registry to which the engine can export its cache; this needs the containerd image store."""
     base = base_image("3.14")
     if not counts_blocks(engine):
-        skip_or_fail(EngineUnavailable("Docker exports layers where it keeps images in containerd: turn that on"))
+        skip_or_fail(EngineUnavailable("Docker can export layers only with the containerd image store: enable it"))
     with harness.running_registry(harness.Engine(engine.environment), base) as registry:
         yield registry.address
 
 
 @pytest.fixture(scope="module")
-def other_machine(engine: Engine, base_image: Any) -> Iterator[Engine]:
-    """Start an engine that has the base image and has built nothing."""
+def second_host(engine: Engine, base_image: Any) -> Iterator[Engine]:
+    """Start an engine that contains only the base image."""
     if not engine.private:
-        pytest.skip("only a private engine brings the programs for a second one")
+        pytest.skip("only a private engine includes the programs for a second one")
     try:
         with second_engine(engine, base_image("3.14")) as second:
             yield second
@@ -284,14 +284,14 @@ def other_machine(engine: Engine, base_image: Any) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def fresh(other_machine: Engine) -> Engine:
-    """Have the other machine forget what it built."""
-    forget(other_machine)
-    return other_machine
+def fresh_engine(second_host: Engine) -> Engine:
+    """Return the second engine without the results of earlier builds."""
+    forget(second_host)
+    return second_host
 
 
 def forget(engine: Engine) -> None:
-    """Remove what an engine built: the image too, because it would hold on to its layers."""
+    """Remove an engine's build cache and the image, which would otherwise keep the layers."""
     engine.docker("image", "rm", "--force", "acme-bake", check=False)
     engine.docker("builder", "prune", "--all", "--force")
 
@@ -299,52 +299,56 @@ def forget(engine: Engine) -> None:
 COMPILER = re.compile(r"requirements-image.* RUN apt-get")
 
 
-def test_a_new_machine_compiles_nothing_and_has_the_same_image(builder: Any, shared: str, fresh: Engine) -> None:
+def test_fresh_engine_compiles_nothing_and_builds_the_same_image(
+    builder: Any, cache_registry: str, fresh_engine: Engine
+) -> None:
     here: Builder = builder("venv")
-    there = replace(here, engine=fresh)
-    variables = {"CACHE": f"{shared}/plain/cache", "SOURCE_DATE_EPOCH": str(COMMIT_TIME)}
+    there = replace(here, engine=fresh_engine)
+    variables = {"CACHE": f"{cache_registry}/plain/cache", "SOURCE_DATE_EPOCH": str(COMMIT_TIME)}
     first = here.steps("--load", BRANCH="main", **variables)
     assert any(COMPILER.search(step) for step in first)
-    # A new branch has what the main one has.
+    # A new branch can use the cache of the main branch.
     assert there.steps("--load", BRANCH="new", **variables) == dict.fromkeys(first, True)
     assert there.image_id() == here.image_id()
-    assert there.answer("acme-bake") == ANSWER
-    # What it wrote for its branch is whole, though it had built none of it.
-    forget(fresh)
+    assert there.output("acme-bake") == OUTPUT
+    # The cache that it wrote for its own branch is complete, although it built nothing itself.
+    forget(fresh_engine)
     assert there.steps("--load", MAIN="new", **variables) == dict.fromkeys(first, True)
 
 
-def edited(project: Project, folder: Path) -> Project:
-    """Copy a project, and change a line of Python."""
+def edit_copy(project: Project, folder: Path) -> Project:
+    """Return a copy of a project with one changed line of Python."""
     copy = Project(shutil.copytree(project.path, folder / "edited"), project.answers)
     copy.edit("src/acme_bake/cli.py", "1 << 20", "1 << 19")
     return copy
 
 
-def test_after_an_edit_a_new_machine_has_the_compiler_from_the_registry(
-    builder: Any, shared: str, fresh: Engine, tmp_path: Path
+def test_fresh_engine_gets_compiler_from_cache_after_source_change(
+    builder: Any, cache_registry: str, fresh_engine: Engine, tmp_path: Path
 ) -> None:
     here: Builder = builder("venv")
-    cache = f"{shared}/max/cache"
+    cache = f"{cache_registry}/max/cache"
     here.steps("--load", CACHE=cache, BRANCH="main")
-    steps = Builder(edited(here.project, tmp_path), fresh).steps("--load", CACHE=cache)
+    steps = Builder(edit_copy(here.project, tmp_path), fresh_engine).steps("--load", CACHE=cache)
     assert {found for step, found in steps.items() if COMPILER.search(step)} == {True}
     assert {found for step, found in steps.items() if "uv build" in step} == {False}
 
 
-def test_mode_min_would_forget_the_compiler(builder: Any, shared: str, fresh: Engine, tmp_path: Path) -> None:
-    # One machine does: layers that the first engine has shared before, it exports in either mode.
-    there = replace(builder("venv"), engine=fresh)
-    cache = f"{shared}/min/cache"
+def test_cache_with_mode_min_does_not_contain_the_compiler(
+    builder: Any, cache_registry: str, fresh_engine: Engine, tmp_path: Path
+) -> None:
+    # Use the fresh engine: the first one would also export layers that it has already pushed.
+    there = replace(builder("venv"), engine=fresh_engine)
+    cache = f"{cache_registry}/min/cache"
     export = f"--set=*.cache-to=type=registry,ref={cache}:main,mode=min"
     there.steps("--load", export, CACHE=cache, BRANCH="main")
-    forget(fresh)
-    steps = replace(there, project=edited(there.project, tmp_path)).steps("--load", CACHE=cache)
+    forget(fresh_engine)
+    steps = replace(there, project=edit_copy(there.project, tmp_path)).steps("--load", CACHE=cache)
     assert {found for step, found in steps.items() if COMPILER.search(step)} == {False}
 
 
 def blob(address: str, path: str) -> bytes:
-    """Fetch something from the registry."""
+    """Return a blob or manifest from the registry."""
     media = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json"
     request = urllib.request.Request(f"http://{address}/v2/{path}", headers={"Accept": media})
     with urllib.request.urlopen(request, timeout=60) as response:
@@ -352,33 +356,37 @@ def blob(address: str, path: str) -> bytes:
     return content
 
 
-def test_no_file_of_a_pushed_image_is_younger_than_the_commit(dated: Builder, shared: str) -> None:
-    # Earlier than any time that a Dockerfile may set by itself.
+def test_files_of_pushed_image_are_not_newer_than_the_commit(committed_builder: Builder, cache_registry: str) -> None:
+    # Earlier than any timestamp that the Dockerfiles set.
     early = 100_000_000
-    variables = {"IMAGE": f"{shared}/acme", "TAG": "pushed", "PLATFORMS": "", "SOURCE_DATE_EPOCH": str(early)}
-    # The SBOM is made by an image that only Docker's registry has.
-    dated.run("docker", "buildx", "bake", "--push", "release", "--set=*.attest=type=sbom,disabled=true", **variables)
-    base = dated.engine.docker("inspect", "--format", "{{len .RootFS.Layers}}", "python:3.14-slim").stdout
-    index = json.loads(blob(shared, "acme/manifests/pushed"))
-    image, provenance = (json.loads(blob(shared, f"acme/manifests/{it['digest']}")) for it in index["manifests"])
+    variables = {"IMAGE": f"{cache_registry}/acme", "TAG": "pushed", "PLATFORMS": "", "SOURCE_DATE_EPOCH": str(early)}
+    # SBOMs are generated by an image that is only available from Docker Hub.
+    committed_builder.run(
+        "docker", "buildx", "bake", "--push", "release", "--set=*.attest=type=sbom,disabled=true", **variables
+    )
+    base = committed_builder.engine.docker("inspect", "--format", "{{len .RootFS.Layers}}", "python:3.14-slim").stdout
+    index = json.loads(blob(cache_registry, "acme/manifests/pushed"))
+    image, provenance = (
+        json.loads(blob(cache_registry, f"acme/manifests/{it['digest']}")) for it in index["manifests"]
+    )
     assert provenance["layers"][0]["annotations"]["in-toto.io/predicate-type"].startswith(
         "https://slsa.dev/provenance/"
     )
-    config = json.loads(blob(shared, f"acme/blobs/{image['config']['digest']}"))
+    config = json.loads(blob(cache_registry, f"acme/blobs/{image['config']['digest']}"))
     assert config["created"] == "1973-03-03T09:46:40Z"
-    # The base image stays as it is.
+    # The layers of the base image are not changed.
     own = image["layers"][int(base) :]
-    times = [time for layer in own for time in times_in(blob(shared, f"acme/blobs/{layer['digest']}"))]
+    times = [time for layer in own for time in times_in(blob(cache_registry, f"acme/blobs/{layer['digest']}"))]
     assert max(times) == early
 
 
 def times_in(layer: bytes) -> list[float]:
-    """Tell when the files of a layer were changed."""
+    """Return the modification times of the files in a layer."""
     with tarfile.open(fileobj=BytesIO(layer)) as archive:
         return [member.mtime for member in archive]
 
 
-# What docs/building.md says.
+# The commands in docs/building.md.
 
 KUBECONFIG = """
 apiVersion: v1
@@ -391,7 +399,7 @@ users: [{name: it, user: {token: none}}]
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_buildx_takes_the_builders_of_the_readme(builder: Any, tmp_path: Path, app: str) -> None:
+def test_buildx_accepts_the_documented_builders(builder: Any, tmp_path: Path, app: str) -> None:
     given: Builder = builder("venv", app)
     commands = re.findall(r"^docker buildx create .*$", given.project.read("docs/building.md"), re.M)
     (tmp_path / "kubeconfig").write_text(KUBECONFIG, "utf-8")

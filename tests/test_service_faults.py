@@ -1,4 +1,4 @@
-"""The service in its image, under faults: it ends in order, it comes back, and it stays right."""
+"""Fault injection on the containerised service: graceful shutdown, restart, and correct results."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ CHECKSUM = "e3069283"
 HEAD = b"POST /crc32c HTTP/1.1\r\nHost: test\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 GRACE_SECONDS = 20  # the service's default
-# Docker's own health check takes memory and logs requests.
+# Docker's own health check uses memory and logs requests.
 OPTIONS = (*HARDENED, "--no-healthcheck", "--publish=127.0.0.1::8000")
 
 
 def ask(port: int, path: str, body: bytes | Iterable[bytes] | None = None) -> str:
-    """Get a path, or post a body, on a port of this machine."""
+    """Get a path, or post a body, on a local port."""
     method = "GET" if body is None else "POST"
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, method=method)
     with urllib.request.urlopen(request, timeout=120) as response:
@@ -52,25 +52,25 @@ class Service:
     name: str
 
     def docker(self, *command: str) -> str:
-        """Run a docker command on the container, whose name comes last, and return what it prints."""
+        """Run a docker command on the container, whose name comes last, and return its output."""
         return self.engine.docker(*command, self.name, timeout=120).stdout.strip()
 
     def execute(self, script: str) -> str:
-        """Run a shell script inside."""
+        """Run a shell script in the container."""
         return self.engine.docker("exec", self.name, "sh", "-euc", script).stdout
 
     def state(self, field: str) -> Any:
-        """Return a field of what docker tells of the container."""
+        """Return a field of `docker inspect`."""
         return json.loads(self.docker("inspect", "--format", f"{{{{json .{field}}}}}"))
 
     def log(self) -> list[dict[str, Any]]:
-        """Return every event that was logged, and fail when one has a traceback."""
+        """Return all logged events, and fail if there is a traceback."""
         text = self.engine.docker("logs", self.name).stderr
         assert "Traceback" not in text
         return [json.loads(line) for line in text.splitlines()]
 
     def port(self) -> int:
-        """Return the port on this machine: another one after every start, and none in between."""
+        """Return the published port, which changes with every start."""
         published = self.docker("port")
         if not published:
             raise ConnectionRefusedError(self.name)
@@ -85,26 +85,26 @@ class Service:
         return ask(self.port(), path, body)
 
     def sum(self, body: bytes | Iterable[bytes]) -> str:
-        """Return the checksum that the service gives a body."""
+        """Return the service's checksum of a body."""
         checksum: str = json.loads(self.ask("/crc32c", body))["crc32c"]
         return checksum
 
     def listens(self) -> bool:
-        """Tell whether it has started, whether or not a port is published."""
+        """Return whether the service is listening, according to its log."""
         return any("Uvicorn running" in event["message"] for event in self.log())
 
     def is_healthy(self) -> bool:
-        """Tell whether it answers, asked from inside as the image's health check does."""
+        """Return whether the image's health check succeeds in the container."""
         check = ("exec", self.name, "python", "-P", "-m", "acme_sums.service.healthcheck")
         return self.engine.docker(*check, check=False).returncode == 0
 
     def wait(self) -> None:
-        """Wait until the service is ready, and see that it is right."""
+        """Wait until the service is ready and returns a correct checksum."""
         until(self.is_ready)
         assert self.sum(DIGITS) == CHECKSUM
 
     def is_ready(self) -> bool:
-        """Tell whether requests should be sent."""
+        """Return whether the readiness probe succeeds."""
         try:
             return self.ask("/readyz") == '{"status":"ok"}'
         except (OSError, HTTPException):
@@ -112,7 +112,7 @@ class Service:
 
 
 def until(condition: Callable[[], object], seconds: float = 60) -> None:
-    """Wait for something to become true."""
+    """Wait until a condition is true."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -126,7 +126,7 @@ def image(bake_once: Bake, build: Build) -> Image:
 
 @contextmanager
 def started(image: Image, *options: str) -> Iterator[Service]:
-    """Start a service of one's own; at the end it is right, and its log has no traceback."""
+    """Start a private service; on exit, check that it still works and has logged no traceback."""
     with container(image.engine, image.tag, *OPTIONS, *options) as name:
         service = Service(image.engine, name)
         service.wait()
@@ -137,20 +137,20 @@ def started(image: Image, *options: str) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def service(image: Image) -> Iterator[Service]:
-    """Start a service that tests share, with 128 MB of memory, and little patience with its clients."""
+    """Start a service shared by several tests, with 128 MB of memory and short timeouts."""
     settings = ("--env=ACME_SUMS_IDLE_SECONDS=3", "--env=ACME_SUMS_KEEP_ALIVE_SECONDS=3")
     with started(image, "--memory=128m", "--memory-swap=128m", *settings) as service:
         pid = service.state("State.Pid")
         yield service
-        assert service.state("State.Pid") == pid, "it was restarted"
+        assert service.state("State.Pid") == pid, "the service was restarted"
 
 
 def received(client: socket.socket) -> bytes:
-    """Return all that comes until the service closes the connection, or resets it with data still on its way in."""
+    """Return all data until the service closes or resets the connection."""
     answer = b""
     try:
-        while piece := client.recv(65536):
-            answer += piece
+        while chunk := client.recv(65536):
+            answer += chunk
     except ConnectionError:
         pass
     return answer
@@ -169,7 +169,7 @@ def statuses_of(answers: bytes) -> list[int]:
 
 @contextmanager
 def network(engine: Engine) -> Iterator[str]:
-    """Make a network of containers, and remove it at the end."""
+    """Create a network for containers, and remove it at the end."""
     name = engine.docker("network", "create", f"test-{random.randrange(1 << 32):08x}").stdout.strip()
     try:
         yield name
@@ -178,27 +178,30 @@ def network(engine: Engine) -> Iterator[str]:
 
 
 def reachable(net: str, name: str) -> tuple[str, str]:
-    """Return the options that put a container into a network under a name."""
+    """Return the options that connect a container to a network under a name."""
     return f"--network={net}", f"--network-alias={name}"
 
 
 @dataclass(frozen=True)
 class Load:
-    """A container full of clients. Before a published port, the engine's proxy would accept in the service's stead."""
+    """A container of load-generating clients on the service's network.
+
+    Through a published port, Docker's proxy would accept connections even if the service did not.
+    """
 
     engine: Engine
     name: str
 
     def log(self) -> str:
-        """Return what they print."""
+        """Return the output of the clients."""
         return self.engine.docker("logs", self.name).stdout
 
     def stop(self) -> None:
-        """Let the clients end after the answer that they wait for."""
+        """Stop the clients after their current responses."""
         self.engine.docker("kill", "--signal=TERM", self.name)
 
     def outcome(self) -> Any:
-        """Wait until all clients have ended, and return what they counted."""
+        """Wait until all clients have stopped, and return their counts."""
         assert self.engine.docker("wait", self.name).stdout == "0\n", self.engine.docker("logs", self.name).stderr
         counted = self.log().splitlines()[-1]
         print(counted)  # for `pytest -rP`
@@ -207,7 +210,7 @@ class Load:
 
 @contextmanager
 def load(image: Image, net: str, *arguments: str) -> Iterator[Load]:
-    """Let clients loose, and wait until each has had some answers."""
+    """Start the clients, and wait until the service is under load."""
     command = ("python", "-c", Path(clients.__file__).read_text("utf-8"), *arguments)
     with container(image.engine, image.base, f"--network={net}", command=command) as name:
         running = Load(image.engine, name)
@@ -239,17 +242,17 @@ def test_sigterm_under_load_loses_no_request(image: Image) -> None:
     assert outcome["answers"].keys() <= {"POST /crc32c 200", "GET /readyz 200", "GET /readyz 503"}
 
 
-def test_sigterm_during_the_start_is_not_ignored(image: Image) -> None:
-    # So little of a processor that the start takes seconds.
+def test_sigterm_during_startup_is_not_ignored(image: Image) -> None:
+    # Limit the CPU, so that startup takes seconds.
     with container(image.engine, image.tag, *OPTIONS, "--cpus=0.2") as name:
         service = Service(image.engine, name)
         until(lambda: int(service.execute("grep SigCgt /proc/1/status").split()[1], 16) & 1 << signal.SIGTERM - 1)
         service.docker("kill", "--signal=TERM")
         assert service.docker("wait") == "0"
-        assert service.log() == [], "it had started"
+        assert service.log() == [], "the service had already started"
 
 
-def test_a_request_longer_than_the_grace_time_does_not_hold_the_end_up(image: Image) -> None:
+def test_request_exceeding_grace_period_does_not_delay_shutdown(image: Image) -> None:
     options = (*OPTIONS, "--env=ACME_SUMS_GRACE_SECONDS=1")
     with container(image.engine, image.tag, *options) as name:
         service = Service(image.engine, name)
@@ -264,33 +267,33 @@ def test_a_request_longer_than_the_grace_time_does_not_hold_the_end_up(image: Im
 
 
 @pytest.mark.parametrize("policy", ["unless-stopped", "on-failure"])
-def test_a_killed_service_comes_back(image: Image, policy: str) -> None:
+def test_killed_service_is_restarted(image: Image, policy: str) -> None:
     with started(image, f"--restart={policy}") as service:
-        # `docker kill` counts as the operator's wish, and the kernel keeps process 1 from killing itself.
+        # Docker does not restart a container after `docker kill`, and the kernel does not let PID 1 kill itself.
         kill = f"kill -KILL {service.state('State.Pid')}"
         image.engine.docker("run", "--rm", "--pid=host", "--user=0", image.base, "sh", "-c", kill)
         until(lambda: service.state("RestartCount") == 1)
         service.wait()
 
 
-# Sums of repeated clients.BODY, put together from the definition's sum of one: sum(a + b) follows from both
-# and b's size.
+# Checksums of repeated clients.BODY, combined from the checksum of one: that of a + b follows from both and the
+# size of b.
 BODY_SUMS = {100: "b389d33e", 200: "464be2ea", 1600: "47280b76", 32800: "f129ca9a"}
 
 
 def bodies(count: int) -> Iterator[bytes]:
-    """Give a body in pieces, which are never all in memory."""
+    """Generate a body in chunks that are never all in memory."""
     return (clients.BODY for _ in range(count))
 
 
-def test_a_hundred_uploads_at_once_fit_into_the_memory(service: Service) -> None:
+def test_hundred_concurrent_uploads_fit_into_memory(service: Service) -> None:
     body = clients.BODY * 100
     with ThreadPoolExecutor(100) as pool:
         assert set(pool.map(service.sum, [body] * 100)) == {BODY_SUMS[100]}
 
 
 @pytest.mark.slow
-def test_a_service_without_enough_memory_is_restarted(image: Image) -> None:
+def test_service_without_enough_memory_is_restarted(image: Image) -> None:
     with started(image, "--restart=on-failure", "--memory=64m", "--memory-swap=64m") as service:
 
         def upload(_number: int) -> None:
@@ -309,14 +312,14 @@ USER 0
 RUN apt-get update && apt-get install --yes --no-install-recommends libfaketime \
     && ln -s /usr/lib/*/faketime/libfaketime.so.1 /usr/lib/libfaketime.so
 USER 10001:10001
-# The clock is what the file says, whenever it is asked; the monotonic one never jumps on any machine.
+# Read the system time from the file at each call. The monotonic clock is not faked, because it never jumps.
 ENV LD_PRELOAD=/usr/lib/libfaketime.so FAKETIME_TIMESTAMP_FILE=/clock/now FAKETIME_NO_CACHE=1 \
     FAKETIME_DONT_FAKE_MONOTONIC=1
 """
 
 
 @pytest.mark.slow
-def test_a_clock_that_jumps_by_days_changes_nothing(image: Image) -> None:
+def test_clock_jumps_do_not_affect_requests(image: Image) -> None:
     tag = f"{image.tag}-faketime"
     image.engine.docker("build", "--tag", tag, "-", input=FAKETIME.format(service=image.tag))
     skewed = replace(image, tag=tag)
@@ -327,10 +330,10 @@ def test_a_clock_that_jumps_by_days_changes_nothing(image: Image) -> None:
             slow.sendall(HEAD + b"Connection: close\r\nContent-Length: 9\r\n\r\n12345")
             for offset in ("+3d", "-3d", "+400d", "-2d", "+0"):
                 sums = [pool.submit(service.sum, bodies(200)) for _ in range(4)]
-                # At once: an empty file would end the process.
+                # Replace the file atomically, because libfaketime ends the process if the file is empty.
                 service.execute(f"echo {offset} > /clock/new; mv /clock/new /clock/now")
                 assert {future.result() for future in sums} == {BODY_SUMS[200]}
-            # Nobody's patience has ended.
+            # No timeout has expired.
             slow.sendall(b"6789")
             assert CHECKSUM.encode() in received(slow)
             idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
@@ -343,18 +346,18 @@ def test_a_clock_that_jumps_by_days_changes_nothing(image: Image) -> None:
     assert all(0 <= float(seconds) < 300 for seconds in sums_of_seconds)
 
 
-def trickle(service: Service, request: bytes, pieces: bytes) -> bytes:
-    """Send a part of a request at once, then a byte a second, and return what comes back."""
+def trickle(service: Service, request: bytes, rest: bytes) -> bytes:
+    """Send part of a request at once, then one byte per second, and return the response."""
     with service.connect() as client:
         client.sendall(request)
         with suppress(ConnectionError):
-            for byte in pieces:
+            for byte in rest:
                 time.sleep(1)
                 client.sendall(bytes([byte]))
         return received(client)
 
 
-def test_slow_clients_hold_nobody_up(service: Service) -> None:
+def test_slow_clients_do_not_block_others(service: Service) -> None:
     body = HEAD + b"Connection: close\r\nContent-Length: 9\r\n\r\n1234"
     with ThreadPoolExecutor(20) as pool:
         slow_bodies = [pool.submit(trickle, service, body, b"56789") for _ in range(10)]
@@ -366,11 +369,11 @@ def test_slow_clients_hold_nobody_up(service: Service) -> None:
             asked += 1
         assert asked > 50
         assert all(CHECKSUM.encode() in future.result() for future in slow_bodies)
-        # A head has to come as a whole within the time of KEEP_ALIVE_SECONDS.
+        # Complete request headers must arrive within KEEP_ALIVE_SECONDS.
         assert {future.result() for future in slow_heads} == {b""}
 
 
-def test_a_client_that_stops_in_the_middle_is_told(service: Service) -> None:
+def test_incomplete_request_gets_a_408_response(service: Service) -> None:
     requests = [HEAD + b"Content-Length: 9\r\n\r\n12345", CHUNKED + b"9\r\n12345", HEAD]
     with ThreadPoolExecutor() as pool:
         answers = pool.map(lambda request: trickle(service, request, b""), requests)
@@ -378,7 +381,7 @@ def test_a_client_that_stops_in_the_middle_is_told(service: Service) -> None:
 
 
 LENGTH = HEAD + b"Content-Length: 9\r\n"
-HOSTILE: dict[str, tuple[bytes, list[list[int]]]] = {
+MALFORMED: dict[str, tuple[bytes, list[list[int]]]] = {
     "a body that is too short": (LENGTH + b"\r\n1234", [[], [400]]),
     "a body that is too long": (LENGTH + b"\r\n123456789, and then some\r\n\r\n", [[200, 400], [400]]),
     "100,000 headers": (HEAD + b"x: y\r\n" * 100_000 + b"\r\n", [[400], []]),
@@ -390,8 +393,8 @@ HOSTILE: dict[str, tuple[bytes, list[list[int]]]] = {
     "a chunk size without an end": (CHUNKED + b"9;" + b"x" * 1_000_000, [[400], []]),
     "random bytes": (random.Random(1).randbytes(100_000) + b"\r\n\r\n", [[400], []]),
     "zeros": (bytes(1_000_000), [[400], []]),
-    "a TLS greeting": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", [[400]]),
-    "an HTTP/2 greeting": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [[400]]),
+    "a TLS handshake": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", [[400]]),
+    "an HTTP/2 preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [[400]]),
     "a length and chunks": (LENGTH + b"Transfer-Encoding: chunked\r\n\r\n4\r\n1234\r\n0\r\n\r\n", [[400]]),
     "chunks and a length": (CHUNKED[:-2] + b"Content-Length: 4\r\n\r\n4\r\n1234\r\n0\r\n\r\n", [[400]]),
     "two lengths": (LENGTH + b"Content-Length: 8\r\n\r\n123456789", [[400]]),
@@ -399,18 +402,18 @@ HOSTILE: dict[str, tuple[bytes, list[list[int]]]] = {
     "a signed length": (HEAD + b"Content-Length: +9\r\n\r\n123456789", [[400]]),
     "two encodings": (CHUNKED[:-2] + b"Transfer-Encoding: identity\r\n\r\n0\r\n\r\n", [[400]]),
     "an unknown encoding": (HEAD + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", [[400]]),
-    "a blank before the colon": (HEAD + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", [[400]]),
+    "a space before the colon": (HEAD + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", [[400]]),
     "chunks in HTTP/1.0": (CHUNKED.replace(b"1.1", b"1.0") + b"4\r\n1234\r\n0\r\n\r\n", [[400]]),
-    "a return in a header": (HEAD + b"x: y\rContent-Length: 9\r\n\r\n123456789", [[400]]),
-    "a zero in a header": (HEAD + b"x: \0\r\n\r\n", [[400]]),
+    "a carriage return in a header": (HEAD + b"x: y\rContent-Length: 9\r\n\r\n123456789", [[400]]),
+    "a null byte in a header": (HEAD + b"x: \0\r\n\r\n", [[400]]),
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_what_is_no_proper_request_is_refused(service: Service, name: str) -> None:
-    request, outcomes = HOSTILE[name]
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_request_is_rejected(service: Service, name: str) -> None:
+    request, outcomes = MALFORMED[name]
     with service.connect() as client:
-        with suppress(OSError):  # closed before all was sent
+        with suppress(OSError):  # the service closed the connection early
             client.sendall(request)
             client.shutdown(socket.SHUT_WR)
         assert statuses_of(received(client)) in outcomes
@@ -419,13 +422,13 @@ def test_what_is_no_proper_request_is_refused(service: Service, name: str) -> No
 
 
 def peak(service: Service) -> int:
-    """Return the most bytes that the container has ever held, in cgroups of version 2 or 1."""
+    """Return the peak memory usage of the container in bytes, with cgroups v2 or v1."""
     files = "/sys/fs/cgroup/memory.peak /sys/fs/cgroup/memory/memory.max_usage_in_bytes"
     return int(service.execute(f"for file in {files}; do test ! -e $file || cat $file; done"))
 
 
 @pytest.mark.slow
-def test_two_gigabytes_take_no_more_memory_than_a_hundred_megabytes(image: Image) -> None:
+def test_two_gigabyte_body_needs_no_more_memory(image: Image) -> None:
     with started(image, "--memory=128m", "--memory-swap=128m") as service:
         assert service.sum(bodies(1600)) == BODY_SUMS[1600]
         before = peak(service)

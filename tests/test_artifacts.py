@@ -150,7 +150,7 @@ def create_fake_interpreter(path: str, interpreter: str, machine: str) -> str:
 FAULTS = {
     "no argument": ("sh install.sh", 2, "usage: sh install.sh TARGET"),
     "an option": ("sh install.sh --help", 2, "usage: sh install.sh TARGET"),
-    "a colon": ("sh install.sh /tmp/a:b", 1, "a virtualenv cannot have a colon in its path, as /tmp/a:b has"),
+    "a colon": ("sh install.sh /tmp/a:b", 1, "the path of a virtualenv must not contain a colon, but /tmp/a:b does"),
     "no PLATFORM": ("rm PLATFORM; sh install.sh /tmp/venv", 1, "PLATFORM is missing from the bundle"),
     "free-threaded": (
         create_fake_interpreter("/tmp/fake", "CPython 3.14t", "linux-x86_64 glibc")
@@ -183,19 +183,19 @@ FAULTS = {
         "the bundle is damaged: wheels/",
     ),
     "missing wheel": ("rm wheels/acme_sums*; sh install.sh /tmp/venv", 1, "the bundle is damaged: "),
-    "not writable": ("sh install.sh /opt/venv", 1, "cannot write to /opt/venv; name another folder"),
+    "not writable": ("sh install.sh /opt/venv", 1, "cannot write to /opt/venv; choose another directory"),
     "in use": (
         "mkdir /tmp/mine; touch /tmp/mine/x; sh install.sh /tmp/mine",
         1,
-        "/tmp/mine is in use for something else",
+        "/tmp/mine exists and is not a virtualenv",
     ),
-    "a file": ("touch /tmp/mine; sh install.sh /tmp/mine", 1, "/tmp/mine is in use for something else"),
+    "a file": ("touch /tmp/mine; sh install.sh /tmp/mine", 1, "/tmp/mine exists and is not a virtualenv"),
     "other Python's venv": (
         "mkdir -p /tmp/venv/bin; touch /tmp/venv/pyvenv.cfg; "
         + create_fake_interpreter("/tmp/venv/bin/python", "CPython 3.9", "linux-x86_64 glibc")
         + "sh install.sh /tmp/venv",
         1,
-        "/tmp/venv was made for another Python; remove it, or name another folder",
+        "/tmp/venv was created by another Python; delete it, or choose another directory",
     ),
 }
 

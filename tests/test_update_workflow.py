@@ -191,7 +191,7 @@ def test_new_version_opens_one_pull_request_and_updates_it(
     assert repository.git("log", "--format=%an", f"main..{BRANCH}") == "github-actions[bot]"
 
     first = repository.git("rev-parse", BRANCH)
-    assert "::notice::The pull request for this update is there" in repository.run_pull_request_job(bundles["v2"])
+    assert "::notice::The pull request for this update already exists" in repository.run_pull_request_job(bundles["v2"])
     assert (repository.git("rev-parse", BRANCH), len(repository.calls)) == (first, 1)
 
     repository.run_pull_request_job(bundles["v3"])
@@ -268,7 +268,7 @@ def test_user_commit_on_update_branch_is_not_overwritten(repository: Repository,
     repository.template.commit(mended)
     repository.template.git(mended, "push", "--quiet", "origin", BRANCH)
     tip = repository.git("rev-parse", BRANCH)
-    assert "::notice::Somebody works on the branch" in repository.run_pull_request_job(bundles["v3"])
+    assert "::notice::Somebody has committed to the branch" in repository.run_pull_request_job(bundles["v3"])
     assert repository.git("rev-parse", BRANCH) == tip
     assert len(repository.calls) == 1
 

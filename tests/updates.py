@@ -33,11 +33,27 @@ EDITS = {
         ("cookiecutter.json", '["3.14", "3.15",', '["3.15", "3.14",'),
     ],
     "v3": [
-        (f"{PROJECT}/docs/CONTRIBUTING.md", "Version 2: before you submit a change", "Version 3: before you submit a change"),
+        (
+            f"{PROJECT}/docs/CONTRIBUTING.md",
+            "Version 2: before you submit a change",
+            "Version 3: before you submit a change",
+        ),
         (f"{PROJECT}/_variants/ci/github/.github/workflows/ci.yml", "timeout-minutes: 15", "timeout-minutes: 16"),
     ],
-    "v4": [(f"{PROJECT}/docs/CONTRIBUTING.md", "Version 3: before you submit a change", "Version 4: before you submit a change")],
-    "v5": [(f"{PROJECT}/docs/CONTRIBUTING.md", "Version 4: before you submit a change", "Version 5: before you submit a change")],
+    "v4": [
+        (
+            f"{PROJECT}/docs/CONTRIBUTING.md",
+            "Version 3: before you submit a change",
+            "Version 4: before you submit a change",
+        )
+    ],
+    "v5": [
+        (
+            f"{PROJECT}/docs/CONTRIBUTING.md",
+            "Version 4: before you submit a change",
+            "Version 5: before you submit a change",
+        )
+    ],
 }
 NEW = "SECURITY.md"
 REMOVED = ".gitattributes"

@@ -1,12 +1,12 @@
 #!/bin/sh
 # Installs this bundle into a virtualenv, without any network:  sh install.sh TARGET
 #
-# TARGET is made when it is missing. Running this again is safe, also after an interruption and
-# over an older release. PYTHON names the interpreter, when it is not on PATH by its usual name.
+# TARGET is created if it does not exist. Running this again is safe, also after an interruption or over an
+# older release. Set PYTHON to the interpreter if it is not on PATH under its usual name.
 set -eu
 
 # Python runs in isolated mode (-I): it imports nothing from the current directory, PYTHONPATH or the user's packages,
-# because root may run this anywhere. -B: bytecode is for what gets installed, not for the interpreter that installs it.
+# because root may run this anywhere. -B: it writes no bytecode of the modules that it imports.
 run_python() {
     program=$1
     shift
@@ -20,7 +20,7 @@ fail() {
     exit "${2:-1}"
 }
 
-# What compiled wheels depend on. First line: interpreter. Second: system, machine and C library.
+# Prints the platform that compiled wheels depend on. Line 1: interpreter. Line 2: system, architecture and C library.
 describe() {
     run_python "$1" -c '
 import platform, sys, sysconfig
@@ -34,14 +34,14 @@ line() {
     printf '%s\n' "$2" | sed -n "${1}p"
 }
 
-# When the bundle is built: notes what it is for, and the digests that each installation checks.
+# Runs when the bundle is built: records the platform, and the digests that each installation verifies.
 seal() {
     cd "$bundle"
     describe python3 >PLATFORM
     find PLATFORM install.sh requirements.* pip wheels -type f -exec sha256sum {} + | sort -k 2 >SHA256SUMS
 }
 
-# Prints the path of an interpreter that the wheels are for.
+# Prints the path of an interpreter that can use the wheels.
 find_python() {
     needed=$(cat "$bundle/PLATFORM" 2>/dev/null) || fail "PLATFORM is missing from the bundle; unpack a fresh copy"
     version=$(line 1 "$needed" | cut -d ' ' -f 2)
@@ -62,18 +62,18 @@ verify() {
 
 prepare() {
     if [ -e "$target" ] && [ ! -e "$target/pyvenv.cfg" ] && [ -n "$(ls -A "$target")" ]; then
-        fail "$target is in use for something else; name a virtualenv, an empty folder or a new one"
+        fail "$target exists and is not a virtualenv; choose a virtualenv, an empty directory or a new path"
     fi
     if [ -e "$target/bin/python" ] && [ "$(describe "$target/bin/python")" != "$(cat "$bundle/PLATFORM")" ]; then
-        fail "$target was made for another Python; remove it, or name another folder"
+        fail "$target was created by another Python; delete it, or choose another directory"
     fi
     { mkdir -p "$target" && touch "$target/.incomplete"; } 2>/dev/null ||
-        fail "cannot write to $target; name another folder, or run this as a user who may"
+        fail "cannot write to $target; choose another directory, or run this as another user"
     [ -e "$target/bin/python" ] && [ -z "$repair" ] || run_python "$python" -m venv --without-pip "$target"
 }
 
-# pip runs from its wheel: it is needed now, not in the virtualenv. It also ends with an error
-# when a requirement of the project is not among the wheels.
+# Runs pip from its wheel, because the virtualenv does not need it. pip fails if a dependency of the project is not
+# among the wheels.
 install() {
     run_python "$target/bin/python" "$(echo "$bundle"/pip/*.whl)/pip" --isolated install --quiet \
         --disable-pip-version-check --no-index --no-cache-dir --find-links "$bundle/wheels" \
@@ -87,12 +87,12 @@ case $1 in
     exit
     ;;
 -*) fail "usage: sh install.sh TARGET" 2 ;;
-*:*) fail "a virtualenv cannot have a colon in its path, as $1 has; name another folder" ;;
+*:*) fail "the path of a virtualenv must not contain a colon, but $1 does; choose another directory" ;;
 esac
 target=$1
 python=$(find_python)
 verify
-# What an interrupted run left behind cannot be trusted: everything is written again.
+# After an interrupted run, reinstall everything, because files may be incomplete.
 repair=
 [ ! -e "$target/.incomplete" ] || repair=--ignore-installed
 prepare

@@ -187,7 +187,7 @@ def test_template_tests_include_new_strategy(template: ExtendedTemplate, engine:
     chosen = [
         "tests/test_generated_files.py",
         "tests/test_bake.py::test_targets_build_the_right_stages_and_dockerfiles",
-        "tests/test_images.py::test_it_runs_as_a_number_that_is_not_root",
+        "tests/test_images.py::test_image_runs_as_numeric_non_root_uid",
     ]
     command = [sys.executable, "-m", "pytest", "--verbose", "-p", "no:cacheprovider", "-k", NAME, *chosen]
     tests = subprocess.run(
@@ -199,7 +199,7 @@ def test_template_tests_include_new_strategy(template: ExtendedTemplate, engine:
         "file_set_is_exact",
         "hadolint_and_shellcheck_pass",
         "targets_build_the_right_stages_and_dockerfiles",
-        "it_runs_as_a_number_that_is_not_root",
+        "image_runs_as_numeric_non_root_uid",
     } <= {*passed}
 
 

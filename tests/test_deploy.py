@@ -1,4 +1,4 @@
-"""How a service is deployed: compose.yaml runs it locked down, and the manifests are what Kubernetes wants of them."""
+"""Deployment: compose.yaml runs a hardened service, and the Kubernetes manifests are valid."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 @dataclass(frozen=True)
 class Manifests:
-    """What kustomize makes of a folder."""
+    """The objects that kustomize renders from a directory."""
 
     text: str
 
     @cached_property
     def objects(self) -> list[Any]:
-        """Every object."""
+        """All objects."""
         return list(yaml.safe_load_all(self.text))
 
     def all(self, kind: str) -> list[Any]:
-        """Every object of a kind."""
+        """All objects of a kind."""
         return [found for found in self.objects if found["kind"] == kind]
 
     def one(self, kind: str) -> Any:
@@ -48,7 +48,7 @@ class Manifests:
 
     @property
     def template(self) -> Any:
-        """What the Deployment makes pods of."""
+        """The pod template of the Deployment."""
         return self.one("Deployment")["spec"]["template"]
 
     @property
@@ -64,7 +64,7 @@ class Manifests:
 
     @property
     def probes(self) -> dict[str, Any]:
-        """What each probe asks."""
+        """The probes of the container."""
         names = ("startupProbe", "livenessProbe", "readinessProbe")
         return {name: self.container[name]["httpGet"] for name in names}
 
@@ -72,21 +72,21 @@ class Manifests:
 Check = Callable[[Manifests], None]
 
 
-def rendered(project: Project, folder: str) -> Manifests:
-    """Render a folder with kubectl, which must not warn of anything."""
+def render(project: Project, folder: str) -> Manifests:
+    """Render a directory with kubectl, without warnings."""
     result = project.run(TOOLS / "kubectl", "kustomize", folder)
     assert (result.returncode, result.stderr) == (0, "")
     return Manifests(result.stdout)
 
 
 def value(thing: Any, path: str) -> Any:
-    """Look up a field such as `securityContext.runAsUser`; None when it is not there."""
+    """Return a field such as `securityContext.runAsUser`, or None if it is absent."""
     for name in path.split("."):
         thing = (thing or {}).get(name)
     return thing
 
 
-# What the restricted standard lets a field be, and what the project itself promises; None is a field that is not there.
+# Allowed values under the restricted Pod Security Standard and the project's own rules. None: the field is absent.
 # https://kubernetes.io/docs/concepts/security/pod-security-standards/
 POD_RULES: dict[str, tuple[Any, ...]] = {
     "hostNetwork": (None, False),
@@ -165,39 +165,39 @@ def names_the_port(manifests: Manifests) -> None:
         assert {endpoint["port"] for endpoint in monitor["spec"]["endpoints"]} == {served["name"]}
 
 
-def is_asked_on_the_right_paths(manifests: Manifests) -> None:
+def has_correct_probe_paths(manifests: Manifests) -> None:
     paths = {name: probe["path"] for name, probe in manifests.probes.items()}
     assert paths == {"startupProbe": "/healthz", "livenessProbe": "/healthz", "readinessProbe": "/readyz"}
 
 
-def gives_requests_time_to_end(manifests: Manifests) -> None:
+def grace_period_covers_requests_in_flight(manifests: Manifests) -> None:
     pause = manifests.container["lifecycle"]["preStop"]["sleep"]["seconds"]
     grace = int(manifests.one("ConfigMap")["data"]["ACME_SUMS_GRACE_SECONDS"])
     assert pause >= 5
     assert pause + grace < manifests.pod["terminationGracePeriodSeconds"]
 
 
-def replaces_a_pod_before_it_ends(manifests: Manifests) -> None:
+def replaces_pods_without_downtime(manifests: Manifests) -> None:
     assert manifests.one("Deployment")["spec"]["strategy"] == {"rollingUpdate": {"maxUnavailable": 0}}
 
 
-def keeps_services_out_of_the_settings(manifests: Manifests) -> None:
+def disables_service_links(manifests: Manifests) -> None:
     assert manifests.pod["enableServiceLinks"] is False
 
 
-def takes_the_settings(manifests: Manifests) -> None:
+def reads_settings_from_config_map(manifests: Manifests) -> None:
     settings = manifests.one("ConfigMap")
     assert re.fullmatch(r"acme-sums-[a-z0-9]{10}", settings["metadata"]["name"])
     assert manifests.container["envFrom"] == [{"configMapRef": {"name": settings["metadata"]["name"]}}]
 
 
-def has_the_memory_that_it_may_use(manifests: Manifests) -> None:
+def memory_request_equals_limit(manifests: Manifests) -> None:
     resources = manifests.container["resources"]
     assert resources["limits"] == {"memory": resources["requests"]["memory"]}
     assert resources["requests"].keys() == {"cpu", "memory"}
 
 
-def is_scaled_by_the_autoscaler_alone(manifests: Manifests) -> None:
+def only_the_autoscaler_sets_replicas(manifests: Manifests) -> None:
     deployment, scaler = manifests.one("Deployment"), manifests.one("HorizontalPodAutoscaler")["spec"]
     target = {"apiVersion": deployment["apiVersion"], "kind": "Deployment", "name": deployment["metadata"]["name"]}
     assert scaler["scaleTargetRef"] == target
@@ -207,7 +207,7 @@ def is_scaled_by_the_autoscaler_alone(manifests: Manifests) -> None:
     assert measured <= manifests.container["resources"]["requests"].keys()
 
 
-def lets_nodes_be_drained(manifests: Manifests) -> None:
+def disruption_budget_allows_node_drain(manifests: Manifests) -> None:
     budget = manifests.one("PodDisruptionBudget")["spec"]
     assert 0 < budget["maxUnavailable"] < manifests.one("HorizontalPodAutoscaler")["spec"]["minReplicas"]
     assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
@@ -219,7 +219,7 @@ def is_spread(manifests: Manifests) -> None:
     assert all(found["matchLabelKeys"] == ["pod-template-hash"] for found in spread.values())
 
 
-def is_reached_on_its_port_and_reaches_nobody(manifests: Manifests) -> None:
+def network_policy_allows_ingress_only_on_its_port(manifests: Manifests) -> None:
     policies = [policy["spec"] for policy in manifests.all("NetworkPolicy")]
     assert any("Egress" in policy["policyTypes"] for policy in policies)
     for policy in policies:
@@ -237,7 +237,7 @@ def has_its_namespace(manifests: Manifests) -> None:
     assert {found.get("namespace") for found in others} == {namespace["name"]}
 
 
-def names_a_version_of_the_image(manifests: Manifests) -> None:
+def pins_the_image_version(manifests: Manifests) -> None:
     image = manifests.container["image"]
     assert re.fullmatch(r"registry\.example\.com/team/acme-sums(:v[\d.]+|@sha256:[0-9a-f]{64})", image)
 
@@ -260,21 +260,21 @@ CHECKS = [
     selects_its_own_pods,
     labels_every_object,
     names_the_port,
-    is_asked_on_the_right_paths,
-    gives_requests_time_to_end,
-    replaces_a_pod_before_it_ends,
-    keeps_services_out_of_the_settings,
-    takes_the_settings,
-    has_the_memory_that_it_may_use,
-    is_scaled_by_the_autoscaler_alone,
-    lets_nodes_be_drained,
+    has_correct_probe_paths,
+    grace_period_covers_requests_in_flight,
+    replaces_pods_without_downtime,
+    disables_service_links,
+    reads_settings_from_config_map,
+    memory_request_equals_limit,
+    only_the_autoscaler_sets_replicas,
+    disruption_budget_allows_node_drain,
     is_spread,
-    is_reached_on_its_port_and_reaches_nobody,
+    network_policy_allows_ingress_only_on_its_port,
 ]
-CHECKS_OF_PRODUCTION = [has_its_namespace, names_a_version_of_the_image, is_monitored]
+CHECKS_OF_PRODUCTION = [has_its_namespace, pins_the_image_version, is_monitored]
 CASES = [(check, folder) for check in CHECKS for folder in (BASE, PRODUCTION)]
 CASES += [(check, PRODUCTION) for check in CHECKS_OF_PRODUCTION]
-# (the check that catches it, file, what is replaced, by what)
+# Each fault: the check that detects it, the file, the old text and the new text.
 FAULTS: list[tuple[Check, str, str, str]] = [
     (follows_the_schemas, f"{BASE}/deployment.yaml", "maxSkew: 1", 'maxSkew: "1"'),
     (follows_the_schemas, f"{BASE}/service.yaml", "appProtocol", "appProtokol"),
@@ -296,27 +296,27 @@ FAULTS: list[tuple[Check, str, str, str]] = [
     (labels_every_object, f"{BASE}/kustomization.yaml", "/name: acme-sums", "/name: acme"),
     (names_the_port, f"{BASE}/deployment.yaml", "name: http", "name: web"),
     (names_the_port, f"{BASE}/service.yaml", "targetPort: http", "targetPort: web"),
-    (is_asked_on_the_right_paths, f"{BASE}/deployment.yaml", "path: /readyz", "path: /healthz"),
-    (gives_requests_time_to_end, f"{BASE}/kustomization.yaml", "SECONDS=20", "SECONDS=30"),
-    (replaces_a_pod_before_it_ends, f"{BASE}/deployment.yaml", "maxUnavailable: 0", "maxUnavailable: 1"),
-    (keeps_services_out_of_the_settings, f"{BASE}/deployment.yaml", "enableServiceLinks: f", "enableServiceLinks: t"),
-    (takes_the_settings, f"{BASE}/kustomization.yaml", "  - name: acme-sums\n", "  - name: sums\n"),
-    (has_the_memory_that_it_may_use, f"{BASE}/deployment.yaml", "limits:", "limits:\n              cpu: 250m"),
-    (is_scaled_by_the_autoscaler_alone, f"{BASE}/deployment.yaml", "  selector:\n", "  replicas: 2\n  selector:\n"),
-    (is_scaled_by_the_autoscaler_alone, f"{BASE}/horizontalpodautoscaler.yaml", "name: cpu", "name: storage"),
-    (lets_nodes_be_drained, f"{BASE}/horizontalpodautoscaler.yaml", "minReplicas: 2", "minReplicas: 1"),
-    (lets_nodes_be_drained, f"{BASE}/poddisruptionbudget.yaml", "AlwaysAllow", "IfHealthyBudget"),
+    (has_correct_probe_paths, f"{BASE}/deployment.yaml", "path: /readyz", "path: /healthz"),
+    (grace_period_covers_requests_in_flight, f"{BASE}/kustomization.yaml", "SECONDS=20", "SECONDS=30"),
+    (replaces_pods_without_downtime, f"{BASE}/deployment.yaml", "maxUnavailable: 0", "maxUnavailable: 1"),
+    (disables_service_links, f"{BASE}/deployment.yaml", "enableServiceLinks: f", "enableServiceLinks: t"),
+    (reads_settings_from_config_map, f"{BASE}/kustomization.yaml", "  - name: acme-sums\n", "  - name: sums\n"),
+    (memory_request_equals_limit, f"{BASE}/deployment.yaml", "limits:", "limits:\n              cpu: 250m"),
+    (only_the_autoscaler_sets_replicas, f"{BASE}/deployment.yaml", "  selector:\n", "  replicas: 2\n  selector:\n"),
+    (only_the_autoscaler_sets_replicas, f"{BASE}/horizontalpodautoscaler.yaml", "name: cpu", "name: storage"),
+    (disruption_budget_allows_node_drain, f"{BASE}/horizontalpodautoscaler.yaml", "minReplicas: 2", "minReplicas: 1"),
+    (disruption_budget_allows_node_drain, f"{BASE}/poddisruptionbudget.yaml", "AlwaysAllow", "IfHealthyBudget"),
     (is_spread, f"{BASE}/deployment.yaml", "kubernetes.io/hostname", "kubernetes.io/arch"),
-    (is_reached_on_its_port_and_reaches_nobody, f"{BASE}/networkpolicy.yaml", "[Ingress, Egress]", "[Ingress]"),
-    (is_reached_on_its_port_and_reaches_nobody, f"{BASE}/networkpolicy.yaml", "port: 8000", "port: 80"),
+    (network_policy_allows_ingress_only_on_its_port, f"{BASE}/networkpolicy.yaml", "[Ingress, Egress]", "[Ingress]"),
+    (network_policy_allows_ingress_only_on_its_port, f"{BASE}/networkpolicy.yaml", "port: 8000", "port: 80"),
     (labels_every_object, f"{PRODUCTION}/kustomization.yaml", "/name: acme-sums", "/name: acme"),
-    (lets_nodes_be_drained, f"{PRODUCTION}/kustomization.yaml", "value: 3", "value: 1"),
-    (gives_requests_time_to_end, f"{PRODUCTION}/kustomization.yaml", "LOG_LEVEL=info", "GRACE_SECONDS=40"),
-    (is_reached_on_its_port_and_reaches_nobody, f"{PRODUCTION}/networkpolicy.yaml", "port: 8000", "port: 80"),
+    (disruption_budget_allows_node_drain, f"{PRODUCTION}/kustomization.yaml", "value: 3", "value: 1"),
+    (grace_period_covers_requests_in_flight, f"{PRODUCTION}/kustomization.yaml", "LOG_LEVEL=info", "GRACE_SECONDS=40"),
+    (network_policy_allows_ingress_only_on_its_port, f"{PRODUCTION}/networkpolicy.yaml", "port: 8000", "port: 80"),
     (selects_its_own_pods, f"{PRODUCTION}/networkpolicy.yaml", "/name: acme-sums", "/name: acme"),
     (has_its_namespace, f"{PRODUCTION}/kustomization.yaml", "namespace: acme-sums", ""),
     (has_its_namespace, f"{PRODUCTION}/namespace.yaml", "restricted", "baseline"),
-    (names_a_version_of_the_image, f"{PRODUCTION}/kustomization.yaml", "v0.1.0", "latest"),
+    (pins_the_image_version, f"{PRODUCTION}/kustomization.yaml", "v0.1.0", "latest"),
     (is_monitored, f"{PRODUCTION}/servicemonitor.yaml", "port: http", "port: web"),
     (is_monitored, f"{PRODUCTION}/servicemonitor.yaml", "/name: acme-sums", "/name: acme"),
     (is_monitored, f"{PRODUCTION}/networkpolicy.yaml", "monitoring", "default"),
@@ -333,43 +333,43 @@ def name_of(parameter: object) -> str:
 
 
 @pytest.mark.parametrize(("check", "folder"), CASES, ids=name_of)
-def test_the_service_in_the_cluster(service: Project, check: Check, folder: str) -> None:
-    check(rendered(service, folder))
+def test_manifests_pass_check(service: Project, check: Check, folder: str) -> None:
+    check(render(service, folder))
 
 
 @pytest.mark.parametrize(("check", "name", "old", "new"), FAULTS)
-def test_a_planted_fault_is_caught(
+def test_check_detects_injected_fault(
     service: Project, tmp_path: Path, check: Check, name: str, old: str, new: str
 ) -> None:
     project = copied(service, tmp_path)
     project.edit(name, old, new)
-    manifests = rendered(project, Path(name).parent.as_posix())
+    manifests = render(project, Path(name).parent.as_posix())
     with pytest.raises(AssertionError):
         check(manifests)
 
 
-def test_every_check_has_a_planted_fault() -> None:
+def test_every_check_has_an_injected_fault() -> None:
     assert {check for check, *_ in FAULTS} == {check for check, _ in CASES}
 
 
-def test_an_edit_of_a_setting_rolls_out_new_pods(service: Project, tmp_path: Path) -> None:
+def test_changed_setting_rolls_out_new_pods(service: Project, tmp_path: Path) -> None:
     project = copied(service, tmp_path)
     project.edit(f"{PRODUCTION}/kustomization.yaml", "LOG_LEVEL=info", "LOG_LEVEL=debug")
-    before, after = rendered(service, PRODUCTION), rendered(project, PRODUCTION)
+    before, after = render(service, PRODUCTION), render(project, PRODUCTION)
     assert before.template != after.template
     assert after.one("ConfigMap")["data"] == {"ACME_SUMS_GRACE_SECONDS": "20", "ACME_SUMS_LOG_LEVEL": "debug"}
 
 
-def test_the_image_can_be_named_by_its_digest(service: Project, tmp_path: Path) -> None:
+def test_image_can_be_set_by_digest(service: Project, tmp_path: Path) -> None:
     project = copied(service, tmp_path)
     digest = f"sha256:{'0' * 64}"
     project.edit(f"{PRODUCTION}/kustomization.yaml", "newTag: v0.1.0", f"digest: {digest}")
-    assert rendered(project, PRODUCTION).container["image"] == f"registry.example.com/team/acme-sums@{digest}"
+    assert render(project, PRODUCTION).container["image"] == f"registry.example.com/team/acme-sums@{digest}"
 
 
 @pytest.mark.parametrize("slug", ["ab", "null-1", LONGEST])
-def test_a_name_of_any_length_is_a_name_in_kubernetes(bake: Bake, slug: str) -> None:
-    manifests = rendered(bake(project_slug=slug, app="service"), PRODUCTION)
+def test_names_of_any_length_are_valid_in_kubernetes(bake: Bake, slug: str) -> None:
+    manifests = render(bake(project_slug=slug, app="service"), PRODUCTION)
     follows_the_schemas(manifests)
     labels = [found["metadata"].get("labels", {}).values() for found in manifests.objects]
     short = [manifests.container["name"], *(name for values in labels for name in values)]
@@ -379,26 +379,26 @@ def test_a_name_of_any_length_is_a_name_in_kubernetes(bake: Bake, slug: str) -> 
 
 
 @dataclass(frozen=True)
-class Composed:
-    """A service that `docker compose` has built and started, on a port that is free."""
+class ComposeService:
+    """A service that was built and started by `docker compose`, on a free port."""
 
     engine: Engine
     project: Project
     override: Path
 
     def compose(self, *arguments: str) -> str:
-        """Run `docker compose`, and return what it prints."""
+        """Run `docker compose`, and return its output."""
         files = ("--file", "deploy/compose.yaml", "--file", str(self.override))
         options = ("--project-name", "test-compose", *files)
         return self.engine.docker("compose", *options, *arguments, cwd=self.project.path).stdout
 
     def inspect(self, part: str) -> Any:
-        """Return a part of what the engine tells of the container."""
+        """Return a field of `docker inspect` for the container."""
         name = self.compose("ps", "--all", "--quiet").strip()
         return json.loads(self.engine.docker("inspect", "--format", f"{{{{json .{part}}}}}", name).stdout)
 
     def ask(self, path: str, body: bytes | None = None) -> str:
-        """Return the answer to a request; one that is no success raises."""
+        """Return the response to a request, or raise an error if it failed."""
         address = self.compose("port", self.project.slug, "8000").strip()
         with urllib.request.urlopen(f"http://{address}{path}", data=body, timeout=30) as response:
             return str(response.read().decode())
@@ -411,27 +411,27 @@ def composed(
     engine: Engine,
     base_image: Callable[[str], str],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Composed]:
+) -> Iterator[ComposeService]:
     if engine.docker("compose", "version", check=False).returncode != 0:
         skip_or_fail(EngineUnavailable("There is no `docker compose`: install Docker's plugin of that name."))
     project = bake_once(project_slug="acme-sums", app="service", strategy=request.param)
     base_image(project.answers["python_version"])
     override = tmp_path_factory.mktemp("compose") / "override.yaml"
     override.write_text('services: { acme-sums: { ports: !override ["127.0.0.1::8000"] } }\n', "utf-8")
-    composed = Composed(engine, project, override)
+    composed = ComposeService(engine, project, override)
     try:
-        # Without a health check, or with one that fails, `--wait` ends in an error.
+        # `--wait` fails if there is no health check, or if it fails.
         composed.compose("up", "--build", "--wait")
         yield composed
     finally:
         composed.compose("down", "--rmi", "all")
 
 
-def test_compose_runs_the_service(composed: Composed) -> None:
+def test_compose_runs_the_service(composed: ComposeService) -> None:
     assert json.loads(composed.ask("/crc32c", b"123456789")) == {"crc32c": "e3069283", "bytes": 9}
 
 
-def test_compose_locks_the_service_down(composed: Composed) -> None:
+def test_compose_hardens_the_service(composed: ComposeService) -> None:
     expected = {
         "ReadonlyRootfs": True,
         "Privileged": False,
@@ -490,45 +490,45 @@ sys.exit(service.run("__main__:app", "upload"))
 """
 
 
-def test_compose_provides_temporary_files_for_any_user(composed: Composed) -> None:
+def test_compose_provides_temporary_files_for_any_user(composed: ComposeService) -> None:
     options = ("--rm", "--no-TTY", "--user=1000660000:0", "--env=ACME_SUMS_MAX_BODY_BYTES=4MB")
     assert composed.compose("run", *options, "acme-sums", "python", "-c", UPLOAD) == "3000000\n"
 
 
-def test_compose_publishes_to_this_machine_alone(service: Project) -> None:
+def test_compose_publishes_only_to_localhost(service: Project) -> None:
     (published,) = yaml.safe_load(service.read("deploy/compose.yaml"))["services"]["acme-sums"]["ports"]
     assert published == "127.0.0.1:8000:8000"
 
 
-def test_compose_waits_as_long_as_the_service_may_take(composed: Composed) -> None:
+def test_compose_stop_grace_period_covers_service_grace_period(composed: ComposeService) -> None:
     config = composed.inspect("Config")
     assert "ACME_SUMS_GRACE_SECONDS=20" in config["Env"]
     assert config["StopTimeout"] > 20
 
 
-def test_compose_watches_what_the_image_is_built_of(composed: Composed) -> None:
+def test_compose_watches_the_build_inputs(composed: ComposeService) -> None:
     config = json.loads(composed.compose("config", "--format", "json"))["services"]["acme-sums"]
     (watched,) = config["develop"]["watch"]
     assert (watched["action"], watched["path"]) == ("rebuild", config["build"]["context"])
     assert Path(config["build"]["context"], config["build"]["dockerfile"]).is_file()
 
 
-def test_every_path_that_the_cluster_asks_is_there(composed: Composed) -> None:
-    manifests = rendered(composed.project, PRODUCTION)
+def test_probe_and_metrics_paths_exist(composed: ComposeService) -> None:
+    manifests = render(composed.project, PRODUCTION)
     paths = {probe["path"] for probe in manifests.probes.values()}
     paths |= {endpoint["path"] for endpoint in manifests.one("ServiceMonitor")["spec"]["endpoints"]}
     for path in sorted(paths):
         composed.ask(path)
 
 
-def test_every_setting_that_is_deployed_is_one(composed: Composed) -> None:
+def test_deployed_settings_exist(composed: ComposeService) -> None:
     described = composed.compose("exec", "--no-TTY", "acme-sums", "acme-sums", "serve", "--help")
     known = set(re.findall(r"ACME_SUMS_\w+", described))
     compose = yaml.safe_load(composed.project.read("deploy/compose.yaml"))["services"]["acme-sums"]["environment"]
-    assert {*compose, *rendered(composed.project, PRODUCTION).one("ConfigMap")["data"]} <= known
+    assert {*compose, *render(composed.project, PRODUCTION).one("ConfigMap")["data"]} <= known
 
 
-def test_compose_stops_the_service_without_an_error(composed: Composed) -> None:
+def test_compose_stops_the_service_without_error(composed: ComposeService) -> None:
     composed.compose("stop")
     state = composed.inspect("State")
     assert (state["ExitCode"], state["OOMKilled"]) == (0, False)

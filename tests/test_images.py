@@ -1,4 +1,4 @@
-"""Every strategy, with every app, built and run by a real engine."""
+"""Images of every strategy and app, built and run with a real engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.locks import compile_runtime
 from tests.sizes import sizes
 
 COMBINATIONS = [(strategy, app) for strategy in STRATEGIES for app in APPS]
-# What a build needs and a running image does not.
+# Programs that only a build needs.
 LEFTOVERS = re.compile(
     r"/bin/(gcc|g\+\+|cc|c\+\+|ld|as|make|cpp|uv|uvx|pex|ccache)$|\.(h|c|o|a|whl|pex)$|\.tar\.gz$"
     r"|/var/lib/apt/lists/.+|/var/cache/apt/.+|/\.cache/|/requirements[^/]*\.(in|txt)$|/site-packages/(pip|setuptools|uv)/"
@@ -33,18 +33,18 @@ def image(request: pytest.FixtureRequest, bake_once: Bake, build: Build) -> Imag
 
 
 def files_of(engine: Engine, tag: str) -> set[str]:
-    """List every path of an image but what the kernel and the engine put there at run time."""
+    """Return every path in an image, without those that the kernel and the engine add at run time."""
     script = "find / -xdev ! -path '/proc*' ! -path '/sys*' ! -path '/dev*' ! -path '/etc/*'"
     return set(engine.docker("run", "--rm", "--network=none", "--user=0", tag, "sh", "-c", script).stdout.splitlines())
 
 
 @pytest.fixture(scope="module")
 def added(image: Image) -> set[str]:
-    """Every path that the image has and its base has not."""
+    """Return the paths that the image adds to its base image."""
     return files_of(image.engine, image.tag) - files_of(image.engine, image.base)
 
 
-def test_the_right_answer_comes_from_a_locked_down_container(image: Image) -> None:
+def test_hardened_container_computes_the_checksum(image: Image) -> None:
     assert image.run("acme-sums", "crc32c", input=DIGITS).stdout == f"{CHECKSUM}  -\n"
     assert image.run("acme-sums", "--version").stdout == "acme-sums 0.1.0\n"
     missing = image.run("acme-sums", "crc32c", "missing", "/dev/null", check=False)
@@ -52,18 +52,18 @@ def test_the_right_answer_comes_from_a_locked_down_container(image: Image) -> No
     assert missing.stderr == "acme-sums: missing: No such file or directory\n"
 
 
-def test_the_answer_comes_from_compiled_code(image: Image) -> None:
+def test_checksum_is_computed_by_the_c_extension(image: Image) -> None:
     script = "import acme_sums, acme_sums._native as native; print(acme_sums.crc32c is native.crc32c, native.__file__)"
     same, path = image.run("python", "-c", script).stdout.split()
     assert same == "True"
     assert path.endswith(".so")
 
 
-def test_it_runs_as_a_number_that_is_not_root(image: Image) -> None:
+def test_image_runs_as_numeric_non_root_uid(image: Image) -> None:
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", image.config()["User"])
 
 
-def test_the_program_cannot_change_its_own_files(image: Image, added: set[str]) -> None:
+def test_program_cannot_modify_its_own_files(image: Image, added: set[str]) -> None:
     assert added
     script = (
         "find / -xdev \\( ! -user root -o ! -group root -o -perm /022 \\) ! -type l ! -path '/proc*' ! -path '/dev*'"
@@ -75,7 +75,7 @@ def test_the_program_cannot_change_its_own_files(image: Image, added: set[str]) 
     assert set(by_anyone.splitlines()) & added == set()
 
 
-def test_nothing_that_only_building_needs_is_left(image: Image, added: set[str]) -> None:
+def test_image_contains_no_build_tools(image: Image, added: set[str]) -> None:
     assert {path for path in added if LEFTOVERS.search(path)} == set()
     tools = "for tool in gcc cc ld make uv pex; do ! command -v $tool || exit 1; done"
     image.shell(tools)
@@ -87,20 +87,20 @@ def is_standard_library_bytecode(path: str) -> bool:
     return bool(re.search(r"/__pycache__(/[^/]+\.pyc)?$", path)) and not own
 
 
-def test_only_the_strategy_s_own_folder_and_bytecode_were_added(image: Image, added: set[str]) -> None:
+def test_image_adds_only_strategy_directory_and_bytecode(image: Image, added: set[str]) -> None:
     (programs, *_) = next(entry for entry in image.config()["Env"] if entry.startswith("PATH=")).split(":")
     folder = programs.removeprefix("PATH=").removesuffix("/bin")
     others = {path for path in added if not (path == folder or path.startswith(f"{folder}/"))}
     assert {path for path in others if not is_standard_library_bytecode(path)} == set()
 
 
-def test_bytecode_is_there_because_nobody_can_write_it_later(added: set[str]) -> None:
+def test_image_contains_bytecode_of_all_modules(added: set[str]) -> None:
     sources = {path for path in added if path.endswith(".py") and "/acme_sums/" in path}
     compiled = {path for path in added if path.endswith(".pyc") and "/acme_sums/" in path}
     assert len(sources) == len(compiled) > 0
 
 
-# Prints the modules without bytecode that were imported from the standard library.
+# Print the standard library modules that were imported without bytecode.
 UNCOMPILED = """
 import sys
 specs = [getattr(module, "__spec__", None) for module in sys.modules.values()]
@@ -110,10 +110,10 @@ print(*(s.name for s in specs if s and s.cached and s.origin.startswith(stdlib) 
 """
 
 
-def test_no_start_compiles_a_module_of_the_standard_library(image: Image) -> None:
+def test_startup_compiles_no_standard_library_module(image: Image) -> None:
     modules = {"service": "acme_sums.cli, acme_sums.api, acme_sums.service.healthcheck", "cli": "acme_sums.cli"}
     code = f"import {modules[image.project.answers['app']]}{UNCOMPILED}"
-    # Not `-c`, for which Python imports modules that no program needs.
+    # Not with `-c`, for which Python imports modules that the program does not need.
     assert image.run("python", "-", input=code).stdout.split() == []
 
 
@@ -123,14 +123,14 @@ def test_standard_library_bytecode_is_small(image: Image, added: set[str]) -> No
     assert int(image.shell(f"cat {' '.join(bytecode)} | wc -c")) < 6_000_000
 
 
-def test_every_shared_library_is_found(image: Image, added: set[str]) -> None:
+def test_shared_libraries_are_found(image: Image, added: set[str]) -> None:
     modules = [path for path in added if path.endswith(".so") or ".so." in path]
     assert any("/acme_sums/_native." in path for path in modules)
     needed = image.engine.docker("run", "--rm", "--network=none", image.tag, "ldd", *modules).stdout
     assert "not found" not in needed
 
 
-def test_the_metadata_is_that_of_a_good_citizen(image: Image) -> None:
+def test_image_config_and_labels(image: Image) -> None:
     config = image.config()
     command = {"service": ["acme-sums", "serve"], "cli": ["acme-sums", "--help"]}[image.project.answers["app"]]
     assert config["Cmd"] == command
@@ -163,7 +163,7 @@ acme-sums --version
     assert image.run("sh", "-c", script, options=("--tmpfs=/tmp:size=1m",)).stdout.startswith("acme-sums ")
 
 
-def test_the_default_command_of_the_cli_is_its_help(image: Image) -> None:
+def test_cli_image_prints_help_by_default(image: Image) -> None:
     if image.project.answers["app"] == "cli":
         assert image.run().stdout.startswith("usage: acme-sums")
 
@@ -175,14 +175,14 @@ def layers(image: Image) -> list[str]:
 
 
 def layer_sizes(image: Image) -> list[int]:
-    """Sizes of the layers in bytes, the base's first."""
+    """Return the sizes of the layers in bytes, starting with those of the base image."""
     history = image.engine.docker("history", "--human=false", "--format", "{{.Size}}", image.tag).stdout
     return [int(size) for size in reversed(history.split()) if int(size)]
 
 
-def test_an_edit_of_the_source_changes_a_small_layer_only(image: Image, tmp_path: Any) -> None:
+def test_source_change_affects_only_the_small_project_layer(image: Image, tmp_path: Any) -> None:
     project = copied(image.project, tmp_path)
-    # Never the same twice: an engine that stays would have the build of the last run.
+    # Unique per run, because a long-lived engine would still have the previous run's build cached.
     project.edit("src/acme_sums/cli.py", "1 << 20", f"1 << 19  # {time.time_ns()}")
     tag = f"{image.tag}-edited"
     log = image.engine.docker("build", "--progress=plain", "--tag", tag, str(project.path)).stderr
@@ -191,20 +191,18 @@ def test_an_edit_of_the_source_changes_a_small_layer_only(image: Image, tmp_path
     kept = [old == new for old, new in zip(layers(image), layers(edited), strict=True)]
     assert not all(kept)
     changed_bytes = sum(size for size, same in zip(layer_sizes(edited), kept, strict=True) if not same)
-    # The engine counts whole blocks.
+    # The engine counts whole disk blocks.
     assert changed_bytes < 500_000
     assert kept.index(False) >= len(kept) - 2  # the project, and the import that checks it
 
 
 def own_size(image: Image) -> int:
-    """Return the size of what an image has above its base, in bytes."""
+    """Return the size of an image above its base image, in bytes."""
     below = layer_sizes(Image(image.engine, image.base, image.project, image.base))
     return sum(layer_sizes(image)[len(below) :])
 
 
-def test_nothing_but_the_requirements_and_the_project_takes_room_in_the_virtualenv(
-    bake_once: Bake, build: Build
-) -> None:
+def test_virtualenv_contains_only_dependencies_and_project(bake_once: Bake, build: Build) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy="venv", app="service"))
     counted = sizes(image.engine, image.tag)
     total, rest = sum(size for size, _ in counted.values()), counted[""][0]
@@ -213,7 +211,7 @@ def test_nothing_but_the_requirements_and_the_project_takes_room_in_the_virtuale
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_every_strategy_takes_as_much_room_as_the_virtualenv(bake_once: Bake, build: Build, strategy: str) -> None:
+def test_images_of_all_strategies_have_the_same_size(bake_once: Bake, build: Build, strategy: str) -> None:
     image, venv = (
         build(bake_once(project_slug="acme-sums", strategy=name, app="service")) for name in (strategy, "venv")
     )
@@ -221,12 +219,10 @@ def test_every_strategy_takes_as_much_room_as_the_virtualenv(bake_once: Bake, bu
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_requirement_that_cannot_load_fails_the_build(
-    bake_once: Bake, build: Build, tmp_path: Any, strategy: str
-) -> None:
+def test_unloadable_dependency_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="service"))
     project = copied(image.project, tmp_path)
-    # It has no wheel. Its extension module is linked with a library that runtime-image does not have.
+    # Has no wheel, and its extension module is linked with a library that runtime-image does not contain.
     project.edit("pyproject.toml", "dependencies = [", 'dependencies = ["crcmod==1.7",')
     compile_runtime(project.path)
     library = "USER 0\nRUN echo 'int f(void) { return 1; }' | gcc -shared -xc - -o /usr/lib/libmissing.so\n"
@@ -247,7 +243,7 @@ OWN_BASES = {
 
 @pytest.mark.parametrize("own", OWN_BASES)
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_base_image_of_one_s_own_works(bake_once: Bake, build: Build, strategy: str, own: str) -> None:
+def test_custom_base_image_works(bake_once: Bake, build: Build, strategy: str, own: str) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="service"))
     base, tag = f"{image.tag}-base", f"{image.tag}-own"
     image.engine.docker("build", "--tag", base, "-", input=f"FROM {image.base}\n{OWN_BASES[own]}\n")
@@ -269,10 +265,10 @@ def test_base_image_of_one_s_own_works(bake_once: Bake, build: Build, strategy: 
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_broken_extension_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
+def test_broken_extension_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
     project = copied(image.project, tmp_path)
-    # It compiles, and a shared object links; only loading it shows that the function is nowhere.
+    # It compiles and links; only loading it shows that a function is undefined.
     project.edit(
         "src/acme_sums/_native.c",
         "static int\nnative_exec(PyObject *module)\n{",
@@ -286,7 +282,7 @@ def test_a_broken_extension_fails_the_build(bake_once: Bake, build: Build, tmp_p
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_wrong_hash_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
+def test_wrong_hash_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="service"))
     project = copied(image.project, tmp_path)
     lock = project.read("requirements.txt")
@@ -296,9 +292,7 @@ def test_a_wrong_hash_fails_the_build(bake_once: Bake, build: Build, tmp_path: A
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_requirement_that_was_not_locked_fails_the_build(
-    bake_once: Bake, build: Build, tmp_path: Any, strategy: str
-) -> None:
+def test_unlocked_dependency_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
     project = copied(image.project, tmp_path)
     project.edit("pyproject.toml", "dependencies = []", 'dependencies = ["six"]')
@@ -307,13 +301,13 @@ def test_a_requirement_that_was_not_locked_fails_the_build(
         image.engine.docker("build", str(project.path))
 
 
-def test_its_tests_pass_inside_the_image(image: Image) -> None:
+def test_generated_tests_pass_in_test_image(image: Image) -> None:
     log = image.engine.docker("build", "--progress=plain", "--target=test-image", str(image.project.path)).stderr
     assert "python -m pytest" in log
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_failing_test_fails_the_test_image_alone(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
+def test_failing_test_fails_only_the_test_image(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
     project = copied(image.project, tmp_path)
     project.edit("tests/test_native.py", "0xE3069283", "0xE3069284")
@@ -326,7 +320,7 @@ def test_a_failing_test_fails_the_test_image_alone(bake_once: Bake, build: Build
 
 @pytest.fixture(scope="module", params=STRATEGIES)
 def service(request: pytest.FixtureRequest, bake_once: Bake, build: Build) -> Iterator[tuple[Engine, str]]:
-    """Start a service that runs with a read-only root, no capabilities, any uid and 128 MB of memory."""
+    """Start a hardened service with 128 MB of memory."""
     image = build(bake_once(project_slug="acme-sums", strategy=request.param, app="service"))
     options = (*HARDENED, "--memory=128m", "--memory-swap=128m", "--publish=127.0.0.1::8000")
     with container(image.engine, image.tag, *options) as name:
@@ -339,7 +333,7 @@ def url(service: tuple[Engine, str], path: str) -> str:
 
 
 def answer(request: str | urllib.request.Request) -> Any:
-    """Ask a service that may still be starting."""
+    """Send a request to a service that may still be starting, and return the response."""
     deadline = time.monotonic() + 30
     while True:
         try:
@@ -351,20 +345,20 @@ def answer(request: str | urllib.request.Request) -> Any:
             time.sleep(0.1)
 
 
-def test_the_service_answers(service: tuple[Engine, str]) -> None:
+def test_service_responds(service: tuple[Engine, str]) -> None:
     assert answer(url(service, "/healthz")) == {"status": "ok"}
     request = urllib.request.Request(url(service, "/crc32c"), data=DIGITS.encode())
     assert answer(request) == {"crc32c": CHECKSUM, "bytes": 9}
 
 
-def test_a_body_larger_than_the_memory_is_summed(service: tuple[Engine, str]) -> None:
+def test_body_larger_than_memory_is_processed(service: tuple[Engine, str]) -> None:
     answer(url(service, "/healthz"))
     chunk, count = bytes(1_000_000), 300
     request = urllib.request.Request(url(service, "/crc32c"), data=(chunk for _ in range(count)), method="POST")
     assert answer(request) == {"crc32c": "4500aed2", "bytes": count * len(chunk)}
 
 
-def test_the_health_check_turns_healthy(service: tuple[Engine, str]) -> None:
+def test_health_check_becomes_healthy(service: tuple[Engine, str]) -> None:
     engine, name = service
     deadline = time.monotonic() + 60
     status = ""
@@ -374,7 +368,7 @@ def test_the_health_check_turns_healthy(service: tuple[Engine, str]) -> None:
     assert status == "healthy"
 
 
-def test_the_service_ends_at_once_when_it_is_told_to(service: tuple[Engine, str]) -> None:
+def test_service_stops_immediately_on_sigterm(service: tuple[Engine, str]) -> None:
     engine, name = service
     answer(url(service, "/healthz"))
     engine.docker("stop", "--timeout=10", name)
@@ -384,9 +378,7 @@ def test_the_service_ends_at_once_when_it_is_told_to(service: tuple[Engine, str]
 
 @pytest.mark.parametrize("app", APPS)
 @pytest.mark.parametrize("version", QUESTIONS["python_version"])
-def test_every_python_version_can_be_shipped_and_passes_the_tests(
-    bake_once: Bake, build: Build, version: str, app: str
-) -> None:
+def test_image_works_with_every_python_version(bake_once: Bake, build: Build, version: str, app: str) -> None:
     image = build(bake_once(project_slug="acme-sums", python_version=version, app=app))
     assert image.run("python", "--version").stdout.startswith(f"Python {version}.")
     image.engine.docker("build", "--target=test-image", str(image.project.path))
@@ -394,7 +386,7 @@ def test_every_python_version_can_be_shipped_and_passes_the_tests(
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_bake_builds_all_strategies_and_they_answer_alike(
+def test_bake_builds_equivalent_images_of_all_strategies(
     bake_once: Bake, engine: Engine, base_image: Any, app: str
 ) -> None:
     project = bake_once(project_slug=f"acme-{app}", strategy="all", app=app)
@@ -406,7 +398,7 @@ def test_bake_builds_all_strategies_and_they_answer_alike(
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_docker_s_own_check_finds_nothing(bake_once: Bake, engine: Engine, base_image: Any, app: str) -> None:
+def test_dockerfiles_pass_docker_build_check(bake_once: Bake, engine: Engine, base_image: Any, app: str) -> None:
     project = bake_once(project_slug=f"acme-{app}", strategy="all", app=app)
     base_image(project.answers["python_version"])
     for strategy in STRATEGIES:

@@ -1,4 +1,4 @@
-"""The package that a project builds: what is in the wheel and in the sdist, and which compilers accept the source."""
+"""The package of a project: the contents of wheel and sdist, and the compilers that accept the source."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LIMITED_API = "-DPy_LIMITED_API=0x030C0000"
 
 
 def built(project: Project, *what: str) -> Path:
-    """Build a wheel or an sdist and return its path."""
+    """Build a wheel or an sdist, and return its path."""
     folder = project.path / "dist"
     result = project.run(*UV_BUILD, *what, "--out-dir", folder)
     assert result.returncode == 0, result.stderr
@@ -38,7 +38,7 @@ def built(project: Project, *what: str) -> Path:
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_the_wheel_holds_what_is_imported_and_no_source(bake: Bake, app: str) -> None:
+def test_wheel_contains_modules_but_no_c_source(bake: Bake, app: str) -> None:
     project = bake(project_slug="acme", app=app)
     with zipfile.ZipFile(built(project, "--wheel")) as wheel:
         names = {name for name in wheel.namelist() if name.startswith("acme/")}
@@ -49,7 +49,7 @@ def test_the_wheel_holds_what_is_imported_and_no_source(bake: Bake, app: str) ->
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_the_sdist_holds_what_a_wheel_is_built_from(bake: Bake, app: str) -> None:
+def test_sdist_contains_all_build_inputs(bake: Bake, app: str) -> None:
     project = bake(project_slug="acme", app=app)
     sdist = built(project, "--sdist")
     with tarfile.open(sdist) as archive:
@@ -66,14 +66,14 @@ def test_setup_py_is_short(bake: Bake) -> None:
     assert len(bake().read("setup.py").splitlines()) <= 30
 
 
-def test_a_missing_compiler_is_an_error_and_no_wheel(bake: Bake) -> None:
+def test_missing_compiler_fails_the_build(bake: Bake) -> None:
     project = bake(app="cli")
     result = project.run(*UV_BUILD, "--wheel", env={"CC": "no-such-compiler", "PATH": "/usr/bin:/bin", "HOME": "/tmp"})
     assert result.returncode != 0
     assert not list(project.path.glob("dist/*.whl"))
 
 
-def test_this_machine_s_gcc_does_not_warn(bake: Bake) -> None:
+def test_local_gcc_does_not_warn(bake: Bake) -> None:
     project = bake()
     include = subprocess.run(
         [sys.executable, "-c", "import sysconfig; print(sysconfig.get_path('include'))"],
@@ -87,7 +87,7 @@ def test_this_machine_s_gcc_does_not_warn(bake: Bake) -> None:
 
 @pytest.fixture(scope="module")
 def compilers(engine: Engine, base_image: Callable[[str], str]) -> str:
-    """Build an image with gcc and clang."""
+    """Return the tag of an image with gcc and clang."""
     dockerfile = (
         f"FROM {base_image(QUESTIONS['python_version'][0])}\n"
         "RUN apt-get update && apt-get install -y --no-install-recommends clang gcc libc6-dev\n"
@@ -98,7 +98,7 @@ def compilers(engine: Engine, base_image: Callable[[str], str]) -> str:
 
 @pytest.fixture(scope="module")
 def headers(engine: Engine, base_image: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy the C headers out of the base image of every version, into a folder for each."""
+    """Copy the C headers of each Python version from its base image into a directory."""
     folder = tmp_path_factory.mktemp("headers")
     for version in QUESTIONS["python_version"]:
         (folder / version).mkdir()
@@ -114,14 +114,14 @@ def headers(engine: Engine, base_image: Callable[[str], str], tmp_path_factory: 
     return folder
 
 
-# The limited API of 3.12 begins with 3.12.
+# Python 3.12's limited API requires Python 3.12.
 APIS = [(version, "full") for version in QUESTIONS["python_version"]]
 APIS += [(version, "limited") for version in QUESTIONS["python_version"] if version != "3.11"]
 
 
 @pytest.mark.parametrize(("version", "api"), APIS, ids=["-".join(pair) for pair in APIS])
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
-def test_no_compiler_warns(
+def test_compilers_do_not_warn(
     bake_once: Bake, engine: Engine, compilers: str, headers: Path, compiler: str, version: str, api: str
 ) -> None:
     source = bake_once().path / "src/checksum_service"

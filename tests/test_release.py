@@ -1,4 +1,4 @@
-"""Versions and releases: CHANGELOG.md is the place where a version stands, and a tag without its section is refused."""
+"""Versions and releases: CHANGELOG.md records the version, and a tag without a section is rejected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.release import CHANGELOG, notes, sections
 
 TEXT = CHANGELOG.read_text("utf-8")
 NEWEST = next(iter(sections(TEXT)), "")
-# A gh that writes down what it is asked, and may fail.
+# A fake gh that records its calls, and may fail.
 GH = f"""#!{sys.executable}
 import json, os, pathlib, sys
 pathlib.Path(os.environ["GH_CALL"]).write_text(json.dumps([sys.argv[1:], sys.stdin.read()]))
@@ -26,18 +26,18 @@ sys.exit(int(os.environ.get("GH_STATUS", "0")))
 
 
 def number(version: str) -> tuple[int, ...]:
-    """Turn a version into what can be ordered."""
+    """Convert a version to a tuple that can be compared."""
     return tuple(map(int, version.split(".")))
 
 
-def test_the_changelog_has_the_newest_version_first() -> None:
+def test_changelog_starts_with_the_newest_version() -> None:
     versions = list(sections(TEXT))
     assert versions == sorted(versions, key=number, reverse=True)
     dates = re.findall(r"^## \d+\.\d+\.\d+ - (\S+)$", TEXT, re.MULTILINE)
     assert dates == sorted(dates, reverse=True)
 
 
-def test_every_heading_is_a_version_or_what_is_to_come() -> None:
+def test_headings_are_versions_or_unreleased() -> None:
     headings = re.findall(r"^## (.*)$", TEXT, re.MULTILINE)
     named = [heading.partition(" - ")[0] for heading in headings if heading != "Unreleased"]
     assert named == list(sections(TEXT))
@@ -46,12 +46,12 @@ def test_every_heading_is_a_version_or_what_is_to_come() -> None:
     assert {*kinds} <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
 
-def test_every_tag_has_its_section() -> None:
+def test_every_tag_has_a_changelog_section() -> None:
     tags = subprocess.run(["git", "tag", "--list", "v*"], cwd=TEMPLATE, check=True, capture_output=True, text=True)
     assert {*tags.stdout.split()} <= {f"v{version}" for version in sections(TEXT)}
 
 
-def test_the_notes_are_what_is_told_of_the_version_alone() -> None:
+def test_notes_contain_only_the_section_of_the_version() -> None:
     newest, older = "## 1.10.0 - 2026-02-03\n\n### Added\n\n- b\n\n", "## 1.9.0 - 2026-01-02\n\n- a\n"
     changelog = f"# Changelog\n\n## Unreleased\n\n- new\n\n{newest}{older}"
     assert notes(changelog, "v1.10.0") == "### Added\n\n- b"
@@ -66,7 +66,7 @@ def test_the_notes_are_what_is_told_of_the_version_alone() -> None:
 
 @dataclass(frozen=True)
 class Release:
-    """What the command did, and what it asked of gh."""
+    """The result of the command, and the recorded call of gh."""
 
     status: int
     stderr: str
@@ -75,7 +75,7 @@ class Release:
 
 
 def release(folder: Path, *arguments: str, gh_status: int = 0) -> Release:
-    """Run the command with a gh that only writes down what it is asked."""
+    """Run the command with a fake gh that records its calls."""
     program, call = folder / "gh", folder / "call"
     program.write_text(GH, "utf-8")
     program.chmod(0o755)
@@ -91,7 +91,7 @@ def release(folder: Path, *arguments: str, gh_status: int = 0) -> Release:
     return Release(done.returncode, done.stderr, *json.loads(call.read_text("utf-8")))
 
 
-def test_a_tag_becomes_a_release_with_its_notes(tmp_path: Path) -> None:
+def test_tag_creates_release_with_notes(tmp_path: Path) -> None:
     done = release(tmp_path, f"v{NEWEST}")
     assert (done.status, done.stderr, done.text) == (0, "", sections(TEXT)[NEWEST])
     assert done.asked == ["release", "create", f"v{NEWEST}", "--verify-tag", f"--title=v{NEWEST}", "--notes-file=-"]
@@ -106,7 +106,7 @@ def test_a_tag_becomes_a_release_with_its_notes(tmp_path: Path) -> None:
     ],
     ids=["no section", "no tag", "gh fails"],
 )
-def test_a_failure_is_one_sentence(tmp_path: Path, arguments: list[str], status: int, sentence: str) -> None:
+def test_failure_gives_one_line_error(tmp_path: Path, arguments: list[str], status: int, sentence: str) -> None:
     done = release(tmp_path, *arguments, gh_status=status)
     assert done.status == 1
     assert done.stderr.startswith(sentence)

@@ -1,4 +1,4 @@
-"""What an operator reads about the service, and how it starts with what a project may add."""
+"""The service's documentation and settings, and its startup with libraries and servers that a project may add."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import Bake, Build, Image
 
-# A client and a service in one process: the client sends a message to a route that somebody has added.
+# A client and a service in one process: the client sends a message to a WebSocket route of the project.
 WEBSOCKET = """
 import os, signal, sys, threading, time
 
@@ -49,7 +49,7 @@ sys.exit(service.run("__main__:app", "echo"))
 
 @pytest.fixture(scope="module")
 def extended_image(bake_once: Bake, build: Build) -> Image:
-    """Add libraries and servers to the image that a project may choose."""
+    """Return an image with additional libraries and servers that a project may use."""
     image = build(bake_once(project_slug="acme-sums"))
     tag = f"{image.tag}-extended"
     install = "RUN pip --python /opt/venv/bin/python install gunicorn uvicorn-worker websockets"
@@ -79,7 +79,7 @@ def test_settings_are_read_from_mounted_secrets(bake_once: Bake, build: Build) -
     assert result.stderr.startswith("acme-sums: ACME_SUMS_LOG_LEVEL: Input should be 'debug'")
 
 
-def test_the_documentation_lists_every_setting_as_the_help_does(bake_once: Bake, build: Build) -> None:
+def test_documentation_lists_the_settings_of_the_help(bake_once: Bake, build: Build) -> None:
     project = bake_once(project_slug="acme-sums")
     told = build(project).run("acme-sums", "serve", "--help").stdout
     settings = re.findall(r"^  (ACME_SUMS_\w+)\n      (.+) \((?:default: (.+)|optional)\)$", told, re.MULTILINE)

@@ -195,10 +195,10 @@ def edit_one_of_many_c_files(project: harness.Project, token: str) -> None:
 
 def measure_many_c_files(turn: harness.Turn) -> None:
     """Measure a rebuild with venv after changing one C file of many, also relative to changing the only one."""
-    if turn.way == harness.FIRST:
+    if turn.strategy == harness.FIRST:
         turn.build("many_c", add_c_files)
         took = turn.build("one_of_many_c", edit_one_of_many_c_files)
-        turn.tell(one_of_100_c=took, one_of_100_c_ratio=took / turn.figures["edit_c"])
+        turn.record(one_of_100_c=took, one_of_100_c_ratio=took / turn.figures["edit_c"])
 
 
 def empty_engine(engine: harness.Engine) -> None:
@@ -216,9 +216,9 @@ def measure_shared_cache(second: harness.Engine) -> harness.Step:
         cache = f"type=registry,ref={turn.tag('cache')}"
         turn.build("cold", harness.edit_nothing, f"--cache-to={cache},mode=max")
         empty_engine(second)
-        elsewhere = harness.Turn(second, turn.registry, turn.project, turn.way, turn.add_requirement, turn.token)
+        elsewhere = harness.Turn(second, turn.registry, turn.project, turn.strategy, turn.add_requirement, turn.token)
         took = elsewhere.build("shared_cache", harness.edit_nothing, f"--cache-from={cache}")
-        turn.tell(shared_cache=took, shared_cache_ratio=took / turn.figures["cold"])
+        turn.record(shared_cache=took, shared_cache_ratio=took / turn.figures["cold"])
 
     return step
 

@@ -1,11 +1,11 @@
-"""Build the image every way that has a folder beside this file, in turns, and compare what each costs.
+"""Build the image with every strategy in this directory, and compare sizes, build times and startup.
 
-    python strategies/compare.py [--rounds N] [--json FILE] [WAY ...]
+    python strategies/compare.py [--rounds N] [--json FILE] [STRATEGY ...]
 
-A way is a folder with a Dockerfile. All figures are also told as ratios to those of the first way, taken in the same
-round: absolute times are those of one machine. Downloads are part of the builds. Each round's cold builds use no layer
-of an earlier one, and have cache mounts of their own. What they add to the engine's cache is removed after each turn;
-another project's next build may then run a step again.
+A strategy is a directory with a Dockerfile. Every value is also given relative to the first strategy in the same round,
+because absolute times depend on the host. Builds include downloads. Each round starts without cached layers and with
+empty cache mounts. After each measurement, the cache records that it added are removed. If a build of another project
+has reused one of them meanwhile, its next build has to repeat that step.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from uuid import uuid4
 
 HERE = Path(__file__).resolve().parent
 FIRST = "venv"
-PATIENCE = 60
+TIMEOUT_SECONDS = 60
 ATTEMPTS = 3
-# What a project may hold that no build needs.
+# Files of a project that no build needs.
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "build", "dist", "*.egg-info", "*.so", "__pycache__", ".*_cache")
 
-# It has no requirements of its own, so one line locks it.
+# It has no dependencies, so one line locks it.
 REQUIREMENT = "six==1.17.0"
 HASHES = (
     "sha256:4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274",
@@ -49,7 +49,7 @@ HASHES = (
 )
 
 REGISTRY_PORT = 5000
-# Debian's own configuration asks for a password.
+# The configuration in Debian's package requires a password.
 REGISTRY_DOCKERFILE = """
 ARG BASE=scratch
 FROM ${BASE}
@@ -84,12 +84,12 @@ print(json.dumps({"cpu": cpu[0] if cpu else platform.machine(), "load": load, "v
 
 
 class CompareError(Exception):
-    """Something cannot be measured. The message says what, and holds the end of what was printed."""
+    """Something cannot be measured. The message names it, and contains the last lines of output."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Something that is measured of each way; `factor` turns what is kept into what is shown."""
+    """A metric of each strategy; `factor` converts stored values to the unit for display."""
 
     title: str
     unit: str
@@ -115,15 +115,15 @@ GROUPS: dict[str, Sequence[str]] = {
 
 @dataclass(frozen=True)
 class Engine:
-    """A Docker engine. `environment` is what a command needs to reach it."""
+    """A Docker engine. Commands need `environment` to connect to it."""
 
     environment: dict[str, str]
 
     def docker(self, *arguments: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Run `docker ARGUMENTS`, and return what it prints.
+        """Run `docker ARGUMENTS`, and return the finished process.
 
         Raises:
-            CompareError: it fails, and `check` does not allow that.
+            CompareError: if it fails and `check` is true.
 
         """
         command = ["docker", *arguments]
@@ -135,19 +135,19 @@ class Engine:
         return finished
 
     def image(self, name: str) -> dict[str, Any]:
-        """Return what the engine knows of an image."""
+        """Return the metadata of an image."""
         (known,) = json.loads(self.docker("image", "inspect", name).stdout)
         return dict(known)
 
     def cached(self) -> set[str]:
-        """List the records of the build cache, by identity."""
-        # A star marks the ones that can be written to.
+        """Return the IDs of the records in the build cache."""
+        # A star after the ID marks mutable records.
         return set(re.findall(r"^(\w{25})\b", self.docker("buildx", "du").stdout, re.MULTILINE))
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project, its names as pyproject.toml tells them."""
+    """A project, with its names in pyproject.toml."""
 
     path: Path
     name: str
@@ -155,26 +155,26 @@ class Project:
 
     @classmethod
     def at(cls, path: Path) -> Project:
-        """Read the names of the project in a folder."""
+        """Read the names of the project in a directory."""
         metadata = tomllib.loads((path / "pyproject.toml").read_text("utf-8"))["project"]
         command = metadata["scripts"][metadata["name"]]
         return cls(path, metadata["name"], command.split(".")[0])
 
-    def dockerfile(self, way: str) -> str:
-        """Return where a way's Dockerfile is, from the project's folder."""
-        return f"strategies/{way}/Dockerfile"
+    def dockerfile(self, strategy: str) -> str:
+        """Return the path of a strategy's Dockerfile, relative to the project."""
+        return f"strategies/{strategy}/Dockerfile"
 
-    def base(self, way: str) -> str:
-        """Return the image that a way starts from."""
-        text = (self.path / self.dockerfile(way)).read_text("utf-8")
+    def base(self, strategy: str) -> str:
+        """Return the base image of a strategy."""
+        text = (self.path / self.dockerfile(strategy)).read_text("utf-8")
         found = re.search(r"^(?:ARG BASE=|FROM )(\S+)", text, re.MULTILINE)
         if not found:
-            raise CompareError(f"{self.dockerfile(way)} names no base image")
+            raise CompareError(f"{self.dockerfile(strategy)} does not name a base image")
         return found[1]
 
     @contextmanager
     def copied(self) -> Iterator[Project]:
-        """Give a copy, to edit it."""
+        """Copy the project to a temporary directory."""
         with tempfile.TemporaryDirectory() as folder:
             copy = shutil.copytree(self.path, Path(folder) / self.path.name, ignore=NOT_COPIED)
             yield Project(copy, self.name, self.package)
@@ -198,38 +198,38 @@ def edit_py(project: Project, token: str) -> None:
 
 
 def edit_c(project: Project, token: str) -> None:
-    """Change what one C file compiles to: a compiler's cache sees through a comment."""
+    """Change the code generated from one C file, because ccache ignores a changed comment."""
     project.append(c_source(project), f'const char edited_{token}[] = "{token}";')
 
 
 def c_source(project: Project) -> str:
-    """Return where the project's first C file is.
+    """Return the path of the project's first C file.
 
     Raises:
-        CompareError: it has none.
+        CompareError: if it has none.
 
     """
     files = sorted((project.path / "src" / project.package).glob("*.c"))
     if not files:
-        raise CompareError(f"src/{project.package} has no C file: there is nothing to edit and to compile again")
+        raise CompareError(f"src/{project.package} has no C file to change and recompile")
     return files[0].relative_to(project.path).as_posix()
 
 
 def check(project: Project) -> None:
-    """See that each edit can be made, before anything is measured.
+    """Check that each edit can be made, before anything is measured.
 
     Raises:
-        CompareError: one cannot.
+        CompareError: if one cannot.
 
     """
     c_source(project)
     name = REQUIREMENT.partition("==")[0]
     if re.search(rf"^{name}\b", (project.path / "requirements.txt").read_text("utf-8"), re.MULTILINE):
-        raise CompareError(f"{name} is locked already: name another requirement, with its hashes, in compare.py")
+        raise CompareError(f"{name} is already locked. Name another dependency, with its hashes, in compare.py")
 
 
 def add_requirement(project: Project, token: str) -> None:
-    """Add a requirement and its hashes. The token keeps the layer of an earlier round from fitting."""
+    """Add a dependency and its hashes. The token prevents a cache hit on the layer of an earlier round."""
     pyproject = project.path / "pyproject.toml"
     text = pyproject.read_text("utf-8")
     pyproject.write_text(text.replace("dependencies = [", f'dependencies = ["{REQUIREMENT}", ', 1), "utf-8")
@@ -239,7 +239,7 @@ def add_requirement(project: Project, token: str) -> None:
 
 @dataclass(frozen=True)
 class Pushed:
-    """An image in a registry: the size of each blob and manifest by its digest, and its layers."""
+    """An image in a registry: the size of each blob and manifest by digest, and the layers."""
 
     sizes: dict[str, int]
     layers: list[str]
@@ -247,7 +247,7 @@ class Pushed:
 
 
 def new_bytes(before: Pushed, after: Pushed) -> int:
-    """Count the bytes that a registry which has one image still needs for another."""
+    """Return the bytes to push for one image if the registry contains another."""
     return sum(size for digest, size in after.sizes.items() if digest not in before.sizes)
 
 
@@ -258,12 +258,12 @@ class Registry:
     address: str
 
     def get(self, path: str, *accepted: str) -> Any:
-        """Ask for a blob or manifest."""
+        """Request a blob or manifest."""
         request = urllib.request.Request(f"http://{self.address}/v2/{path}", headers={"Accept": ", ".join(accepted)})
-        return urllib.request.urlopen(request, timeout=PATIENCE)
+        return urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
 
     def image(self, repository: str, reference: str) -> Pushed:
-        """Tell what an image consists of: index, manifests, configuration, layers and attestations."""
+        """Return the parts of an image: index, manifests, configuration, layers and attestations."""
         with self.get(f"{repository}/manifests/{reference}", *MANIFESTS) as response:
             text = response.read()
         manifest = json.loads(text)
@@ -271,7 +271,7 @@ class Registry:
         if "manifests" in manifest:
             parts = [(part, self.image(repository, part["digest"])) for part in manifest["manifests"]]
             sizes = own | {digest: size for _, part in parts for digest, size in part.sizes.items()}
-            # Where the platform is unknown, it is an attestation.
+            # Attestations have an unknown platform.
             (runs,) = (image for part, image in parts if part["platform"]["os"] != "unknown")
             return Pushed(sizes, runs.layers, runs.diff_ids)
         blobs = [manifest["config"], *manifest["layers"]]
@@ -282,14 +282,14 @@ class Registry:
         return Pushed(sizes, layers, config.get("rootfs", {}).get("diff_ids", []))
 
     def bytes_of_files(self, repository: str, digest: str) -> int:
-        """Sum the sizes of the files in a layer."""
+        """Return the total size of the files in a layer."""
         with self.get(f"{repository}/blobs/{digest}") as response, tarfile.open(fileobj=response, mode="r|*") as layer:
             return sum(member.size for member in layer)
 
 
 @contextmanager
 def running_registry(engine: Engine, base: str) -> Iterator[Registry]:
-    """Start a registry, made from the base image and Debian's package."""
+    """Start a registry, built from the base image and Debian's package."""
     tag = f"compare-registry-{os.getpid()}"
     engine.docker("build", f"--build-arg=BASE={base}", "--tag", tag, "-", input=REGISTRY_DOCKERFILE)
     try:
@@ -303,7 +303,7 @@ def running_registry(engine: Engine, base: str) -> Iterator[Registry]:
 
 @contextmanager
 def container(engine: Engine, *arguments: str) -> Iterator[str]:
-    """Start a container, give its id, and remove it at the end."""
+    """Start a container, yield its ID, and remove it at the end."""
     name = engine.docker("run", "--detach", *arguments).stdout.strip()
     try:
         yield name
@@ -317,36 +317,36 @@ def published(engine: Engine, name: str, port: int) -> str:
 
 
 def wait_for(url: str) -> None:
-    """Ask without a pause, until there is an answer.
+    """Request a URL repeatedly, until there is a response.
 
     Raises:
-        CompareError: there is none for a minute.
+        CompareError: if there is none within a minute.
 
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:
             with urllib.request.urlopen(url, timeout=5):
                 return
         except OSError as error:
             if time.monotonic() > deadline:
-                raise CompareError(f"{url} does not answer: {error}") from error
+                raise CompareError(f"{url} does not respond: {error}") from error
             time.sleep(0.001)
 
 
-def kept_a_layer(log: str) -> bool:
-    """Tell from the plain log of a build whether any of its RUN steps was cached."""
-    return any(f"\n#{number} CACHED\n" in log for number in re.findall(r"^#(\d+) \[.*\] RUN ", log, re.MULTILINE))
+def kept_a_layer(output: str) -> bool:
+    """Return whether a build used a cached RUN step, from its plain log."""
+    return any(f"\n#{number} CACHED\n" in output for number in re.findall(r"^#(\d+) \[.*\] RUN ", output, re.MULTILINE))
 
 
 @dataclass
 class Turn:
-    """What is measured of one way in one round."""
+    """The measurements of one strategy in one round."""
 
     engine: Engine
     registry: Registry
     project: Project
-    way: str
+    strategy: str
     add_requirement: Edit
     token: str = field(default_factory=lambda: uuid4().hex)
     figures: dict[str, float] = field(default_factory=dict)
@@ -354,13 +354,13 @@ class Turn:
     kept: set[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Note what the build cache has before the turn."""
+        """Remember the build cache before the measurements."""
         self.kept = self.engine.cached()
 
     @property
     def repository(self) -> str:
-        """Return the name that the way's images have in the registry."""
-        return f"{self.project.name}/{self.way}"
+        """Return the name of the strategy's images in the registry."""
+        return f"{self.project.name}/{self.strategy}"
 
     def tag(self, step: str) -> str:
         """Return the tag of the image that a step builds."""
@@ -369,91 +369,91 @@ class Turn:
     def build(self, step: str, edit: Edit = edit_nothing, *options: str) -> float:
         """Edit a copy of the project, build it, and return the seconds that the build takes."""
         self.built.add(step)
-        # Other rounds' cache mounts have another namespace, and are empty here.
+        # A namespace for this round makes its cache mounts empty.
         own = (f"--build-arg=BUILDKIT_CACHE_MOUNT_NS={self.token}", f"--tag={self.tag(step)}", *options)
         with self.project.copied() as copy:
             edit(copy, self.token)
-            file = f"--file={copy.dockerfile(self.way)}"
+            file = f"--file={copy.dockerfile(self.strategy)}"
             begin = time.perf_counter()
-            log = self.engine.docker("build", "--progress=plain", *own, file, ".", cwd=copy.path).stderr
+            output = self.engine.docker("build", "--progress=plain", *own, file, ".", cwd=copy.path).stderr
             took = time.perf_counter() - begin
-        if edit is not edit_nothing and not kept_a_layer(log):
-            # BuildKit lets a build join the uncached steps of another one that runs at that time.
-            raise CompareError(f"no layer of {self.way}'s build was kept: does the engine build something else?")
+        if edit is not edit_nothing and not kept_a_layer(output):
+            # BuildKit merges identical uncached steps of builds that run at the same time.
+            raise CompareError(f"no layer of {self.strategy} was cached. Is another build running on this engine?")
         return took
 
-    def tell(self, **figures: float) -> None:
-        """Keep figures, and show them."""
+    def record(self, **figures: float) -> None:
+        """Record measurements, and print them."""
         self.figures |= figures
         for name, value in figures.items():
-            say(f" {name} {shown(name, value)}", end="")
+            log(f" {name} {format_value(name, value)}", end="")
 
     def builds(self) -> None:
-        """Build from nothing, then after each kind of edit."""
-        self.tell(cold=self.build("cold", edit_nothing, "--no-cache"))
-        self.tell(edit_py=self.build("edit_py", edit_py))
-        self.tell(edit_c=self.build("edit_c", edit_c))
-        self.tell(add_requirement=self.build("add_requirement", self.add_requirement))
+        """Build without a cache, then after each kind of edit."""
+        self.record(cold=self.build("cold", edit_nothing, "--no-cache"))
+        self.record(edit_py=self.build("edit_py", edit_py))
+        self.record(edit_c=self.build("edit_c", edit_c))
+        self.record(add_requirement=self.build("add_requirement", self.add_requirement))
 
     def push(self, step: str) -> Pushed:
-        """Push what a step has built, and look at it in the registry."""
+        """Push the image of a step, and return its parts in the registry."""
         self.engine.docker("push", self.tag(step))
         return self.registry.image(self.repository, step)
 
     def sizes(self) -> None:
-        """Count what is above the base image, and what has to be pushed after an edit."""
+        """Measure the layers above the base image, and the bytes pushed after an edit."""
         cold, edited = self.push("cold"), self.push("edit_py")
-        base = self.project.base(self.way)
+        base = self.project.base(self.strategy)
         below = self.engine.image(base)["RootFS"]["Layers"]
         if cold.diff_ids[: len(below)] != below:
-            raise CompareError(f"{self.way} is not built on {base}")
+            raise CompareError(f"{self.strategy} is not built on {base}")
         own = cold.layers[len(below) :]
-        self.tell(
+        self.record(
             size=sum(self.registry.bytes_of_files(self.repository, layer) for layer in own),
             compressed=sum(cold.sizes[layer] for layer in own),
             pushed=new_bytes(cold, edited),
         )
 
     def port(self) -> int | None:
-        """Return the port that the image exposes, or None when it serves nothing."""
+        """Return the port that the image exposes, or None if there is none."""
         ports = self.engine.image(self.tag("cold"))["Config"].get("ExposedPorts")
         return int(next(iter(ports)).split("/")[0]) if ports else None
 
     def runs(self) -> None:
-        """Start it, and look into it while it runs."""
+        """Measure the startup and memory of the image."""
         if port := self.port():
-            self.run_service(port)
+            self.measure_service(port)
         else:
-            self.run_command()
+            self.measure_command()
 
-    def run_service(self, port: int) -> None:
-        """Start the service, and wait for its first answer."""
+    def measure_service(self, port: int) -> None:
+        """Start the service, and wait for its first response."""
         begin = time.perf_counter()
         options = ("--read-only", "--no-healthcheck", f"--publish=127.0.0.1::{port}")
         with container(self.engine, *options, self.tag("cold")) as name:
             wait_for(f"http://{published(self.engine, name, port)}/healthz")
-            self.tell(start=time.perf_counter() - begin)
-            self.look_into(name)
+            self.record(start=time.perf_counter() - begin)
+            self.measure_memory(name)
 
-    def run_command(self) -> None:
-        """Let the command sum nothing, and then wait for something to sum."""
+    def measure_command(self) -> None:
+        """Run the command with empty input, then measure its memory while it waits for input."""
         command = (self.tag("cold"), self.project.name, "crc32c")
         begin = time.perf_counter()
         self.engine.docker("run", "--rm", "--interactive", "--read-only", *command, input="")
-        self.tell(start=time.perf_counter() - begin)
+        self.record(start=time.perf_counter() - begin)
         with container(self.engine, "--interactive", "--read-only", *command) as name:
-            self.look_into(name)
+            self.measure_memory(name)
 
-    def look_into(self, name: str) -> None:
-        """Read the memory that process 1 has in use."""
+    def measure_memory(self, name: str) -> None:
+        """Measure the resident memory of PID 1."""
         status = self.engine.docker("exec", name, "cat", "/proc/1/status").stdout
         memory = re.search(r"^VmRSS:\s*(\d+) kB$", status, re.MULTILINE)
         if not memory:
-            raise CompareError(f"process 1 of {self.way} has ended:\n{status}")
-        self.tell(memory=int(memory[1]) * 1024)
+            raise CompareError(f"PID 1 of {self.strategy} has exited:\n{status}")
+        self.record(memory=int(memory[1]) * 1024)
 
     def clean(self) -> None:
-        """Remove the images, and what the builds have cached: no later turn uses it, and it would fill the disk."""
+        """Remove the images and the new cache records, which no later round uses and which would fill the disk."""
         if self.built:
             self.engine.docker("image", "rm", "--force", *map(self.tag, sorted(self.built)), check=False)
         if new := self.engine.cached() - self.kept:
@@ -462,7 +462,7 @@ class Turn:
 
 
 Step = Callable[[Turn], None]
-# Ways, their figures, and the values of all rounds; or what is left of these.
+# For each strategy and metric, the values of all rounds, or a summary of them.
 Results = dict[str, dict[str, list[float]]]
 Summaries = dict[str, dict[str, dict[str, Any]]]
 
@@ -470,51 +470,52 @@ Summaries = dict[str, dict[str, dict[str, Any]]]
 def measure(
     engine: Engine,
     project: Project,
-    ways: Sequence[str],
+    strategies: Sequence[str],
     rounds: int,
     add_requirement: Edit = add_requirement,
     extra: Sequence[Step] = (),
 ) -> Results:
-    """Measure each way in each round, so that whatever else the machine does meets all of them.
+    """Measure every strategy in every round, so that other load on the host affects all of them.
 
     Args:
-        engine: what builds and runs.
-        project: what is built; it is left as it is.
-        ways: names of folders in strategies/.
-        rounds: how often each way has its turn.
-        add_requirement: adds a requirement to a copy of the project.
-        extra: what else is to be done in each turn.
+        engine: the engine that builds and runs the images.
+        project: the project to build; it is not changed.
+        strategies: names of directories in strategies/.
+        rounds: the number of rounds.
+        add_requirement: adds a dependency to a copy of the project.
+        extra: further steps for each measurement.
 
     """
     check(project)
-    bases = {project.base(way) for way in ways}
+    bases = {project.base(strategy) for strategy in strategies}
     for base in bases:
-        have(engine, base)
-    results: Results = {way: {} for way in ways}
-    with running_registry(engine, project.base(ways[0])) as registry:
+        pull_if_missing(engine, base)
+    results: Results = {strategy: {} for strategy in strategies}
+    with running_registry(engine, project.base(strategies[0])) as registry:
         for number in range(rounds):
-            say(f"round {number + 1} of {rounds}")
-            begin = number % len(ways)
-            for way in [*ways[begin:], *ways[:begin]]:
-                # Sizes are exact: once is enough.
+            log(f"round {number + 1} of {rounds}")
+            begin = number % len(strategies)
+            for strategy in [*strategies[begin:], *strategies[:begin]]:
+                # Sizes do not vary between rounds, so measure them once.
                 steps = [Turn.builds, *([] if number else [Turn.sizes]), Turn.runs, *extra]
-                for name, value in taken(partial(Turn, engine, registry, project, way, add_requirement), steps).items():
-                    results[way].setdefault(name, []).append(value)
+                new_turn = partial(Turn, engine, registry, project, strategy, add_requirement)
+                for name, value in measure_with_retries(new_turn, steps).items():
+                    results[strategy].setdefault(name, []).append(value)
     return results
 
 
-def taken(new_turn: Callable[[], Turn], steps: Sequence[Step]) -> dict[str, float]:
-    """Let a way have its turn, and return its figures. A download that fails shall not cost all that was measured.
+def measure_with_retries(new_turn: Callable[[], Turn], steps: Sequence[Step]) -> dict[str, float]:
+    """Measure one strategy, with retries, so that one failed download does not lose all measurements.
 
     Raises:
-        CompareError: it fails for the third time.
+        CompareError: if it fails for the third time.
 
     """
     attempts = 0
     while True:
         turn = new_turn()
         attempts += 1
-        say(f"  {turn.way}:", end="")
+        log(f"  {turn.strategy}:", end="")
         try:
             for step in steps:
                 step(turn)
@@ -522,134 +523,145 @@ def taken(new_turn: Callable[[], Turn], steps: Sequence[Step]) -> dict[str, floa
         except CompareError as error:
             if attempts == ATTEMPTS:
                 raise
-            say(f"\n{error}\n  once more", end="")
+            log(f"\n{error}\n  retry:", end="")
         finally:
             turn.clean()
-            say("")
+            log("")
 
 
-def have(engine: Engine, base: str) -> None:
-    """Pull a base image, unless it is here."""
+def pull_if_missing(engine: Engine, base: str) -> None:
+    """Pull a base image if it is missing."""
     if engine.docker("image", "inspect", base, check=False).returncode:
         engine.docker("pull", base)
 
 
 def summary(values: Sequence[float]) -> dict[str, float]:
-    """Return median, min and max."""
+    """Return median, minimum and maximum."""
     return {"median": median(values), "min": min(values), "max": max(values)}
 
 
 def summarise(results: Results) -> Summaries:
-    """Summarise the figures of each way, and their ratios to the first way's in the same round."""
+    """Summarise the values of each strategy, and their ratios to the first strategy in the same round."""
     first = next(iter(results.values()))
 
     def both(name: str, values: list[float]) -> dict[str, Any]:
-        told: dict[str, Any] = summary(values)
+        result: dict[str, Any] = summary(values)
         if len(first.get(name, [])) == len(values):
-            told["ratio"] = summary([own / other for own, other in zip(values, first[name], strict=True)])
-        return told
+            result["ratio"] = summary([own / other for own, other in zip(values, first[name], strict=True)])
+        return result
 
-    return {way: {name: both(name, values) for name, values in figures.items()} for way, figures in results.items()}
+    return {
+        strategy: {name: both(name, values) for name, values in figures.items()}
+        for strategy, figures in results.items()
+    }
 
 
 def facts(engine: Engine, base: str) -> dict[str, Any]:
-    """Tell when, where and with what the figures are taken, and how busy the machine is before it starts."""
-    have(engine, base)
+    """Return the date, host and versions of the measurements, and the load of the host before they start."""
+    pull_if_missing(engine, base)
     inside = engine.docker("run", "--rm", "--network=none", base, "python", "-c", FACTS).stdout
-    told: dict[str, Any] = json.loads(inside)
+    found: dict[str, Any] = json.loads(inside)
     host, server = (json.loads(engine.docker(word, "--format", "json").stdout) for word in ("info", "version"))
     machine = {
-        "cpu": told.pop("cpu"),
+        "cpu": found.pop("cpu"),
         "cpus": host["NCPU"],
         "memory": host["MemTotal"],
         "kernel": host["KernelVersion"].partition("-")[0],
     }
     buildx = engine.docker("buildx", "version", check=False).stdout.split()
-    told["versions"] |= {"docker": server["Server"]["Version"], "buildx": buildx[1] if len(buildx) > 1 else "none"}
+    found["versions"] |= {"docker": server["Server"]["Version"], "buildx": buildx[1] if len(buildx) > 1 else "none"}
     date = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"date": date, "machine": machine, "storage": host["Driver"], "base": base, **told}
+    return {"date": date, "machine": machine, "storage": host["Driver"], "base": base, **found}
 
 
 def three_digits(value: float) -> str:
-    """Write a number with three digits that count, or all before the point."""
+    """Format a number with three significant digits, or all digits of its integer part."""
     return f"{value:.0f}" if value >= 100 else f"{value:#.3g}".rstrip(".")
 
 
-def shown(name: str, value: float) -> str:
-    """Write a figure with its unit."""
+def format_value(name: str, value: float) -> str:
+    """Format a value with its unit."""
     figure = FIGURES[name]
     return f"{three_digits(value * figure.factor)} {figure.unit}".strip()
 
 
-def ratio_cell(_name: str, told: dict[str, Any]) -> str:
-    """Write a ratio."""
-    return three_digits(told["ratio"]["median"]) if "ratio" in told else ""
+def ratio_cell(_name: str, value: dict[str, Any]) -> str:
+    """Format a ratio."""
+    return three_digits(value["ratio"]["median"]) if "ratio" in value else ""
 
 
-def figure_cell(name: str, told: dict[str, Any]) -> str:
-    """Write a figure with what it varied between."""
+def figure_cell(name: str, value: dict[str, Any]) -> str:
+    """Format a value with its range."""
     factor = FIGURES[name].factor
-    middle, low, high = (three_digits(told[key] * factor) for key in ("median", "min", "max"))
+    middle, low, high = (three_digits(value[key] * factor) for key in ("median", "min", "max"))
     return middle if low == high else f"{middle} ({low} to {high})"
 
 
 Cell = Callable[[str, dict[str, Any]], str]
 
 
-def table(ways: Summaries, names: Sequence[str], cell: Cell) -> str:
-    """Lay some figures of all ways out, in Markdown that reads as text, too."""
+def table(strategies: Summaries, names: Sequence[str], cell: Cell) -> str:
+    """Return a table of some metrics of all strategies, in Markdown with aligned columns."""
     heads = {name: [FIGURES[name].title, *([FIGURES[name].unit] if cell is figure_cell else [])] for name in names}
     head = ["", *(", ".join(filter(None, words)) for words in heads.values())]
-    rows = [[way, *(cell(name, told[name]) if name in told else "" for name in names)] for way, told in ways.items()]
+    rows = [
+        [strategy, *(cell(name, values[name]) if name in values else "" for name in names)]
+        for strategy, values in strategies.items()
+    ]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     rule = ["-" * widths[0], *(f"{'-' * (width - 1)}:" for width in widths[1:])]
     lines = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in [head, rule, *rows]]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def tables(ways: Summaries, groups: dict[str, Sequence[str]] = GROUPS) -> str:
-    """Lay everything out, the ratios first."""
-    first = next(iter(ways))
+def tables(strategies: Summaries, groups: dict[str, Sequence[str]] = GROUPS) -> str:
+    """Return all tables, the ratios first."""
+    first = next(iter(strategies))
     measured = {
-        title: [name for name in names if any(name in figures for figures in ways.values())]
+        title: [name for name in names if any(name in figures for figures in strategies.values())]
         for title, names in groups.items()
     }
     kinds: list[tuple[str, Cell]] = [(f"relative to {first}", ratio_cell), ("median (min to max)", figure_cell)]
     return "\n\n".join(
-        f"{title}, {kind}:\n\n{table(ways, names, cell)}" for kind, cell in kinds for title, names in measured.items()
+        f"{title}, {kind}:\n\n{table(strategies, names, cell)}"
+        for kind, cell in kinds
+        for title, names in measured.items()
     )
 
 
-def say(text: str, end: str = "\n") -> None:
-    """Tell the person who waits what happens now."""
+def log(text: str, end: str = "\n") -> None:
+    """Print progress at once."""
     print(text, end=end, flush=True)
 
 
-def every_way() -> list[str]:
-    """List the folders with a Dockerfile, the first way first."""
-    return sorted((path.parent.name for path in HERE.glob("*/Dockerfile")), key=lambda way: (way != FIRST, way))
+def list_strategies() -> list[str]:
+    """List the directories with a Dockerfile; the baseline comes first."""
+    return sorted(
+        (path.parent.name for path in HERE.glob("*/Dockerfile")), key=lambda strategy: (strategy != FIRST, strategy)
+    )
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(prog="compare", description="Build the image every way, and compare.")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="how often each way has its turn (5)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
-    parser.add_argument("ways", nargs="*", metavar="WAY", help=f"a folder in strategies/ ({', '.join(every_way())})")
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(prog="compare", description="Build the image with every strategy, and compare.")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="number of rounds (default: 5)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the values to FILE")
+    names = f"a directory in strategies/ ({', '.join(list_strategies())})"
+    parser.add_argument("strategies", nargs="*", metavar="STRATEGY", help=names)
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, and tell."""
+    """Measure, and print the results."""
     options = parse(arguments)
     engine = Engine({"DOCKER_BUILDKIT": "1", **os.environ})
     project = Project.at(HERE.parent)
-    ways = options.ways or every_way()
-    told = facts(engine, project.base(ways[0]))
-    summaries = summarise(measure(engine, project, ways, options.rounds))
-    say(f"\n{tables(summaries)}")
+    strategies = options.strategies or list_strategies()
+    environment = facts(engine, project.base(strategies[0]))
+    summaries = summarise(measure(engine, project, strategies, options.rounds))
+    log(f"\n{tables(summaries)}")
     if options.json:
-        report = {**told, "rounds": options.rounds, "ways": summaries}
+        report = {**environment, "rounds": options.rounds, "ways": summaries}
         options.json.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
 
 

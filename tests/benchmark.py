@@ -38,7 +38,7 @@ for name, size in SIZES.items():
 
 
 def main() -> None:
-    """Generate a project, install it beside google-crc32c, and print the time of a call for some sizes."""
+    """Generate a project, install it with google-crc32c, and print the time of a call for several sizes."""
     with tempfile.TemporaryDirectory() as folder:
         project = generate(Path(folder), "app=cli")
         python = project / ".venv/bin/python"

@@ -39,7 +39,7 @@ class Clients:
     gets: int
     path: str
     expected: str = field(default_factory=lambda: crc32c(BODY))
-    told: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
     accepted: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
@@ -48,18 +48,18 @@ class Clients:
 
     async def run(self) -> None:
         """Run all clients, and print the result as the last line."""
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.told.set)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.stopping.set)
         self.host = socket.gethostbyname(self.host)
         requests = [("POST /crc32c", BODY)] * self.posts + [(f"GET {self.path}", b"")] * self.gets
-        await asyncio.gather(*(self.ask(*request, keep=bool(n % 2)) for n, request in enumerate(requests)))
+        await asyncio.gather(*(self.send_requests(*request, keep=bool(n % 2)) for n, request in enumerate(requests)))
         names = ("accepted", "refused", "answers", "lost", "last_200_on_path")
         print(json.dumps({name: getattr(self, name) for name in names}))
 
-    async def ask(self, target: str, body: bytes, *, keep: bool) -> None:
+    async def send_requests(self, target: str, body: bytes, *, keep: bool) -> None:
         """Send requests until stopped."""
         more = "" if keep else "connection: close\r\n"
         head = f"{target} HTTP/1.1\r\nhost: {self.host}\r\ncontent-length: {len(body)}\r\n{more}\r\n"
-        while not self.told.is_set():
+        while not self.stopping.is_set():
             try:
                 reader, writer = await asyncio.wait_for(asyncio.open_connection(self.host, 8000), timeout=10)
             except OSError as error:
@@ -69,16 +69,16 @@ class Clients:
             self.accepted += 1
             try:
                 open_still = True
-                while open_still and not self.told.is_set():
-                    asked = time.time()
+                while open_still and not self.stopping.is_set():
+                    sent_at = time.time()
                     writer.write(head.encode() + body)
-                    open_still = await self.answered(target, asked, reader) and keep
+                    open_still = await self.read_response(target, sent_at, reader) and keep
             except (OSError, EOFError) as error:
                 self.lost[f"{target}: {error!r}"] += 1
             finally:
                 writer.transport.abort()
 
-    async def answered(self, target: str, asked: float, reader: asyncio.StreamReader) -> bool:
+    async def read_response(self, target: str, sent_at: float, reader: asyncio.StreamReader) -> bool:
         """Read and count one response; return whether the connection stays open."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         status = head.split()[1]
@@ -87,9 +87,9 @@ class Clients:
         if status == "200" and target.startswith("POST") and json.loads(body)["crc32c"] != self.expected:
             status = "wrong"
         if status == "200" and target.startswith("GET"):
-            self.last_200_on_path = max(self.last_200_on_path, asked)
+            self.last_200_on_path = max(self.last_200_on_path, sent_at)
         if status == "503" and target.startswith("GET"):
-            self.told.set()
+            self.stopping.set()
         self.answers[f"{target} {status}"] += 1
         if self.answers.total() == ROUNDS_UNTIL_BUSY * (self.posts + self.gets):
             print("busy", flush=True)

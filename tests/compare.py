@@ -67,33 +67,33 @@ Summaries = dict[str, dict[str, dict[str, Any]]]
 
 def against(name: str, peer: str) -> Callable[[Summaries], float]:
     """Return a function that divides the metric of venv by that of an alternative."""
-    return lambda told: 1 / float(told[peer][name]["ratio"]["median"])
+    return lambda summaries: 1 / float(summaries[peer][name]["ratio"]["median"])
 
 
 def against_the_best(name: str) -> Callable[[Summaries], float]:
     """Return a function that divides the metric of venv by that of the best alternative."""
-    return lambda told: 1 / min(float(told[peer][name]["ratio"]["median"]) for peer in peers())
+    return lambda summaries: 1 / min(float(summaries[peer][name]["ratio"]["median"]) for peer in peers())
 
 
 def of_the_first(name: str) -> Callable[[Summaries], float]:
     """Return a function that returns the metric of venv."""
-    return lambda told: float(told[harness.FIRST][name]["median"])
+    return lambda summaries: float(summaries[harness.FIRST][name]["median"])
 
 
-def largest_of_the_others(told: Summaries) -> float:
+def largest_strategy(summaries: Summaries) -> float:
     """Return the size of the largest strategy, divided by that of venv."""
-    return max(float(told[way]["size"]["ratio"]["median"]) for way in ways() if way not in peers())
+    return max(float(summaries[way]["size"]["ratio"]["median"]) for way in ways() if way not in peers())
 
 
 # Targets: the metric of venv, what it is relative to, the target, and a function that computes the ratio.
 TARGETS: tuple[tuple[str, str, float, Callable[[Summaries], float]], ...] = (
     ("above the base image", "`article-venv`", 0.65, against("size", "article-venv")),
-    ("above the base image, the largest strategy", "`venv`", 1.05, largest_of_the_others),
+    ("above the base image, the largest strategy", "`venv`", 1.05, largest_strategy),
     ("rebuild after changing one .py", "`article-venv`", 0.35, against("edit_py", "article-venv")),
     ("rebuild after changing one .py", "`uv-multistage`", 0.6, against("edit_py", "uv-multistage")),
     ("rebuild after changing one .c of 100", "one .c of 1", 1.3, of_the_first("one_of_100_c_ratio")),
     ("rebuild with one more dependency", "`article-venv`", 0.35, against("add_requirement", "article-venv")),
-    ("pushed after changing one .py", "40 kB", 1, lambda told: of_the_first("pushed")(told) / 40_000),
+    ("pushed after changing one .py", "40 kB", 1, lambda summaries: of_the_first("pushed")(summaries) / 40_000),
     ("pushed after changing one .py", "`article-venv`", 0.01, against("pushed", "article-venv")),
     ("cold build", "the fastest alternative", 1.1, against_the_best("cold")),
     ("build on a fresh builder, from a registry cache", "its cold build", 0.1, of_the_first("shared_cache_ratio")),

@@ -189,7 +189,7 @@ def arena(engine: Engine) -> Iterator[Arena]:
 
 
 def wait_for(engine: Engine, name: str) -> None:
-    """Wait until a container answers. The image's health check asks either of the two apps.
+    """Wait until a container responds. The image's health check works for both apps.
 
     Raises:
         LoadError: it does not within 30 seconds.
@@ -204,7 +204,7 @@ def wait_for(engine: Engine, name: str) -> None:
 
 
 def run(engine: Engine, rounds: int, seconds: int) -> Results:
-    """Measure both apps in turns, so that whatever else the machine does meets both."""
+    """Measure both apps alternately, so that background load affects both equally."""
     results: Results = defaultdict(lambda: {app: [] for app in PORTS})
     with arena(engine) as there:
         figures = [partial(there.load, body=body) for body in BODIES]
@@ -262,14 +262,14 @@ print(json.dumps({"cpu": cpu[:1], "load": load, "versions": {"python": platform.
 def facts(engine: Engine) -> dict[str, Any]:
     """Return details of the machine and the versions, and the load average before the run."""
     inside = engine.docker("run", "--rm", "--network=none", IMAGE, "python", "-c", FACTS).stdout
-    told: dict[str, Any] = json.loads(inside)
+    details: dict[str, Any] = json.loads(inside)
     query = ("dpkg-query", "--show", "--showformat=${Version}", "wrk")
-    told["versions"]["wrk"] = engine.docker("run", "--rm", "--network=none", WRK_IMAGE, *query).stdout
+    details["versions"]["wrk"] = engine.docker("run", "--rm", "--network=none", WRK_IMAGE, *query).stdout
     form = (
         '{"docker": "{{.ServerVersion}}", "kernel": "{{.KernelVersion}}", "cpus": {{.NCPU}}, "memory": {{.MemTotal}}}'
     )
     host = json.loads(engine.docker("info", "--format", form).stdout)
-    return {"date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": host, **told}
+    return {"date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": host, **details}
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -288,13 +288,13 @@ def main(arguments: list[str] | None = None) -> None:
         build(engine, generate(Path(folder), "app=service", "strategy=venv"), IMAGE)
         say("\nBuilding wrk's image")
         engine.docker("build", "--tag", WRK_IMAGE, "-", input=WRK_DOCKERFILE)
-        told = facts(engine)
+        details = facts(engine)
         results = run(engine, options.rounds, options.seconds)
     rows = summaries(results)
     say(f"\n{CONNECTIONS} connections, {options.rounds} rounds of {options.seconds} s: median (min to max)\n")
     say(table(rows))
     if options.json:
-        report = {**told, "rounds": options.rounds, "seconds": options.seconds, "rows": rows, "figures": results}
+        report = {**details, "rounds": options.rounds, "seconds": options.seconds, "rows": rows, "figures": results}
         options.json.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
 
 

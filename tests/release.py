@@ -26,9 +26,9 @@ def notes(changelog: str, tag: str) -> str:
     """
     newest, text = next(iter(sections(changelog).items()), ("", ""))
     if tag != f"v{newest}":
-        raise ValueError(f"the tag is {tag}, and the newest version in {CHANGELOG.name} is {newest or 'none'}")
+        raise ValueError(f"the tag is {tag}, but the newest version in {CHANGELOG.name} is {newest or 'none'}")
     if not text:
-        raise ValueError(f"{CHANGELOG.name} tells nothing of {newest}")
+        raise ValueError(f"{CHANGELOG.name} does not describe version {newest}")
     return text
 
 

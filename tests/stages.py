@@ -110,7 +110,7 @@ def crossings_of(step: str, stages: Collection[str]) -> list[Crossing]:
 
 
 def name_of(step: str, *, project: bool) -> str:
-    """Name a layer by what its instruction reads, unless its stage builds the project alone."""
+    """Return a name for a layer, based on the files that its instruction reads and on its stage."""
     if "apt-get install" in step:
         return "compiler"
     if BYTECODE in step:
@@ -215,7 +215,7 @@ def measure(engine: Engine, project: Path) -> dict[str, Any]:
     # Include the process ID, because another run may share the engine.
     mine = f"stages-{os.getpid()}"
     facts = harness.facts(harness.Engine(engine.environment), base)
-    told = {name: facts[name] for name in ("date", "machine", "storage", "base", "versions")}
+    selected = {name: facts[name] for name in ("date", "machine", "storage", "base", "versions")}
     try:
         contents = {
             name: content(file.read_text("utf-8"), stage_builder(engine, f"{mine}-{name}", folder, file, base), base)
@@ -224,7 +224,7 @@ def measure(engine: Engine, project: Path) -> dict[str, Any]:
     finally:
         tags = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{mine}-*").stdout.split()
         engine.docker("image", "rm", *tags, check=False)
-    return {**told, "architecture": architecture(engine), "stand_in": bool(label.strip()), "contents": contents}
+    return {**selected, "architecture": architecture(engine), "stand_in": bool(label.strip()), "contents": contents}
 
 
 def architecture(engine: Engine) -> str:

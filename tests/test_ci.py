@@ -148,10 +148,13 @@ def test_update_token_belongs_to_an_environment(bake_once: Bake) -> None:
 def test_pipeline_files_are_copied_unchanged(bake: Bake, ci: str, answers: dict[str, str]) -> None:
     project = bake(ci=ci, **answers)
     folders = (SOURCES / ci, SOURCES.parent / "publish" / ci)
-    laid = {path.relative_to(folder).as_posix(): path for folder in folders for path in folder.rglob("*")}
-    laid = {name: path for name, path in laid.items() if path.is_file() and path.name != ".gitkeep"}
-    assert {name for name in project.files if ".git" in name or name == "renovate.json"} == {*laid, *OF_EVERY_PROJECT}
-    for name, path in laid.items():
+    expected = {path.relative_to(folder).as_posix(): path for folder in folders for path in folder.rglob("*")}
+    expected = {name: path for name, path in expected.items() if path.is_file() and path.name != ".gitkeep"}
+    assert {name for name in project.files if ".git" in name or name == "renovate.json"} == {
+        *expected,
+        *OF_EVERY_PROJECT,
+    }
+    for name, path in expected.items():
         assert project.read(name) == path.read_text("utf-8")
 
 
@@ -281,7 +284,7 @@ RunScript = Callable[..., tuple[int, list[Call], dict[str, str]]]
 
 @pytest.fixture
 def run_script(engine: Engine, tmp_path: Path) -> RunScript:
-    """Return the function that runs a pipeline's script with a docker that only tells what it was asked.
+    """Return a function that runs a pipeline's script with the fake docker.
 
     It returns the exit status, the calls of docker, and the outputs of the step.
     """

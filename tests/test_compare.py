@@ -116,9 +116,9 @@ def test_comparison_leaves_nothing_on_the_engine(engine: Engine, cached_before: 
     containers = engine.docker("ps", "--all", "--format", "{{.Image}}").stdout
     for name in ("/checksum-service/", "compare-registry"):
         assert name not in images + containers
-    told = engine.docker("buildx", "du", "--verbose").stdout
+    printed = engine.docker("buildx", "du", "--verbose").stdout
     # The steps of the registry's image may stay: all rounds share it.
-    steps = [record for record in told.split("\n\n") if " from exec " in record and "docker-registry" not in record]
+    steps = [record for record in printed.split("\n\n") if " from exec " in record and "docker-registry" not in record]
     assert [step for step in steps if not any(f" {identity}\n" in step for identity in cached_before)] == []
 
 
@@ -213,11 +213,13 @@ def test_build_without_cached_run_steps_is_detected() -> None:
 
 
 def test_ratios_compare_measurements_of_the_same_round() -> None:
-    told = harness.summarise({"venv": {"cold": [1.0, 4.0, 2.0]}, "other": {"cold": [2.0, 6.0, 8.0], "more": [1.0]}})
-    assert told["other"]["cold"] == {
+    summaries = harness.summarise(
+        {"venv": {"cold": [1.0, 4.0, 2.0]}, "other": {"cold": [2.0, 6.0, 8.0], "more": [1.0]}}
+    )
+    assert summaries["other"]["cold"] == {
         "median": 6.0,
         "min": 2.0,
         "max": 8.0,
         "ratio": {"median": 2.0, "min": 1.5, "max": 4.0},
     }
-    assert "ratio" not in told["other"]["more"]
+    assert "ratio" not in summaries["other"]["more"]

@@ -175,8 +175,8 @@ def findings(url: str, folder: Path, *options: str) -> dict[str, Any]:
     assert report.exists(), finished.stdout + finished.stderr
     # Shown by pytest if the test fails.
     print(finished.stdout)
-    told: dict[str, Any] = json.loads(report.read_text("utf-8"))
-    return told
+    results: dict[str, Any] = json.loads(report.read_text("utf-8"))
+    return results
 
 
 def test_api_description_is_valid(serving: Serving) -> None:
@@ -213,9 +213,9 @@ def test_service_conforms_to_its_api_description(serving: Serving, tmp_path: Pat
         "fuzzing": "success",
         "stateful": "skip",
     }
-    asked = report["valid_rates"]
-    assert asked.keys() == {"POST /checksums", "POST /crc32c"}
-    assert all(answers["accepted"] for phases in asked.values() for answers in phases.values())
+    rates = report["valid_rates"]
+    assert rates.keys() == {"POST /checksums", "POST /crc32c"}
+    assert all(answers["accepted"] for phases in rates.values() for answers in phases.values())
 
 
 def test_checks_detect_their_injected_faults(serving: Serving, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_notes_contain_only_the_section_of_the_version() -> None:
     for tag in ("v1.9.0", "1.10.0", "v1.10", "main"):
         with pytest.raises(ValueError, match=r"the newest version in CHANGELOG\.md is 1\.10\.0"):
             notes(changelog, tag)
-    with pytest.raises(ValueError, match=r"tells nothing of 1\.0\.0"):
+    with pytest.raises(ValueError, match=r"does not describe version 1\.0\.0"):
         notes("## 1.0.0 - 2026-01-02\n\n## 0.9.0 - 2026-01-01\n\n- a\n", "v1.0.0")
     with pytest.raises(ValueError, match="is none"):
         notes("# Changelog\n\n## Unreleased\n", "v1.0.0")
@@ -70,7 +70,7 @@ class Release:
 
     status: int
     stderr: str
-    asked: list[str]
+    gh_call: list[str]
     text: str
 
 
@@ -94,13 +94,13 @@ def release(folder: Path, *arguments: str, gh_status: int = 0) -> Release:
 def test_tag_creates_release_with_notes(tmp_path: Path) -> None:
     done = release(tmp_path, f"v{NEWEST}")
     assert (done.status, done.stderr, done.text) == (0, "", sections(TEXT)[NEWEST])
-    assert done.asked == ["release", "create", f"v{NEWEST}", "--verify-tag", f"--title=v{NEWEST}", "--notes-file=-"]
+    assert done.gh_call == ["release", "create", f"v{NEWEST}", "--verify-tag", f"--title=v{NEWEST}", "--notes-file=-"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "sentence"),
     [
-        (["v999.0.0"], 0, "release: the tag is v999.0.0, and the newest version"),
+        (["v999.0.0"], 0, "release: the tag is v999.0.0, but the newest version"),
         ([], 0, "usage: python -m tests.release TAG"),
         ([f"v{NEWEST}"], 4, "release: gh failed with status 4, see above"),
     ],
@@ -111,4 +111,4 @@ def test_failure_gives_one_line_error(tmp_path: Path, arguments: list[str], stat
     assert done.status == 1
     assert done.stderr.startswith(sentence)
     assert done.stderr.count("\n") == 1
-    assert bool(done.asked) == bool(status)
+    assert bool(done.gh_call) == bool(status)

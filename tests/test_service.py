@@ -81,8 +81,8 @@ def test_settings_are_read_from_mounted_secrets(bake_once: Bake, build: Build) -
 
 def test_documentation_lists_the_settings_of_the_help(bake_once: Bake, build: Build) -> None:
     project = bake_once(project_slug="acme-sums")
-    told = build(project).run("acme-sums", "serve", "--help").stdout
-    settings = re.findall(r"^  (ACME_SUMS_\w+)\n      (.+) \((?:default: (.+)|optional)\)$", told, re.MULTILINE)
+    printed = build(project).run("acme-sums", "serve", "--help").stdout
+    settings = re.findall(r"^  (ACME_SUMS_\w+)\n      (.+) \((?:default: (.+)|optional)\)$", printed, re.MULTILINE)
     table = project.read("docs/operating.md")
     rows = re.findall(r"^\| `(ACME_SUMS_\w+)` \|(?: `(.+)`)? \| (.+) \|$", table, re.MULTILINE)
     assert len(settings) >= 8

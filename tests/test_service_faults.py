@@ -231,12 +231,12 @@ def test_sigterm_under_load_loses_no_request(image: Image) -> None:
         with load(image, net, "service", "200", "4", "/readyz") as busy:
             began = time.monotonic()
             service.docker("kill", "--signal=TERM")
-            told = time.time()
+            stopped_at = time.time()
             outcome = busy.outcome()
             assert service.docker("wait") == "0"
             assert time.monotonic() - began < GRACE_SECONDS
         service.log()
-    assert outcome["last_200_on_path"] < told
+    assert outcome["last_200_on_path"] < stopped_at
     assert (outcome["lost"], outcome["refused"]) == ({}, {})
     assert outcome["answers"]["GET /readyz 503"] > 0
     assert outcome["answers"].keys() <= {"POST /crc32c 200", "GET /readyz 200", "GET /readyz 503"}
@@ -363,11 +363,11 @@ def test_slow_clients_do_not_block_others(service: Service) -> None:
         slow_bodies = [pool.submit(trickle, service, body, b"56789") for _ in range(10)]
         slow_heads = [pool.submit(trickle, service, b"POST /crc32c HT", b"TP/1.1\r\n") for _ in range(10)]
         until(lambda: "http_requests_in_flight 11.0" in service.ask("/metrics"))
-        asked, port = 0, service.port()
+        count, port = 0, service.port()
         while not slow_bodies[0].done():
             assert json.loads(ask(port, "/crc32c", DIGITS))["crc32c"] == CHECKSUM
-            asked += 1
-        assert asked > 50
+            count += 1
+        assert count > 50
         assert all(CHECKSUM.encode() in future.result() for future in slow_bodies)
         # Complete request headers must arrive within KEEP_ALIVE_SECONDS.
         assert {future.result() for future in slow_heads} == {b""}

@@ -32,8 +32,8 @@ with calls.open("a") as file:
     print(json.dumps(sys.argv[1:]), file=file)
 opened = '"pr", "create"' in calls.read_text()
 if sys.argv[1:3] == ["pr", "list"] and opened:
-    asked = sys.argv[sys.argv.index("--state") + 1]
-    if asked in ("all", os.environ.get("STATE", "open")):
+    state = sys.argv[sys.argv.index("--state") + 1]
+    if state in ("all", os.environ.get("STATE", "open")):
         print(7)
 """
 pytestmark = pytest.mark.skipif(not shutil.which("jq"), reason="the workflow needs jq: install it")

@@ -1,4 +1,4 @@
-# The base image may end with another user, and apt-get needs root. This stage is not what runs.
+# The base image may end with another user, and apt-get needs root. The program does not run in this stage.
 # hadolint ignore=DL3002
 USER 0
 
@@ -12,13 +12,13 @@ RUN apt-get update \
 
 # Install the locked build backend and uv. The bind mount provides the lock file and the cache mount keeps downloads
 # between builds, without a layer for either. Dependencies without a wheel are built with the same versions, which
-# the constraints repeat without hashes, because what else such a build needs is not locked.
+# the constraints repeat without hashes, because other dependencies of such builds are not locked.
 RUN --mount=type=bind,source=requirements/build.txt,target=/requirements/build.txt \
     --mount=type=cache,target=/root/.cache/pip \
     pip install --require-hashes --requirement /requirements/build.txt \
     && grep -o '^[^ ]*==[^ ]*' /requirements/build.txt >/build-constraints.txt
 
-# ccache is found before gcc. Strip extension modules: their debug information is larger than their code. Date all
+# Put ccache before gcc on PATH. Strip extension modules: their debug information is larger than their code. Date all
 # files 1980-01-01, the earliest date that a zip file can store, so that builds are reproducible.
 ENV PATH=/usr/lib/ccache:$PATH \
     LDFLAGS=-Wl,--strip-all \

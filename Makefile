@@ -1,7 +1,7 @@
 # `make test` and `make demo` need a checkout, Python 3.11 or later and, for images, Docker or root on Debian.
 PYTHON ?= python3
 
-.PHONY: help test demo load bench sizes compare pictures lint lock clean
+.PHONY: help test demo load bench sizes compare pictures lint lock outdated clean
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ lint: .venv/ready  ## run the pre-commit hooks on all files
 
 lock: .venv/ready  ## update all lock files: the template's own and the generated project's
 	.venv/bin/python -m tests.locks
+
+outdated: .venv/ready  ## list the pinned hooks, actions and tools that have a newer version
+	.venv/bin/python -m tests.outdated
 
 clean:  ## remove the virtualenv
 	rm -rf .venv

@@ -30,6 +30,26 @@ class FakeHookRepository:
 
 
 FAKES = {
+    "pre-commit/pre-commit-hooks": FakeHookRepository(
+        "pre-commit-hooks",
+        """
+- id: check-merge-conflict
+  name: check for merge conflicts
+  entry: check-merge-conflict
+  language: python
+  types: [text]
+- id: end-of-file-fixer
+  name: fix end of files
+  entry: end-of-file-fixer
+  language: python
+  types: [text]
+- id: trailing-whitespace
+  name: trim trailing whitespace
+  entry: trailing-whitespace-fixer
+  language: python
+  types: [text]
+""",
+    ),
     "astral-sh/ruff-pre-commit": FakeHookRepository(
         "ruff",
         """

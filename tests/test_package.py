@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import APPS, QUESTIONS, Bake, Project
+from tests.conftest import APPS, QUESTIONS, TEMPLATE, TOOLS, Bake, Project, copied
 from tests.engine import Engine
+from tests.test_ci import pythons_of
 
 UV_BUILD = (sys.executable, "-m", "uv", "build", "--build-constraint", "requirements/build.txt", "--require-hashes")
 WARNINGS = [
@@ -56,10 +60,71 @@ def test_sdist_contains_all_build_inputs(bake: Bake, app: str) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
         archive.extractall(project.path / "unpacked", filter="data")
     assert {"LICENSE", "README.md", "pyproject.toml", "setup.py", "src/acme/_native.c"} <= names
-    assert not {name for name in names if name.endswith((".so", ".pyc"))}
+    assert not {name for name in names if name.endswith((".so", ".pyc")) or name.startswith("tests")}
     unpacked = Project(project.path / "unpacked/acme-0.1.0", project.answers)
     build = unpacked.run(sys.executable, "-m", "uv", "build", "--wheel", "--out-dir", "dist")
     assert build.returncode == 0, build.stderr
+
+
+@pytest.mark.parametrize("license_name", QUESTIONS["license"])
+def test_classifiers_name_the_tested_pythons(bake_once: Bake, license_name: str) -> None:
+    project = bake_once(ci="github", license=license_name)
+    classifiers = tomllib.loads(project.read("pyproject.toml"))["project"]["classifiers"]
+    tested = pythons_of(project)
+    versions = {text.rpartition(" ")[2] for text in classifiers if re.search(r" :: Python :: 3\.\d+$", text)}
+    assert versions == {version for version in tested if not version.endswith("t")}
+    assert any(" :: Free Threading :: " in text for text in classifiers) == any(text.endswith("t") for text in tested)
+    assert "Typing :: Typed" in classifiers
+    assert ("Private :: Do Not Upload" in classifiers) == (license_name == "Proprietary")
+    # PEP 639: the expression in `license` replaces these.
+    assert not [text for text in classifiers if text.startswith("License ::")]
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_pyroma_rates_ten_of_ten(bake: Bake, app: str) -> None:
+    project = bake(app=app)
+    # Only its author knows where the project is hosted.
+    urls = '[project.urls]\nRepository = "https://example.com/repository"\n\n[project.scripts]'
+    project.edit("pyproject.toml", "[project.scripts]", urls)
+    result = project.run(TOOLS / "pyroma", ".")
+    assert "\nFinal rating: 10/10\n" in result.stdout, result.stdout
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_repo_review_finds_only_the_declined_checks(bake_once: Bake, app: str) -> None:
+    # Without GitHub, its own checks of GitHub and pre-commit.ci would not apply.
+    result = bake_once(app=app, ci="github").run(TOOLS / "repo-review", "--format=json", ".")
+    failed = {name for name, check in json.loads(result.stdout)["checks"].items() if check["result"] is False}
+    declined = set(re.findall(r"^\| `([A-Z]+\d+)` \|", (TEMPLATE / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE))
+    assert failed == declined
+
+
+@pytest.fixture(scope="module", params=APPS)
+def installed(request: pytest.FixtureRequest, bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a project with its virtualenv."""
+    project = copied(bake_once(app=request.param), tmp_path_factory.mktemp("installed"))
+    result = project.run("make", "dev")
+    assert result.returncode == 0, result.stderr
+    return project
+
+
+def test_basedpyright_finds_nothing(installed: Project) -> None:
+    settings = {"include": ["src", "setup.py"], "typeCheckingMode": "standard", "venvPath": ".", "venv": ".venv"}
+    (installed.path / "pyrightconfig.json").write_text(json.dumps(settings), "utf-8")
+    result = installed.run(TOOLS / "basedpyright")
+    assert result.returncode == 0, result.stdout
+    assert "0 errors, 0 warnings" in result.stdout
+
+
+def test_deptry_finds_nothing(installed: Project) -> None:
+    result = installed.run(TOOLS / "deptry", "src")
+    assert result.returncode == 0, result.stderr
+
+
+def test_deprecated_package_attribute_is_not_used(bake_once: Bake) -> None:
+    for app in APPS:
+        project = bake_once(app=app, strategy="all")
+        assert [name for name in project.files if "__package__" in project.read(name)] == []
 
 
 def test_setup_py_is_short(bake: Bake) -> None:

@@ -131,6 +131,13 @@ NEVER = WORKFLOW.format(trigger="never", text="hello")
 INJECTION = WORKFLOW.format(trigger="issues", text="${{ github.event.issue.title }}")
 # Each fault: the hook, its output, and a function that injects the fault.
 FAULTS: dict[str, tuple[str, str, Injection]] = {
+    "conflict left by a merge": (
+        "check-merge-conflict",
+        "README.md:",
+        append("README.md", "<<<<<<< ours\na\n=======\nb\n>>>>>>> theirs\n"),
+    ),
+    "file without a last line feed": ("end-of-file-fixer", "Fixing Makefile", append("Makefile", "# end")),
+    "whitespace at the end of a line": ("trailing-whitespace", "Fixing Dockerfile", append("Dockerfile", "# end \n")),
     "unused import": ("ruff-check", "1 fixed", append("src/acme/new.py", '"""New."""\n\nimport os\n')),
     "imports out of order": (
         "ruff-check",

@@ -5,7 +5,7 @@ import signal
 from typing import Any
 
 import uvicorn
-from httptools import HttpParserError, HttpParserUpgrade
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEADER_BYTES = 1 << 16
@@ -13,6 +13,8 @@ MAX_HEADER_BYTES = 1 << 16
 
 class Protocol(HttpToolsProtocol):
     """HTTP/1.1 with limits for request headers."""
+
+    parser: HttpRequestParser
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Prevent connections that stay open for ever without a request."""
@@ -29,7 +31,7 @@ class Protocol(HttpToolsProtocol):
             self.unparsed_bytes = MAX_HEADER_BYTES + 1
         if self.unparsed_bytes <= MAX_HEADER_BYTES:
             return
-        cycle = self.cycle
+        cycle: Any = self.cycle  # None before the first request
         if cycle and not cycle.response_complete and (self.pipeline or cycle.response_started or not cycle.more_body):
             self.transport.close()  # an error response would be taken for the response to an earlier request
         else:
@@ -68,7 +70,7 @@ class Protocol(HttpToolsProtocol):
 class Server(uvicorn.Server):
     """A server that is not ready after SIGTERM, but accepts connections until load balancers have noticed."""
 
-    def handle_exit(self, sig: int, _frame: Any) -> None:
+    def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ARG002
         """Prevent an exit status other than 0: uvicorn raises the signal again at the end."""
         self.force_exit |= self.should_exit and sig == signal.SIGINT
         self.should_exit = True

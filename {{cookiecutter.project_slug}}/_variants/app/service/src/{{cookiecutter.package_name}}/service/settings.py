@@ -1,6 +1,7 @@
 """The base settings, read from the environment. No error and no help text contains the value of a setting."""
 
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
@@ -8,7 +9,6 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, AliasChoices, AliasPath, BeforeValidator, ByteSize, Field, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, SecretsSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 from pydantic_settings.sources import PydanticBaseEnvSettingsSource
@@ -148,7 +148,7 @@ def aliases(field: FieldInfo) -> list[str]:
 
 def variable(settings: type[ServiceSettings], name: int | str = "*") -> str:
     """Return the environment variable of a field, or of one of its aliases; `*` is several settings together."""
-    prefix = settings.model_config["env_prefix"]
+    prefix = settings.model_config.get("env_prefix", "")
     for field_name, field in settings.model_fields.items():
         names = aliases(field)
         if name in (field_name, *names):
@@ -156,13 +156,13 @@ def variable(settings: type[ServiceSettings], name: int | str = "*") -> str:
     return f"{prefix}*"
 
 
-def reason(settings: type[ServiceSettings], error: ErrorDetails) -> str:
+def reason(settings: type[ServiceSettings], error: Mapping[str, Any]) -> str:
     """Explain what would be right, without the value."""
     kind, location = error["type"], error["loc"]
     if kind == "int_parsing" and str(error["input"]).startswith("tcp://"):
         return "is the address of a Service in Kubernetes: set enableServiceLinks to false, or rename the Service"
     if kind in PUBLIC_ERRORS and (kind != "missing" or len(location) == 1):
-        return error["msg"]
+        return str(error["msg"])
     # A type cannot be wrong at this level unless the text was not decoded.
     problem = "must be JSON" if kind.endswith("_type") and len(location) == 1 else "is invalid"
     field = settings.model_fields.get(str(location[0])) if location else None

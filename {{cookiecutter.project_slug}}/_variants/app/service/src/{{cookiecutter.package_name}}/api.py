@@ -64,6 +64,7 @@ STREAM = {"requestBody": {"content": {"application/octet-stream": {"schema": {"t
 
 
 @app.post("/crc32c", tags=["checksums"], openapi_extra=STREAM)
+@service.max_body("10GiB")
 async def post_crc32c(request: Request) -> Checksum:
     """Return the CRC-32C of the body, which may be larger than the memory."""
     value = size = 0

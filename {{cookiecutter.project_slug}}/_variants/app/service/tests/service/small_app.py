@@ -30,6 +30,12 @@ async def post_stream(request: Request) -> dict[str, int]:
     return {"bytes": size}
 
 
+@app.post("/large")
+@service.max_body("7MB")
+async def post_large(request: Request) -> dict[str, int]:
+    return await post_stream(request)
+
+
 @app.get("/typed")
 async def get_typed(number: int) -> int:
     return number

@@ -48,3 +48,28 @@ def test_log_is_plain_text_on_a_terminal():
     os.close(ours)
     line = text.splitlines()[0]
     assert re.fullmatch(r"\d\d:\d\d:\d\d INFO +Started server process \[\d+\]", line)
+
+
+def test_blocked_stderr_stops_nothing(start, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    service = start("sh", "-c", 'exec "$@" 2> "$0"', fifo, *COMMAND)
+    request = b"GET /" + 500 * b"x" + b" HTTP/1.1\r\nHost: test\r\n"
+    response = service.send_raw(2000 * (request + b"\r\n") + request + b"Connection: close\r\n\r\n")
+    assert response.count(b"HTTP/1.1 404 ") == 2001
+    os.set_blocking(reader, True)
+    text = b""
+    while b"log lines were dropped, because stderr was blocked" not in text:
+        text += os.read(reader, 65536)
+    service.request("GET", "/nowhere")
+    service.process.terminate()
+    assert service.process.wait(timeout=5) == 0
+    os.close(reader)
+
+
+def test_closed_stderr_stops_nothing(start):
+    service = start("sh", "-c", 'exec "$@" 2>&-', "sh", *COMMAND)
+    assert service.post_json("/json", {"number": 1}).json() == {"number": 2}
+    service.process.terminate()
+    assert service.process.wait(timeout=5) == 0

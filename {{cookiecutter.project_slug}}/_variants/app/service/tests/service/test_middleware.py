@@ -112,6 +112,26 @@ def test_response_ends_although_a_background_task_fails(start):
     assert response.endswith(b'"accepted"')
 
 
+def test_route_has_a_limit_of_its_own(service):
+    assert service.request("POST", "/large", bytes(6_500_000)).json() == {"bytes": 6_500_000}
+    assert_problem(service.request("POST", "/large", bytes(7_000_001)), 413)
+    assert_problem(service.request("POST", "/large", iter([bytes(7_000_001)])), 413)
+
+
+@pytest.mark.parametrize("rest", [b"Content-Length: 600000\r\n\r\n1", b"Transfer-Encoding: chunked\r\n\r\n1\r\n1"])
+def test_bodies_share_a_limited_memory(start, rest):
+    service = start(body_memory_bytes="1MB")
+    with service.connect() as client:
+        client.sendall(b"POST /json" + HEADERS + rest)
+        time.sleep(0.5)
+        response = service.request("POST", "/json", bytes(600_000))
+        assert_problem(response, 503)
+        assert response.headers["retry-after"] == "1"
+        assert service.request("GET", "/readyz").status == 200
+    time.sleep(0.5)
+    assert_problem(service.request("POST", "/json", bytes(600_000)), 422)
+
+
 MOUNT = """
 from fastapi import FastAPI
 admin = FastAPI()

@@ -1,5 +1,7 @@
 """How the service shuts down, and how it treats clients that misbehave."""
 
+import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -86,6 +88,48 @@ def test_sigterm_drains(start):
     assert time.monotonic() - started < 1.5
     wait_until_refused(service)
     assert service.process.wait(timeout=10) == 0
+
+
+THREAD = """
+import asyncio, re, time
+@app.get("/thread")
+async def thread():
+    await asyncio.to_thread(work)
+def work():
+"""
+
+
+@pytest.mark.parametrize("blocked", [False, True], ids=["", "blocked stderr"])
+@pytest.mark.parametrize("work", ["time.sleep(60)", "time.sleep(1); re.match('(a+)+$', 40 * 'a' + 'b')"])
+def test_sigterm_ends_the_process_while_c_code_runs(tmp_path, work, blocked):
+    # The regular expression keeps the interpreter's lock.
+    command = extended_command(f"{THREAD}    {work}")
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    if blocked:
+        command = ["sh", "-c", 'head -c 65536 /dev/zero > "$0"; exec "$@" 2> "$0"', fifo, *command]
+    with run_service(tmp_path, *command, grace_seconds=1) as service, service.connect() as client:
+        client.sendall(b"GET /thread HTTP/1.1\r\nHost: test\r\n\r\n")
+        time.sleep(0.5)
+        started = time.monotonic()
+        service.process.terminate()
+        assert service.process.wait(timeout=10) == 1
+        assert time.monotonic() - started < 1 + 2
+    os.close(reader)
+    if not blocked:
+        assert '"Shutting down"' in service.log.read_text()
+        assert "in work" in service.log.read_text()
+
+
+def test_connections_stay_below_the_limit_of_open_files(start):
+    service = start("sh", "-c", 'ulimit -n 128; exec "$@"', "sh", *COMMAND)
+    with contextlib.ExitStack() as stack:
+        for _ in range(300):
+            stack.enter_context(service.connect())
+        assert_responds(service)
+    assert service.log.read_text().count("too many connections") == 1
+    assert "Too many open files" not in service.log.read_text()
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .app import create_app
     from .command import add_command, run
+    from .middleware import max_body
     from .problems import problem
     from .settings import ServiceSettings
 
-__all__ = ["ServiceSettings", "add_command", "create_app", "problem", "run"]
+__all__ = ["ServiceSettings", "add_command", "create_app", "max_body", "problem", "run"]
 
 PREFIX = f"{__name__.partition('.')[0].upper()}_"
 """The environment variables of all settings start with it."""
@@ -17,6 +18,7 @@ MODULES = {
     "ServiceSettings": "settings",
     "add_command": "command",
     "create_app": "app",
+    "max_body": "middleware",
     "problem": "problems",
     "run": "command",
 }

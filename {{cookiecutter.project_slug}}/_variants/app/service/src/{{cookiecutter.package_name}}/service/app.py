@@ -1,5 +1,6 @@
 """The app: FastAPI with limits, logs, metrics, probes and problem documents."""
 
+import faulthandler
 import multiprocessing
 import sys
 from collections.abc import AsyncGenerator, Callable
@@ -16,6 +17,7 @@ from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import logs, settings
+from .connections import BACKLOG
 from .middleware import RequestLimits, RequestTelemetry
 from .problems import HANDLERS, RESPONSES, problem
 from .server import Protocol, Server
@@ -32,6 +34,7 @@ class Service(FastAPI):
         super().__init__(**options)
         self.settings_class = settings_class
         self.is_ready = False
+        self.is_stopping = False
 
     @cached_property
     def settings(self) -> ServiceSettings:
@@ -72,6 +75,14 @@ class Service(FastAPI):
                 for response in operation["responses"].values():
                     response.setdefault("headers", {})["x-request-id"] = header
         return schema
+
+    def begin_shutdown(self) -> None:
+        """Stop being ready, and end the process in time, even if a thread runs C code that does not return."""
+        self.is_ready = False
+        if not self.is_stopping:
+            self.is_stopping = True
+            seconds = self.settings.drain_seconds + self.settings.grace_seconds + 1.5
+            faulthandler.dump_traceback_later(seconds, exit=True, file=logs.open_without_blocking())
 
     def build_middleware_stack(self) -> ASGIApp:
         """Put telemetry and limits around everything else, where `add_middleware` cannot put them."""
@@ -143,6 +154,7 @@ def run(app: Service, prog: str) -> int:
         app,
         host=settings.bind_host(),
         port=settings.port,
+        backlog=BACKLOG,
         http=Protocol,
         ws_max_size=settings.max_body_bytes,
         lifespan="on",

@@ -2,10 +2,17 @@
 
 import json
 import logging
+import os
 import sys
+import threading
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from queue import SimpleQueue
 from typing import Any
+
+MAX_QUEUED = 1000
+FLUSH_SECONDS = 1.0
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The ID of the request that the running task processes."""
@@ -46,11 +53,61 @@ class TerminalFormatter(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
+class StderrHandler(logging.Handler):
+    """Write to stderr in a thread, and drop lines while it is blocked or closed, instead of stopping the service."""
+
+    def __init__(self) -> None:
+        """Start the thread."""
+        super().__init__()
+        # If stderr is closed at startup, another file may have its number.
+        self.descriptor = 2 if sys.stderr else -1
+        self.setFormatter(TerminalFormatter() if sys.stderr and sys.stderr.isatty() else JSONFormatter())
+        self.queue: SimpleQueue[str | threading.Event] = SimpleQueue()
+        self.dropped = 0
+        threading.Thread(target=self.write_queue, name="stderr", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue a line."""
+        if self.queue.qsize() < MAX_QUEUED:
+            self.queue.put(self.format(record))
+        else:
+            self.dropped += 1
+
+    def flush(self) -> None:
+        """Wait until all lines are written, for a limited time."""
+        written = threading.Event()
+        self.queue.put(written)
+        written.wait(FLUSH_SECONDS)
+
+    def write_queue(self) -> None:
+        """Write lines for ever."""
+        while True:
+            item = self.queue.get()
+            if isinstance(item, threading.Event):
+                item.set()
+                continue
+            if self.dropped:
+                message = f"{self.dropped} log lines were dropped, because stderr was blocked"
+                self.dropped = 0
+                event = {"name": __name__, "levelname": "WARNING", "msg": message}
+                item += "\n" + self.format(logging.makeLogRecord(event))
+            line = f"{item}\n".encode(errors="backslashreplace")
+            with suppress(OSError):
+                while line:
+                    line = line[os.write(self.descriptor, line) :]
+
+
+def open_without_blocking() -> int:
+    """Open stderr once more, for a traceback that must not block; /dev/null if that is impossible."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY
+    with suppress(OSError):
+        return os.open("/proc/self/fd/2", flags)
+    return os.open(os.devnull, flags)
+
+
 def configure(level: str) -> None:
     """Send the events of all loggers to stderr, from `level` upwards."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(TerminalFormatter() if sys.stderr.isatty() else JSONFormatter())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.basicConfig(level=level.upper(), handlers=[StderrHandler()], force=True)
     # The command `uvicorn` gives its loggers handlers of their own, and would log each request twice.
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)

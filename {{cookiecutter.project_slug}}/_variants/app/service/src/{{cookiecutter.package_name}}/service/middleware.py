@@ -7,10 +7,12 @@ import logging
 import re
 import secrets
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prometheus_client import Gauge, Histogram
+from pydantic import ByteSize, TypeAdapter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,6 +36,20 @@ MAX_LOGGED_PATH = 500
 # Requested every few seconds, therefore logged only if they fail or at level debug.
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 DISCONNECT: Message = {"type": "http.disconnect"}
+# What uvicorn reads from one connection before the app asks for more: 256 KiB at once, and 64 KiB before that.
+STREAM_BYTES = (256 + 64) << 10
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def max_body(size: str) -> Callable[[F], F]:
+    """Return a decorator for a route that accepts bodies of this size, such as "10GiB", and streams them."""
+
+    def decorate(route: F) -> F:
+        route.max_body_bytes = TypeAdapter(ByteSize).validate_python(size)  # type: ignore[attr-defined]
+        return route
+
+    return decorate
 
 
 class RequestLimits:
@@ -47,6 +63,7 @@ class RequestLimits:
         """Wrap an app; the limits are settings of the service."""
         self.app = app
         self.service = service
+        self.reserved = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Process a request."""
@@ -56,24 +73,26 @@ class RequestLimits:
         if length == "0" and not encodings:
             await self.app(scope, receive, send)
             return
-        settings = self.service.settings
-        body = RequestBody(scope, receive, send, settings.max_body_bytes, settings.idle_seconds)
+        body = RequestBody(scope, receive, send, self)
+        body.length = None if encodings else int(length)
         body.waits_for_continue = headers.get("expect", "").lower() == "100-continue"
         try:
             if encodings and (encodings != ["chunked"] or scope["http_version"] != "1.1"):
                 # A proxy that does not know the encoding might take the body for further requests.
                 await body.reject(400, "The transfer encoding must be chunked, in HTTP/1.1.")
-            elif int(length) > settings.max_body_bytes:
-                await body.reject_size()
             else:
                 await self.app(scope, body.receive, body.send)
         finally:
+            self.reserved -= body.reserved
             await body.finish()
 
 
 class RequestBody:
     """The body of one request, within its limits."""
 
+    length: int | None = None
+    max_bytes: int | None = None
+    reserved = 0
     waits_for_continue = False
     is_received = False
     is_rejected = False
@@ -81,24 +100,42 @@ class RequestBody:
     holds_end = False
     is_end_held = False
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, max_bytes: int, idle_seconds: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limits: RequestLimits) -> None:
         """Wrap the functions of the server."""
         self.scope = scope
         self.server_receive = receive
         self.server_send = send
-        self.max_bytes = max_bytes
-        self.idle_seconds = idle_seconds
+        self.limits = limits
+        self.settings = limits.service.settings
         self.size = 0
+
+    async def admit(self) -> None:
+        """Reserve memory for the body, now that the route is known, or reject the request."""
+        default = self.settings.max_body_bytes
+        self.max_bytes = getattr(self.scope.get("endpoint"), "max_body_bytes", default)
+        if (self.length or 0) > self.max_bytes:
+            await self.reject_size()
+            return
+        # A route with a limit of its own streams the body.
+        most = default if self.max_bytes == default else min(default, STREAM_BYTES)
+        needed = most if self.length is None else min(self.length, most)
+        if self.limits.reserved and self.limits.reserved + needed > self.settings.body_memory_bytes:
+            await self.reject(503, "The service is reading too many request bodies.", {"retry-after": "1"})
+            return
+        self.limits.reserved += needed
+        self.reserved = needed
 
     async def receive(self) -> Message:
         """Return the next chunk, or a disconnect if the body exceeds a limit."""
+        if self.max_bytes is None:
+            await self.admit()
         if self.is_rejected:
             return DISCONNECT
         if self.is_received:
             return await self.server_receive()
         self.waits_for_continue = False
         try:
-            async with asyncio.timeout(self.idle_seconds):
+            async with asyncio.timeout(self.settings.idle_seconds):
                 message = await self.server_receive()
         except TimeoutError:
             self.is_received = True  # nothing more is awaited
@@ -106,7 +143,7 @@ class RequestBody:
             return DISCONNECT
         self.size += len(message.get("body", b""))
         self.is_received = not message.get("more_body", False)
-        if self.size > self.max_bytes:
+        if self.size > (self.max_bytes or 0):
             await self.reject_size()
             return DISCONNECT
         return message
@@ -115,10 +152,11 @@ class RequestBody:
         """Respond that the body is too large."""
         await self.reject(413, f"The request body is larger than {self.max_bytes} bytes.")
 
-    async def reject(self, status: int, detail: str) -> None:
+    async def reject(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
         """Send an error response, and discard what the app sends from now on."""
         if not self.is_response_started:
-            await problem(status, detail, {"connection": "close"})(self.scope, self.server_receive, self.send)
+            response = problem(status, detail, {"connection": "close", **(headers or {})})
+            await response(self.scope, self.server_receive, self.send)
         self.is_rejected = True
 
     async def send(self, message: Message) -> None:
@@ -145,7 +183,7 @@ class RequestBody:
         if not self.is_end_held:
             return
         with suppress(TimeoutError):
-            async with asyncio.timeout(self.idle_seconds):
+            async with asyncio.timeout(self.settings.idle_seconds):
                 while not self.is_received:
                     self.is_received = not (await self.server_receive()).get("more_body", False)
         await self.server_send({"type": "http.response.body", "body": b""})

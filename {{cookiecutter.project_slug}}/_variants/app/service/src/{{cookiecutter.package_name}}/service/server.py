@@ -8,6 +8,8 @@ import uvicorn
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from .connections import make_room
+
 MAX_HEADER_BYTES = 1 << 16
 
 
@@ -17,7 +19,9 @@ class Protocol(HttpToolsProtocol):
     parser: HttpRequestParser
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Prevent connections that stay open for ever without a request."""
+        """Prevent connections that stay open for ever without a request, and more than files can be open."""
+        if not make_room(self.connections):
+            transport.abort()
         super().connection_made(transport)
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, transport.close)
         self.unparsed_bytes = 0
@@ -74,7 +78,7 @@ class Server(uvicorn.Server):
         """Prevent an exit status other than 0: uvicorn raises the signal again at the end."""
         self.force_exit |= self.should_exit and sig == signal.SIGINT
         self.should_exit = True
-        self.config.app.is_ready = False  # type: ignore[union-attr]
+        self.config.app.begin_shutdown()  # type: ignore[union-attr]
 
     async def shutdown(self, sockets: Any = None) -> None:
         """Prevent refused connections while load balancers send more, and the loss of requests on idle connections."""

@@ -20,6 +20,7 @@ WRONG = {
     "HOST": [""],
     "LOG_LEVEL": ["loud"],
     "MAX_BODY_BYTES": ["-1", "much"],
+    "BODY_MEMORY_BYTES": ["-1", "much"],
     "IDLE_SECONDS": ["0", "long"],
     "KEEP_ALIVE_SECONDS": ["0"],
     "DRAIN_SECONDS": ["-1", "long"],

@@ -76,7 +76,7 @@ class ServiceSettings(BaseSettings):
         default="info", description="least severe event to log: debug, info, warning or error"
     )
     max_body_bytes: ByteSize = Field(
-        default=ByteSize(1_000_000), ge=0, description="largest request body, for example 1000000, 500MB or 10GiB"
+        default=ByteSize(1 << 20), ge=0, description="largest request body, for example 1000000, 500MB or 10GiB"
     )
     body_memory_bytes: ByteSize = Field(
         default=ByteSize(32 << 20), ge=0, description="memory for request bodies; the response is 503 while it is used"

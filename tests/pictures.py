@@ -17,7 +17,7 @@ WIDTH, MARGIN, COLUMN = 840, 8, 290
 LEFT, RIGHT = MARGIN, WIDTH - MARGIN - COLUMN
 FONT, LINE, PAD = 19, 24, 10
 HEAD, GAP = 70, 14
-# The horizontal distance between arrows that bend, and the number of characters that fit on one line beside them.
+# The distance between the bends of neighbouring arrows, and the number of characters that fit on one line next to them.
 BEND, WORDS = 20, 16
 PER_MB = 0.65
 # The minimum height of a box, so that its name fits.

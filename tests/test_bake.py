@@ -356,7 +356,7 @@ def blob(address: str, path: str) -> bytes:
     return content
 
 
-def test_files_of_pushed_image_are_not_newer_than_the_commit(committed_builder: Builder, cache_registry: str) -> None:
+def test_pushed_files_are_not_newer_than_commit(committed_builder: Builder, cache_registry: str) -> None:
     # Earlier than any timestamp that the Dockerfiles set.
     early = 100_000_000
     variables = {"IMAGE": f"{cache_registry}/acme", "TAG": "pushed", "PLATFORMS": "", "SOURCE_DATE_EPOCH": str(early)}

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Bake, Project, copied
 
 NATIVE = "src/acme/_native.c"
-# Older than what the lock files contain.
+# Older versions than those in the lock files.
 OLD = {"requirements.txt": "idna==3.10", "requirements/build.txt": "setuptools==80.9.0"}
 
 
@@ -33,7 +33,7 @@ def pins(project: Project, lock: str) -> set[str]:
     return set(re.findall(r"^[\w.-]+==\S+", project.read(lock), re.M))
 
 
-def test_lock_keeps_versions_and_upgrade_renews_them(installed: Project) -> None:
+def test_lock_keeps_versions_and_upgrade_updates_them(installed: Project) -> None:
     before = {}
     for lock, old in OLD.items():
         text = re.sub(rf"^{old.partition('==')[0]}==\S+", old, installed.read(lock), flags=re.M)
@@ -41,7 +41,7 @@ def test_lock_keeps_versions_and_upgrade_renews_them(installed: Project) -> None
         before[lock] = pins(installed, lock)
         assert old in before[lock]
     installed.edit("pyproject.toml", "dependencies = [\n", 'dependencies = [\n  "six",\n')
-    # The virtualenv has what this needs, and the old versions have other hashes.
+    # Do not install the locked tools again: the virtualenv contains them, and the old versions have other hashes.
     make(installed, "--assume-old=.venv/ready", "lock")
     added = pins(installed, "requirements.txt") - before["requirements.txt"]
     assert [pin.partition("==")[0] for pin in added] == ["six"]
@@ -53,7 +53,7 @@ def test_lock_keeps_versions_and_upgrade_renews_them(installed: Project) -> None
 
 
 def is_up_to_date(project: Project) -> bool:
-    """Return whether make would leave the editable install as it is."""
+    """Return whether make would not repeat the editable install."""
     return project.run("make", "--question", ".venv/installed", "--assume-old=.venv/ready").returncode == 0
 
 

@@ -208,9 +208,7 @@ def test_conflicting_path_is_reported_before_any_change(
     assert select(after, {name for name in after if not name.startswith("home")}) == before
 
 
-def test_pre_gen_hook_checks_target_if_caller_does_not_pass_it(
-    project_in_use: Project, work_dir: Path, tmp_path: Path
-) -> None:
+def test_pre_gen_hook_checks_target_for_other_callers(project_in_use: Project, work_dir: Path, tmp_path: Path) -> None:
     project = copy_project(project_in_use, work_dir)
     write(project, {"_variants/mine.txt": b"mine"})
     before = snapshot(project)
@@ -415,7 +413,7 @@ def test_ctrl_c_in_new_project_reports_directory_to_remove(work_dir: Path, tmp_p
     assert generate(work_dir).returncode == 0
 
 
-def test_ctrl_c_while_overwriting_keeps_user_files_and_is_recoverable(
+def test_ctrl_c_while_overwriting_keeps_user_files(
     project_in_use: Project, work_dir: Path, bake_once: Bake, tmp_path: Path
 ) -> None:
     template, fresh = copy_template(tmp_path), files(bake_once().path)
@@ -494,7 +492,7 @@ def test_post_gen_hook_needs_no_disk_space(
 
 
 @pytest.mark.parametrize("over", [False, True], ids=["new", "over a project"])
-def test_failed_post_gen_hook_lists_files_that_were_not_moved(
+def test_failed_post_gen_hook_lists_unmoved_files(
     project_in_use: Project, work_dir: Path, bake_once: Bake, tmp_path: Path, *, over: bool
 ) -> None:
     template, fresh = copy_template(tmp_path), files(bake_once().path)

@@ -84,7 +84,7 @@ def test_page_states_maximum_name_length() -> None:
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_listed_files_are_those_that_the_answer_changes(question: str, bake_once: Bake) -> None:
+def test_listed_files_match_files_changed_by_answer(question: str, bake_once: Bake) -> None:
     base, changed = files(bake_once(**NAMES).path), set()
     # If choices add files, compare all of them; otherwise one other answer shows which files depend on it.
     adds_files = question in ("strategy", "ci")

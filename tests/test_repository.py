@@ -73,7 +73,7 @@ def test_each_group_has_a_lock_file(bake: Bake, strategy: str) -> None:
     assert {*groups} == {path.stem for path in (project.path / "requirements").iterdir()}
 
 
-def test_locks_of_other_dependencies_use_the_versions_in_requirements_txt(bake: Bake) -> None:
+def test_group_locks_use_versions_of_runtime_lock(bake: Bake) -> None:
     project = bake(strategy="all")
     runtime = versions(project.path / "requirements.txt")
     assert runtime

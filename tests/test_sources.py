@@ -173,7 +173,7 @@ def run_in_container(
         ("3.14", NEW),
     ],
 )
-def test_every_python_and_cookiecutter_generates_the_same_project(
+def test_python_and_cookiecutter_versions_generate_same_project(
     work_dir: Path,
     expected: tuple[str, dict[str, bytes]],
     request: pytest.FixtureRequest,

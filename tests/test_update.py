@@ -56,7 +56,7 @@ def write(project: Project, name: str, text: str) -> None:
     (project.path / name).write_text(text, "utf-8")
 
 
-def edit_elsewhere(project: Project) -> None:
+def edit_unrelated_lines(project: Project) -> None:
     """Edit, add and remove files and lines that the next version does not change."""
     for name in dockerfiles(project):
         project.edit(name, "# Write stdout at once", "# Mine. Write stdout at once")
@@ -81,7 +81,7 @@ def differing(diff: str) -> set[str]:
 @pytest.mark.parametrize(("strategy", "app"), list(zip(QUESTIONS["strategy"], cycle(APPS))))
 def test_update_merges_new_version_with_edits(template: Template, tmp_path: Path, strategy: str, app: str) -> None:
     project = template.create(tmp_path, strategy=strategy, app=app)
-    edit_elsewhere(project)
+    edit_unrelated_lines(project)
     project.edit("docs/CONTRIBUTING.md", "Before you submit a change", "Before you submit a patch")
     template.commit(project.path)
     edited = {*dockerfiles(project), "Makefile", "docs/CONTRIBUTING.md", RENAMED[0]}
@@ -116,7 +116,7 @@ def test_update_merges_new_version_with_edits(template: Template, tmp_path: Path
     assert "up to date" in template.cruft(project.path, "check")
 
 
-def test_update_keeps_edited_file_that_template_removes(template: Template, project: Project) -> None:
+def test_update_keeps_edited_file_removed_by_template(template: Template, project: Project) -> None:
     project.edit(REMOVED, "*.pex binary", "*.pex -text")
     project.edit("docs/CONTRIBUTING.md", "Before you submit a change", "Before you submit a patch")
     template.commit(project.path)

@@ -96,12 +96,12 @@ class Repository:
         return BRANCH in self.git("branch", "--format", "%(refname:short)").split()
 
     def push(self) -> None:
-        """Commit what a person did to the project, and push it."""
+        """Commit and push a user's changes to the project."""
         self.template.commit(self.project.path)
         self.template.git(self.project.path, "push", "--quiet", str(self.origin), "main")
 
     def job(self, name: str, runner: Path, *clone: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run the last script of a job, as GitHub does, in a clone of its own."""
+        """Run the last script of a job as GitHub does, in a new clone."""
         checkout = runner / "checkout"
         self.template.git(self.folder, "clone", "--quiet", *clone, self.origin.as_uri(), str(checkout))
         script = [step["run"] for step in steps_of(self.project, name) if "run" in step][-1]
@@ -117,7 +117,7 @@ class Repository:
         return self.template.run(checkout, "bash", "-e", str(runner / "script"), **{**given, **environment})
 
     def run_update_job(self) -> tuple[Path, str]:
-        """Run the job that looks for news; return the bundle it leaves, if any, and what it prints."""
+        """Run the job that looks for changes; return its bundle, which exists only if there are any, and its output."""
         runner = Path(mkdtemp(dir=self.folder))
         result = self.job("update", runner, "--depth=1")
         assert "Traceback" not in result.stdout

@@ -122,7 +122,7 @@ def running_engine() -> Iterator[Engine]:
     with (cache / f"{'given' if is_given else 'private'}-engine.users").open("w") as users:
         try:
             with _engine_lock(cache):
-                # A killed engine leaves processes and mounts behind that would disturb the next one.
+                # Clean up after a killed engine, whose processes and mounts would disturb the next one.
                 if engine.private and _is_alone(users) and not _is_running(engine):
                     _stop(home)
                 fcntl.flock(users, fcntl.LOCK_SH)

@@ -48,7 +48,7 @@ def test_unreadable_file_is_reported(digits, tmp_path):
     ]
 
 
-def test_nonblocking_pipe_is_not_taken_for_empty():
+def test_nonblocking_pipe_is_reported():
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     result = run("crc32c", stdin=reading)
@@ -58,7 +58,7 @@ def test_nonblocking_pipe_is_not_taken_for_empty():
     assert result.stderr.decode() == f"{NAME}: -: Resource temporarily unavailable\n"
 
 
-def test_name_that_is_not_utf8_is_printed_unchanged(digits):
+def test_non_utf8_name_is_printed_unchanged(digits):
     name = bytes(digits) + b"\xff"
     digits.rename(os.fsdecode(name))
     assert run("crc32c", name).stdout == b"e3069283  " + name + b"\n"
@@ -80,7 +80,7 @@ def test_closed_standard_error_keeps_errors_out_of_output(digits):
     assert (result.returncode, result.stdout.decode()) == (1, f"e3069283  {digits}\n")
 
 
-def test_closed_pipe_gives_no_traceback(digits):
+def test_closed_pipe_prints_no_traceback(digits):
     command = [COMMAND, "crc32c", *[digits] * 10_000]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.readline()
@@ -89,7 +89,7 @@ def test_closed_pipe_gives_no_traceback(digits):
     assert process.returncode == 1
 
 
-def test_interrupt_ends_with_status_130():
+def test_interrupt_exits_with_status_130():
     with subprocess.Popen([COMMAND, "crc32c", "/dev/null", "/dev/zero"], stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
@@ -106,5 +106,5 @@ def test_package_runs_as_module(digits):
     assert subprocess.run(command, capture_output=True, check=True).stdout == f"e3069283  {digits}\n".encode()
 
 
-def test_unknown_command_ends_with_status_2():
+def test_unknown_command_exits_with_status_2():
     assert run("nonsense").returncode == 2

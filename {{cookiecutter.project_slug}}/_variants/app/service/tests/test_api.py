@@ -19,7 +19,7 @@ def service(tmp_path_factory):
         yield service
 
 
-def test_text_has_a_checksum(service):
+def test_text_returns_checksum(service):
     response = service.post_json("/checksums", {"text": DIGITS.decode()})
     assert (response.status, response.json()) == (200, {"crc32c": "e3069283", "bytes": 9})
 
@@ -36,7 +36,7 @@ def test_invalid_text_is_rejected(service, body):
     ids=["empty", "small", "large"],
 )
 @pytest.mark.parametrize("chunked", [False, True])
-def test_body_has_a_checksum(service, body, expected, chunked):
+def test_body_returns_checksum(service, body, expected, chunked):
     response = service.request("POST", "/crc32c", iter([body[:4], body[4:]]) if chunked else body)
     assert (response.status, response.json()) == (200, {"crc32c": expected, "bytes": len(body)})
 

@@ -48,13 +48,13 @@ def test_lifespan_receives_the_settings(start):
     assert start(*extended_command(LIFESPAN), greeting="hi").request("GET", "/greeting").json() == "hi"
 
 
-def test_lifespan_that_fails_at_startup_is_status_3():
+def test_failing_startup_exits_with_status_3():
     result = run(*extended_command(LIFESPAN), greeting="fail at start")
     assert (result.returncode, result.stdout) == (3, "")
     assert "AssertionError" in result.stderr
 
 
-def test_lifespan_that_fails_at_shutdown_is_status_3(start):
+def test_failing_shutdown_exits_with_status_3(start):
     service = start(*extended_command(LIFESPAN), greeting="fail at end")
     service.process.terminate()
     assert service.process.wait(timeout=10) == 3

@@ -21,7 +21,7 @@ def assert_problem(response, status):
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "/nowhere", 404), ("GET", "/json", 405), ("POST", "/healthz", 405)]
 )
-def test_wrong_path_or_method_is_a_problem(service, method, path, status):
+def test_wrong_path_or_method_returns_problem_document(service, method, path, status):
     response = service.request(method, path)
     assert_problem(response, status)
     assert ("allow" in response.headers) == (status == 405)
@@ -43,7 +43,7 @@ def fail(status: int, text: bool = True):
     assert (response.status, response.body) == (304, b"")
 
 
-def test_invalid_parameter_is_a_problem(service):
+def test_invalid_parameter_returns_problem_document(service):
     assert service.request("GET", "/typed?number=1").json() == 1
     problem = assert_problem(service.request("GET", "/typed?number=one"), 422)
     assert [error["at"] for error in problem["errors"]] == ["query/number"]
@@ -65,7 +65,7 @@ def test_failure_is_logged_once_and_hidden_from_the_client(start):
     assert service.request("GET", "/healthz").status == 200
 
 
-def test_failure_within_a_response_cuts_it_off(start):
+def test_failure_during_response_closes_connection(start):
     service = start()
     with pytest.raises(http.client.IncompleteRead):
         service.request("GET", "/fail-halfway", headers={"x-request-id": "half"})

@@ -188,7 +188,7 @@ def test_many_upgrades_in_one_read_are_ignored(service):
     assert "Traceback" not in service.log.read_text()
 
 
-def test_request_for_a_tunnel_is_rejected(service):
+def test_connect_method_is_rejected(service):
     assert service.send_raw(b"CONNECT test:443 HTTP/1.1\r\nHost: test\r\n\r\n").startswith(b"HTTP/1.1 400 ")
     assert service.send_raw(b"CONNECT / HTTP/1.1\r\nHost: test\r\n\r\n").startswith(b"HTTP/1.1 400 ")
     assert_responds(service)
@@ -211,7 +211,7 @@ async def drip():
 """
 
 
-def test_malformed_request_leaves_an_earlier_response_alone(start):
+def test_malformed_request_does_not_affect_earlier_response(start):
     service = start(*extended_command(SLOW))
     slow = b"GET /slow HTTP/1.1\r\nHost: test\r\n\r\n"
     drip = CHUNKED.replace(b"/stream", b"/drip")
@@ -228,7 +228,7 @@ def test_incomplete_body_leaves_no_traceback(service):
     assert "Traceback" not in service.log.read_text()
 
 
-def test_malformed_rest_of_a_body_ends_the_connection(service):
+def test_malformed_rest_of_body_closes_connection(service):
     with service.connect() as client:
         client.sendall(b"POST /nowhere HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n")
         assert receive_response(client).startswith(b"HTTP/1.1 404 ")
@@ -258,7 +258,7 @@ def test_slow_headers_are_read(start):
             assert b'"bytes":0' in receive_response(client)
 
 
-def test_app_is_the_whole_service_under_uvicorn(tmp_path):
+def test_app_is_complete_under_uvicorn(tmp_path):
     script = (
         "import os, sys, uvicorn; sys.path.insert(0, sys.argv[1]);"
         f"uvicorn.run('small_app:app', port=int(os.environ['{PREFIX}PORT']))"

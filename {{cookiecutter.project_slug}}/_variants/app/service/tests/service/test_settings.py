@@ -40,7 +40,7 @@ def test_description_lists_every_setting():
     assert text.count("(default: ") + text.count("(optional)") == len(WRONG)
 
 
-def test_startup_prints_one_line_per_wrong_value():
+def test_startup_prints_one_line_per_invalid_value():
     variables = environment(port="http", log_level="loud")
     result = subprocess.run(COMMAND, env=variables, capture_output=True, check=False, timeout=60)
     assert (result.returncode, result.stdout) == (2, b"")
@@ -50,13 +50,13 @@ def test_startup_prints_one_line_per_wrong_value():
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
-def test_wrong_value_is_found(monkeypatch, name, value):
+def test_invalid_value_is_reported(monkeypatch, name, value):
     monkeypatch.setenv(f"{PREFIX}{name}", value)
     with pytest.raises(settings.SettingsError, match=f"^{PREFIX}{name}: .+$"):
         settings.load(ServiceSettings)
 
 
-def test_all_wrong_values_are_found(monkeypatch):
+def test_all_invalid_values_are_reported(monkeypatch):
     for name, values in WRONG.items():
         monkeypatch.setenv(f"{PREFIX}{name}", values[0])
     with pytest.raises(settings.SettingsError) as error:
@@ -202,7 +202,7 @@ def test_description_contains_neither_secrets_nor_internals():
     assert "Undefined" not in text
 
 
-def test_values_can_be_written_naturally(start):
+def test_values_accept_human_friendly_formats(start):
     service = start(log_level="DEBUG", max_body_bytes="1KiB")
     assert service.request("POST", "/stream", bytes(1024)).status == 200
     assert service.request("POST", "/stream", bytes(1025)).status == 413
@@ -247,7 +247,7 @@ def test_health_check_ignores_the_case_of_names(start, tmp_path):
 
 
 @NEEDS_IPV6
-def test_all_addresses_are_listened_on_by_default(tmp_path):
+def test_service_listens_on_all_addresses_by_default(tmp_path):
     with run_service(tmp_path, *COMMAND, host="*") as service:
         for host in ("127.0.0.1", "::1"):
             socket.create_connection((host, service.port), timeout=5).close()

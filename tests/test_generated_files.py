@@ -56,7 +56,10 @@ KUBERNETES = {
 BY_APP: dict[str, set[str]] = {
     "service": {
         *("src/acme/api.py", "src/acme/settings.py"),
-        *(f"src/acme/service/{name}.py" for name in ("__init__", "app", "command", "healthcheck", "logs")),
+        *(
+            f"src/acme/service/{name}.py"
+            for name in ("__init__", "app", "command", "connections", "healthcheck", "logs")
+        ),
         *(f"src/acme/service/{name}.py" for name in ("middleware", "problems", "server", "settings")),
         "deploy/compose.yaml",
         *KUBERNETES,

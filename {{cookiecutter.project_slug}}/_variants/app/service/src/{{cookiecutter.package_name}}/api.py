@@ -29,7 +29,10 @@ app = service.create_app(
     contact={
         "url": {{ ("mailto:" ~ cookiecutter.author_email) | literal }},
     },
-    license_info={"name": "{{ cookiecutter.license }}", "identifier": "{{ cookiecutter.license | replace("Proprietary", "LicenseRef-Proprietary") }}"},
+    license_info={
+        "name": "{{ cookiecutter.license }}",
+        "identifier": "{{ cookiecutter.license | replace('Proprietary', 'LicenseRef-Proprietary') }}",
+    },
     openapi_tags=[{"name": "checksums", "description": "Checksums of a text, or of a stream."}],
     lifespan=lifespan,
 )

@@ -537,7 +537,8 @@ def test_text_answers_appear_only_in_documented_files(bake_here: BakeHere, app: 
     assert one.keys() == other.keys()
     differing = {name for name in one if one[name] != other[name]}
     dockerfiles = {f"strategies/{name}/Dockerfile" for name in QUESTIONS["strategy"] if name != "all"}
-    assert differing == {"README.md", "LICENSE", "pyproject.toml", *dockerfiles}
+    contact = {"src/same/api.py"} if app == "service" else set()
+    assert differing == {"README.md", "LICENSE", "pyproject.toml", *contact, *dockerfiles}
     for name in dockerfiles:
         assert LABEL.sub("", one[name].decode()) == LABEL.sub("", other[name].decode())
 

@@ -226,7 +226,7 @@ def test_unloadable_dependency_fails_the_build(bake_once: Bake, build: Build, tm
     project.edit("pyproject.toml", "dependencies = [", 'dependencies = ["crcmod==1.7",')
     compile_runtime(project.path)
     library = "USER 0\nRUN echo 'int f(void) { return 1; }' | gcc -shared -xc - -o /usr/lib/libmissing.so\n"
-    project.edit("Dockerfile", "# ccache is found", f"{library}# ccache is found")
+    project.edit("Dockerfile", "# Put ccache before", f"{library}# Put ccache before")
     project.edit("Dockerfile", "LDFLAGS=-Wl,--strip-all", "LDFLAGS='-Wl,--no-as-needed -lmissing'")
     # Another project of this name may have compiled it without the library.
     project.edit("Dockerfile", "id=acme-sums-", f"id={time.time_ns()}-")

@@ -383,7 +383,7 @@ def test_incomplete_request_gets_a_408_response(service: Service) -> None:
 LENGTH = HEAD + b"Content-Length: 9\r\n"
 MALFORMED: dict[str, tuple[bytes, list[list[int]]]] = {
     "a body that is too short": (LENGTH + b"\r\n1234", [[], [400]]),
-    "a body that is too long": (LENGTH + b"\r\n123456789, and then some\r\n\r\n", [[200, 400], [400]]),
+    "a body that is too long": (LENGTH + b"\r\n123456789, and then some\r\n\r\n", [[200], [200, 400], [400]]),
     "100,000 headers": (HEAD + b"x: y\r\n" * 100_000 + b"\r\n", [[400], []]),
     "a header without an end": (HEAD + b"x: " + b"y" * 1_000_000, [[400], []]),
     "a chunk without a size": (CHUNKED + b"nine\r\n123456789\r\n0\r\n\r\n", [[400]]),

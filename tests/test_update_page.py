@@ -24,7 +24,7 @@ BEFORE = {
         """,
     "Conflicts": """
         git -C ../template reset --quiet --hard v3
-        sed --in-place 's/Version 2: a change/Mine: a change/' docs/CONTRIBUTING.md
+        sed --in-place 's/Version 2: before you submit a change/Mine: before you submit a change/' docs/CONTRIBUTING.md
         git commit --quiet --all --message mine
         """,
     # A second clone, in which git writes no conflict markers without the commands of this section.
@@ -39,7 +39,7 @@ BEFORE = {
         """,
     "Exclude files that you have replaced": """
         git -C ../template reset --quiet --hard v5
-        sed --in-place 's/Version 4: a change/Mine: a change/' docs/CONTRIBUTING.md
+        sed --in-place 's/Version 4: before you submit a change/Mine: before you submit a change/' docs/CONTRIBUTING.md
         git commit --quiet --all --message mine
         """,
 }

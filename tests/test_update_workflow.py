@@ -207,7 +207,7 @@ def test_no_pull_request_without_changes_to_generated_files(repository: Reposito
     (repository.template.path / "README.md").write_text("A template.", "utf-8")
     repository.template.commit(repository.template.path)
     bundle, printed = repository.run_update_job()
-    assert "::notice::The template has nothing new" in printed
+    assert "::notice::The template has no changes for this project." in printed
     assert not bundle.exists()
 
 

@@ -112,12 +112,13 @@ class RequestBody:
     async def admit(self) -> None:
         """Reserve memory for the body, now that the route is known, or reject the request."""
         default = self.settings.max_body_bytes
-        self.max_bytes = getattr(self.scope.get("endpoint"), "max_body_bytes", default)
-        if (self.length or 0) > self.max_bytes:
+        limit: int = getattr(self.scope.get("endpoint"), "max_body_bytes", default)
+        self.max_bytes = limit
+        if (self.length or 0) > limit:
             await self.reject_size()
             return
         # A route with a limit of its own streams the body.
-        most = default if self.max_bytes == default else min(default, STREAM_BYTES)
+        most = default if limit == default else min(default, STREAM_BYTES)
         needed = most if self.length is None else min(self.length, most)
         if self.limits.reserved and self.limits.reserved + needed > self.settings.body_memory_bytes:
             await self.reject(503, "The service is reading too many request bodies.", {"retry-after": "1"})

@@ -36,7 +36,9 @@ class Protocol(HttpToolsProtocol):
         if self.unparsed_bytes <= MAX_HEADER_BYTES:
             return
         cycle: Any = self.cycle  # None before the first request
-        if cycle and not cycle.response_complete and (self.pipeline or cycle.response_started or not cycle.more_body):
+        if cycle and not cycle.more_body and not cycle.response_complete:
+            cycle.keep_alive = False  # close the connection after the response to the request that is complete
+        elif cycle and not cycle.response_complete and (self.pipeline or cycle.response_started):
             self.transport.close()  # an error response would be taken for the response to an earlier request
         else:
             self.send_400_response("The request is malformed, or its headers are too large.")

@@ -62,7 +62,8 @@ class Service:
         deadline = time.monotonic() + 10
         while True:
             # The command `uvicorn` logs a few lines in its own format, before it starts the app.
-            lines = [line for line in self.log.read_text().splitlines() if not line.startswith("INFO: ")]
+            *complete, _ = self.log.read_text().split("\n")
+            lines = [line for line in complete if not line.startswith("INFO: ")]
             events = [event for event in map(json.loads, lines) if event.get("request_id") == request_id]
             if any(event["message"] == "responded" for event in events):
                 return events

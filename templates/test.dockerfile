@@ -5,7 +5,8 @@ FROM runtime-image AS test-image
 USER 0
 RUN --mount=type=bind,source=requirements/test.txt,target=/requirements/test.txt \
     --mount=type=cache,target=/root/.cache/pip \
-    pip --python "$(command -v python)" --cache-dir /root/.cache/pip install --require-hashes --requirement /requirements/test.txt
+    pip --python "$(command -v python)" --cache-dir /root/.cache/pip \
+        install --require-hashes --requirement /requirements/test.txt
 
 # The tests run as the user of the program, in a directory where it may write. The project is mounted read-only, so
 # pytest cannot write its cache there.

@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 
-from .conftest import COMMAND
+from .conftest import COMMAND, extended_command
 from .process import environment, free_port
 
 
@@ -73,3 +73,16 @@ def test_closed_stderr_stops_nothing(start):
     assert service.post_json("/json", {"number": 1}).json() == {"number": 2}
     service.process.terminate()
     assert service.process.wait(timeout=5) == 0
+
+
+INVALID_LOG_CALL = """
+import logging
+@app.get("/log")
+async def get_log():
+    logging.getLogger().warning("%d", "no number")
+    return {"logged": False}
+"""
+
+
+def test_invalid_log_call_does_not_fail_the_request(start):
+    assert start(*extended_command(INVALID_LOG_CALL)).request("GET", "/log").json() == {"logged": False}

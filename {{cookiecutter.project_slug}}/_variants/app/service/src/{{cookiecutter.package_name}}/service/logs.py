@@ -68,10 +68,13 @@ class StderrHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a line."""
-        if self.queue.qsize() < MAX_QUEUED:
-            self.queue.put(self.format(record))
-        else:
+        if self.queue.qsize() >= MAX_QUEUED:
             self.dropped += 1
+            return
+        try:
+            self.queue.put(self.format(record))
+        except Exception:
+            self.handleError(record)
 
     def flush(self) -> None:
         """Wait until all lines are written, for a limited time."""

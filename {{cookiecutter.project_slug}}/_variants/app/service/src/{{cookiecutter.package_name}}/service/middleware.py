@@ -67,9 +67,9 @@ class RequestLimits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Process a request."""
-        headers = Headers(scope=scope) if scope["type"] == "http" else {}
+        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
         length = headers.get("content-length", "0")
-        encodings = [value.strip().lower() for name, value in headers.items() if name == "transfer-encoding"]
+        encodings = [value.strip().lower() for value in headers.getlist("transfer-encoding")]
         if length == "0" and not encodings:
             await self.app(scope, receive, send)
             return

@@ -10,8 +10,8 @@ package = Path("src/{{ cookiecutter.package_name }}")
 files = sorted(str(path) for path in package.rglob("[!.]*"))
 native = Extension(
     "{{ cookiecutter.package_name }}._native",
-    sources=[file for file in files if file.endswith((".c", ".cpp"))],
-    depends=[file for file in files if file.endswith((".h", ".hpp"))],
+    sources=[file for file in files if file.endswith((".c", ".cc", ".cpp", ".cxx"))],
+    depends=[file for file in files if file.endswith((".h", ".hh", ".hpp", ".hxx"))],
 )
 
 

@@ -65,7 +65,7 @@ class Service(FastAPI):
         self.router.routes[:] = [route for route in self.routes if getattr(route, "path", "") not in off]
 
     def openapi(self) -> dict[str, Any]:
-        """Describe also what FastAPI does not know: where the API is, and the header of every response."""
+        """Add the address of the API, and the header of every response, to FastAPI's document."""
         header = {"description": "ID of the request in the logs", "required": True, "schema": {"type": "string"}}
         schema = super().openapi()
         schema.setdefault("servers", [{"url": self.root_path or "/"}])

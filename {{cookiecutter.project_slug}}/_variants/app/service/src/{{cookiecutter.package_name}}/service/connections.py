@@ -1,4 +1,4 @@
-"""The number of open connections: below the limit of open files, and few enough for a small memory."""
+"""A limit for open connections, so that the process can always open another file."""
 
 import logging
 import resource
@@ -9,7 +9,7 @@ log = logging.getLogger(__name__)
 
 LIMIT, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
 MAX_FILES = 4096 if LIMIT == resource.RLIM_INFINITY else min(LIMIT, 4096)
-# asyncio accepts so many at once, and a few times more before the first of them is closed.
+# asyncio accepts this many connections at once, and several times as many before the first one is closed.
 BACKLOG = MAX_FILES // 16
 
 

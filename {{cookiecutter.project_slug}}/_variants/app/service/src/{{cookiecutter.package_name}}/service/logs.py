@@ -83,7 +83,7 @@ class StderrHandler(logging.Handler):
         written.wait(FLUSH_SECONDS)
 
     def write_queue(self) -> None:
-        """Write lines for ever."""
+        """Write queued lines to stderr."""
         while True:
             item = self.queue.get()
             if isinstance(item, threading.Event):

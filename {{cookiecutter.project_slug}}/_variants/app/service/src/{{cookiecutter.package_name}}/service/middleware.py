@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# It also counts the requests.
+# The histogram also counts requests.
 SECONDS = Histogram("http_request_duration_seconds", "Time from headers to response.", ["method", "route", "status"])
 IN_FLIGHT = Gauge("http_requests_in_flight", "Requests in progress.")
 

@@ -73,7 +73,7 @@ class ServiceSettings(BaseSettings):
     )
     port: int = Field(default=8000, ge=0, le=65535, description="port to listen on")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = Field(
-        default="info", description="least severe event to log: debug, info, warning or error"
+        default="info", description="lowest severity to log: debug, info, warning or error"
     )
     max_body_bytes: ByteSize = Field(
         default=ByteSize(1 << 20), ge=0, description="largest request body, for example 1000000, 500MB or 10GiB"
@@ -106,7 +106,7 @@ class ServiceSettings(BaseSettings):
         return init_settings, Variables(settings_cls), dotenv_settings, Files(settings_cls)
 
     def bind_host(self) -> str:
-        """Return the host for asyncio, which takes an empty one as all IPv4 and IPv6 addresses."""
+        """Return the host for asyncio, where an empty string means all IPv4 and IPv6 addresses."""
         if self.host != "*":
             return self.host
         return "" if has_ipv6() else "0.0.0.0"
@@ -138,7 +138,7 @@ def load(settings: type[S]) -> S:
     except ValidationError as error:
         found = error.errors()
         problems = {variable(settings, *each["loc"][:1]): reason(settings, each) for each in found}
-    # Raised out here, because the errors above contain the values of all settings, and a traceback would show them.
+    # Raise it here, because a traceback would also show the errors above, which contain the values of all settings.
     raise SettingsError("\n".join(f"{name}: {text}" for name, text in problems.items()))
 
 

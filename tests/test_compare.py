@@ -186,8 +186,8 @@ def test_last_lesson_agrees_with_committed_results() -> None:
     own = {way: figures for way, figures in COMMITTED["ways"].items() if way not in peers()}
     for name in ("cold", "edit_py", "add_requirement"):
         assert min(own, key=lambda way: own[way][name]["ratio"]["median"]) == "venv"
-    for name, tolerance in (("size", 0.1), ("start", 0.15)):
-        assert all(abs(figures[name]["ratio"]["median"] - 1) < tolerance for figures in own.values())
+    for name in ("size", "start"):
+        assert all(abs(figures[name]["ratio"]["median"] - 1) < 0.1 for figures in own.values())
     for name in ("article-user", "article-venv"):
         assert COMMITTED["ways"][name]["start"]["ratio"]["median"] > 1.2
     assert COMMITTED["ways"]["single-stage"]["size"]["ratio"]["median"] > 10

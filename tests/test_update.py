@@ -59,7 +59,7 @@ def write(project: Project, name: str, text: str) -> None:
 def edit_unrelated_lines(project: Project) -> None:
     """Edit, add and remove files and lines that the next version does not change."""
     for name in dockerfiles(project):
-        project.edit(name, "# Write stdout at once", "# Mine. Write stdout at once")
+        project.edit(name, "# Do not buffer stdout", "# Mine. Write stdout at once")
     project.edit("Makefile", "PYTHON ?= python3\n", "PYTHON ?= python3.99\n")
     project.edit(RENAMED[0], "import pytest\n", "import pytest  # mine\n")
     write(project, "notes.txt", "mine\n")
@@ -176,7 +176,7 @@ def test_changed_answers_replace_files_of_old_answers(template: Template, projec
 
 
 def test_dockerfile_edit_follows_change_to_strategy_all(template: Template, project: Project) -> None:
-    project.edit("Dockerfile", "# Write stdout at once", "# Mine. Write stdout at once")
+    project.edit("Dockerfile", "# Do not buffer stdout", "# Mine. Write stdout at once")
     template.commit(project.path)
     command = ("update", "--skip-apply-ask", "--checkout", "v1", "--variables-to-update", '{"strategy": "all"}')
     template.cruft(project.path, *command)

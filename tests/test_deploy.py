@@ -438,7 +438,7 @@ def test_compose_hardens_the_service(composed: ComposeService) -> None:
         "CapAdd": None,
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges:true"],
-        "Memory": 128 << 20,
+        "Memory": 256 << 20,
         "NanoCpus": 10**9,
         "PidsLimit": 64,
         "Tmpfs": {"/tmp": "size=16m"},

@@ -320,9 +320,9 @@ def test_failing_test_fails_only_the_test_image(bake_once: Bake, build: Build, t
 
 @pytest.fixture(scope="module", params=STRATEGIES)
 def service(request: pytest.FixtureRequest, bake_once: Bake, build: Build) -> Iterator[tuple[Engine, str]]:
-    """Start a hardened service with 128 MB of memory."""
+    """Start a hardened service with 256 MB of memory."""
     image = build(bake_once(project_slug="acme-sums", strategy=request.param, app="service"))
-    options = (*HARDENED, "--memory=128m", "--memory-swap=128m", "--publish=127.0.0.1::8000")
+    options = (*HARDENED, "--memory=256m", "--memory-swap=256m", "--publish=127.0.0.1::8000")
     with container(image.engine, image.tag, *options) as name:
         yield image.engine, name
 

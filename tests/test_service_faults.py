@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import re
@@ -10,6 +11,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -32,6 +34,7 @@ HEAD = b"POST /crc32c HTTP/1.1\r\nHost: test\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 GRACE_SECONDS = 20  # the service's default
 # Docker's own health check uses memory and logs requests.
+MEMORY = ("--memory=256m", "--memory-swap=256m")
 OPTIONS = (*HARDENED, "--no-healthcheck", "--publish=127.0.0.1::8000")
 
 
@@ -137,9 +140,18 @@ def started(image: Image, *options: str) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def service(image: Image) -> Iterator[Service]:
-    """Start a service shared by several tests, with 128 MB of memory and short timeouts."""
+    """Start a service shared by several tests, with the memory of the manifests and short timeouts."""
     settings = ("--env=ACME_SUMS_IDLE_SECONDS=3", "--env=ACME_SUMS_KEEP_ALIVE_SECONDS=3")
-    with started(image, "--memory=128m", "--memory-swap=128m", *settings) as service:
+    with started(image, *MEMORY, *settings) as service:
+        pid = service.state("State.Pid")
+        yield service
+        assert service.state("State.Pid") == pid, "the service was restarted"
+
+
+@pytest.fixture(scope="module")
+def default_service(image: Image) -> Iterator[Service]:
+    """Start a service shared by several tests, with the memory of the manifests and all settings at their defaults."""
+    with started(image, *MEMORY) as service:
         pid = service.state("State.Pid")
         yield service
         assert service.state("State.Pid") == pid, "the service was restarted"
@@ -290,6 +302,59 @@ def test_hundred_concurrent_uploads_fit_into_memory(service: Service) -> None:
     body = clients.BODY * 100
     with ThreadPoolExecutor(100) as pool:
         assert set(pool.map(service.sum, [body] * 100)) == {BODY_SUMS[100]}
+
+
+async def post(port: int, path: str, body: bytes) -> str:
+    """Post a body, and return the status of the response, or the error; it may arrive before the body is sent."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    sender = asyncio.create_task(send(writer, head.encode(), body))
+    try:
+        headers = await reader.readuntil(b"\r\n\r\n")
+        if b" 503 " in headers:
+            assert b"\r\nretry-after: 1\r\n" in headers
+        return headers[9:12].decode()
+    except (OSError, asyncio.IncompleteReadError) as error:
+        return type(error).__name__
+    finally:
+        sender.cancel()
+        writer.transport.abort()
+
+
+async def send(writer: asyncio.StreamWriter, head: bytes, body: bytes) -> None:
+    """Send a request in parts, of which few are in memory."""
+    with suppress(OSError):
+        writer.write(head)
+        for start in range(0, len(body), 65536):
+            writer.write(body[start : start + 65536])
+            await writer.drain()
+
+
+async def post_concurrently(port: int, path: str, body: bytes, count: int = 1000) -> Counter[str]:
+    """Post a body with many clients at once, and count the statuses."""
+    return Counter(await asyncio.gather(*(post(port, path, body) for _ in range(count))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["/checksums", "/crc32c"])
+@pytest.mark.parametrize("size", [100_000, 1_000_000])
+def test_thousand_concurrent_uploads_get_responses(default_service: Service, path: str, size: int) -> None:
+    body = json.dumps({"text": ""}).encode().replace(b'""', b'"%s"' % (b"x" * (size - 12)))
+    statuses = asyncio.run(post_concurrently(default_service.port(), path, body))
+    print(path, size, statuses, peak(default_service))
+    assert set(statuses) <= {"200", "503"}
+    assert statuses["200"] >= 32  # as many as fit into body_memory_bytes
+    assert default_service.sum(DIGITS) == CHECKSUM
+
+
+@pytest.mark.slow
+def test_thousand_concurrent_bodies_that_are_too_large_are_rejected(default_service: Service) -> None:
+    statuses = asyncio.run(post_concurrently(default_service.port(), "/checksums", bytes(20_000_000)))
+    print(statuses, peak(default_service))
+    assert statuses == {"413": 1000}
+    assert default_service.sum(DIGITS) == CHECKSUM
 
 
 @pytest.mark.slow

@@ -180,11 +180,10 @@ def test_upgrade_is_ignored(service):
     assert [part.partition(b"}")[0] for part in response.split(b'{"bytes":')[1:]] == [b"9", b"3", b"1"]
 
 
-def test_many_upgrades_in_one_read_are_ignored(service):
+def test_second_upgrade_in_one_read_closes_connection(service):
     upgrade = HEADERS + b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 1\r\n\r\n1"
-    last = HEADERS + b"Connection: close\r\nContent-Length: 1\r\n\r\n1"
-    response = service.send_raw(upgrade * 2000 + last)
-    assert response.count(b"HTTP/1.1 200 ") == 2001
+    assert service.send_raw(upgrade * 2).count(b"HTTP/1.1 200 ") == 1
+    assert_responds(service)
     assert "Traceback" not in service.log.read_text()
 
 

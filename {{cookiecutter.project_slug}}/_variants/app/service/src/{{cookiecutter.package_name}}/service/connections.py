@@ -1,4 +1,4 @@
-"""A limit for open connections, so that the process can always open another file."""
+"""Limits for connections, so that the process always has memory, and can open another file."""
 
 import logging
 import resource
@@ -7,20 +7,29 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-LIMIT, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-MAX_FILES = 4096 if LIMIT == resource.RLIM_INFINITY else min(LIMIT, 4096)
+MAX_HEADER_BYTES = 1 << 16
+# What one connection can hold before the app asks for it: asyncio reads 256 KiB at once by default, and uvicorn
+# pauses when it has more than 64 KiB of a body.
+READ_BYTES = 1 << 16
+UNREAD_BYTES = READ_BYTES + (1 << 16)
+
+SOFT_LIMIT, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+FILES = 1 << 20 if SOFT_LIMIT == resource.RLIM_INFINITY else SOFT_LIMIT
+MAX_FILES = min(FILES, 4096)
 # asyncio accepts this many connections at once, and several times as many before the first one is closed.
-BACKLOG = MAX_FILES // 16
+BACKLOG = min(FILES // 16, 2048)
 
 
-def make_room(connections: set[Any]) -> bool:
-    """Close idle connections if there are many, and return whether another one can be opened."""
+def limit(transport: Any, connections: set[Any]) -> None:
+    """Limit what is read from a new connection; close idle ones if there are many, or the new one if all are busy."""
+    transport.max_size = READ_BYTES
     if len(connections) < MAX_FILES // 2:
-        return True
+        return
     warn_once()
     for connection in list(connections):
         connection.shutdown()  # a busy one is closed after its response
-    return len(connections) < MAX_FILES * 5 // 8
+    if len(connections) >= MAX_FILES * 5 // 8:
+        transport.abort()
 
 
 @cache

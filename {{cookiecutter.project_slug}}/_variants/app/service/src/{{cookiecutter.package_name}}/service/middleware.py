@@ -17,6 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .connections import UNREAD_BYTES
 from .logs import request_id
 from .problems import handle_exception, problem
 
@@ -36,8 +37,6 @@ MAX_LOGGED_PATH = 500
 # Requested every few seconds, therefore logged only if they fail or at level debug.
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 DISCONNECT: Message = {"type": "http.disconnect"}
-# What uvicorn reads from one connection before the app asks for more: 256 KiB at once, and 64 KiB before that.
-STREAM_BYTES = (256 + 64) << 10
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -118,7 +117,7 @@ class RequestBody:
             await self.reject_size()
             return
         # A route with a limit of its own streams the body.
-        most = default if limit == default else min(default, STREAM_BYTES)
+        most = default if limit == default else min(default, UNREAD_BYTES)
         needed = most if self.length is None else min(self.length, most)
         if self.limits.reserved and self.limits.reserved + needed > self.settings.body_memory_bytes:
             await self.reject(503, "The service is reading too many request bodies.", {"retry-after": "1"})

@@ -1,27 +1,22 @@
 """Uvicorn's server and HTTP protocol, with the overrides that a public service needs. Each says what it prevents."""
 
 import asyncio
-import signal
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .connections import make_room
-
-MAX_HEADER_BYTES = 1 << 16
+from .connections import MAX_HEADER_BYTES, limit
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 with limits for request headers."""
+    """HTTP/1.1 with limits for connections and request headers."""
 
-    parser: HttpRequestParser
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Prevent connections that stay open for ever without a request, and more than files can be open."""
-        if not make_room(self.connections):
-            transport.abort()
+    def connection_made(self, transport: Any) -> None:
+        """Prevent connections that stay open for ever without a request, and more than fit into files and memory."""
+        limit(transport, self.connections)
         super().connection_made(transport)
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, transport.close)
         self.unparsed_bytes = 0
@@ -29,34 +24,28 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Prevent headers, trailers and chunk extensions without an end: uvicorn limits neither time nor size."""
         self.unparsed_bytes += len(data)
-        try:
-            self.parse(memoryview(data))
-        except (HttpParserError, HttpParserUpgrade):
-            self.unparsed_bytes = MAX_HEADER_BYTES + 1
-        if self.unparsed_bytes <= MAX_HEADER_BYTES:
-            return
+        with suppress(HttpParserError, HttpParserUpgrade):
+            self.parse(data)
+            if self.unparsed_bytes <= MAX_HEADER_BYTES:
+                return
         cycle: Any = self.cycle  # None before the first request
-        if cycle and not cycle.more_body and not cycle.response_complete:
+        if cycle and not cycle.response_complete and not cycle.more_body:
             cycle.keep_alive = False  # close the connection after the response to the request that is complete
         elif cycle and not cycle.response_complete and (self.pipeline or cycle.response_started):
             self.transport.close()  # an error response would be taken for the response to an earlier request
         else:
             self.send_400_response("The request is malformed, or its headers are too large.")
 
-    def parse(self, data: memoryview) -> None:
+    def parse(self, data: bytes) -> None:
         """Prevent the loss of the body after `Upgrade: h2c`, Java's default (github.com/Kludex/uvicorn/issues/2722)."""
-        while data:
-            try:
-                self.parser.feed_data(data)
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as error:
+            if super()._should_upgrade():
+                self.handle_websocket_upgrade()
                 return
-            except HttpParserUpgrade as upgrade:
-                if super()._should_upgrade():
-                    self.handle_websocket_upgrade()
-                    return
-                lines = [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
-                lines = [b"%s %s HTTP/1.1" % (self.parser.get_method(), self.url), *lines, b"", b""]
-                self.parser.feed_data(b"\r\n".join(lines))
-                data = data[upgrade.args[0] :]
+            lines = [b"%s: %s" % each for each in self.headers if each[0] != b"upgrade"] + [b"", data[error.args[0] :]]
+            self.parser.feed_data(b"\r\n".join([b"%s %s HTTP/1.1" % (self.parser.get_method(), self.url), *lines]))
 
     def _should_upgrade(self) -> bool:
         return True  # so that super() skips the request until parse() upgrades it, or repeats it without the upgrade
@@ -76,10 +65,10 @@ class Protocol(HttpToolsProtocol):
 class Server(uvicorn.Server):
     """A server that is not ready after SIGTERM, but accepts connections until load balancers have noticed."""
 
-    def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ARG002
-        """Prevent an exit status other than 0: uvicorn raises the signal again at the end."""
-        self.force_exit |= self.should_exit and sig == signal.SIGINT
-        self.should_exit = True
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Prevent an exit status other than 0: uvicorn raises the captured signals again at the end."""
+        super().handle_exit(sig, frame)
+        self._captured_signals.clear()
         self.config.app.begin_shutdown()  # type: ignore[union-attr]
 
     async def shutdown(self, sockets: Any = None) -> None:

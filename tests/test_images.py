@@ -237,7 +237,7 @@ def test_unloadable_dependency_fails_the_build(bake_once: Bake, build: Build, tm
 OWN_BASES = {
     "a user": "USER 1001",
     "an entry point": 'ENTRYPOINT ["python3"]',
-    "files in /opt": "RUN mkdir /opt/own && head -c 60000000 /dev/zero >/opt/own/data",
+    "files in /opt": "RUN mkdir /opt/own && head -c 60000000 /dev/urandom >/opt/own/data",
 }
 
 

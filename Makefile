@@ -1,7 +1,7 @@
 # `make test` and `make demo` need a checkout, Python 3.11 or later and, for images, Docker or root on Debian.
 PYTHON ?= python3
 
-.PHONY: help test demo load bench sizes compare pictures lint lock outdated clean
+.PHONY: help test demo load watch bench sizes compare pictures lint lock outdated clean
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -15,6 +15,9 @@ demo: .venv/ready  ## generate the default project, build its image, and run a s
 
 load: .venv/ready  ## compare the service under load with a bare app (takes three minutes)
 	.venv/bin/python -m tests.load
+
+watch: .venv/ready  ## measure how soon `docker compose watch` applies a change, for two minutes
+	.venv/bin/python -m tests.watch
 
 bench: .venv/ready  ## compare the speed of the generated C extension with google-crc32c
 	.venv/bin/python -m tests.benchmark

@@ -18,8 +18,10 @@ RUN --mount=type=bind,source=requirements/build.txt,target=/requirements/build.t
     pip install --require-hashes --requirement /requirements/build.txt \
     && grep -o '^[^ ]*==[^ ]*' /requirements/build.txt >/build-constraints.txt
 
-# Put ccache before gcc on PATH. Strip extension modules: their debug information is larger than their code. Date all
-# files 1980-01-01, the earliest date that a zip file can store, so that builds are reproducible.
+# Strip extension modules: their debug information is larger than their code. `--build-arg LDFLAGS=` keeps it.
+ARG LDFLAGS=-Wl,--strip-all
+
+# Put ccache before gcc on PATH. Date all files 1980-01-01, the earliest date that a zip file can store, so that builds
+# are reproducible.
 ENV PATH=/usr/lib/ccache:$PATH \
-    LDFLAGS=-Wl,--strip-all \
     SOURCE_DATE_EPOCH=315532800

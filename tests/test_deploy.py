@@ -7,7 +7,7 @@ import re
 import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import yaml
 from tests.conftest import TOOLS, Bake, Project, copied
 from tests.engine import Engine, EngineUnavailable
 from tests.engine.fixtures import skip_or_fail
+from tests.watch import CRC32C, watched_service
 
 BASE, PRODUCTION = "deploy/kubernetes/base", "deploy/kubernetes/overlays/production"
 OLDEST_KUBERNETES = "1.30"  # its kubelet is the first that knows preStop's `sleep` without a feature gate
@@ -506,11 +507,29 @@ def test_compose_stop_grace_period_covers_service_grace_period(composed: Compose
     assert config["StopTimeout"] > 20
 
 
-def test_compose_watches_the_build_inputs(composed: ComposeService) -> None:
-    config = json.loads(composed.compose("config", "--format", "json"))["services"]["acme-sums"]
-    (watched,) = config["develop"]["watch"]
-    assert (watched["action"], watched["path"]) == ("rebuild", config["build"]["context"])
-    assert Path(config["build"]["context"], config["build"]["dockerfile"]).is_file()
+def test_compose_passes_settings_to_the_service(composed: ComposeService) -> None:
+    given = composed.engine.environment
+    settings = Path(composed.project.path, "deploy/.env")
+    settings.write_text("ACME_SUMS_IDLE_SECONDS=7\nACME_SUMS_YOUR_OWN=yours\n", "utf-8")
+    composed = replace(composed, engine=Engine({**given, "ACME_SUMS_LOG_LEVEL": "debug"}, private=False))
+    try:
+        config = json.loads(composed.compose("config", "--format", "json"))["services"]["acme-sums"]
+    finally:
+        settings.unlink()
+    expected = {"IDLE_SECONDS": "7", "YOUR_OWN": "yours", "LOG_LEVEL": "debug", "GRACE_SECONDS": "20"}
+    assert config["environment"].items() >= {f"ACME_SUMS_{name}": value for name, value in expected.items()}.items()
+
+
+@pytest.mark.parametrize("strategy", ["venv", "platter"])
+def test_compose_watch_applies_changes_of_python_and_c(
+    bake: Bake, engine: Engine, strategy: str, base_image: Callable[[str], str]
+) -> None:
+    project = bake(app="service", strategy=strategy)
+    base_image(project.answers["python_version"])
+    with watched_service(engine, project.path) as watched:
+        watched.change_python(1)
+        watched.change_c(1)
+        assert f"{CRC32C + 1:08x}version1" in watched.checksum()
 
 
 def test_probe_and_metrics_paths_exist(composed: ComposeService) -> None:

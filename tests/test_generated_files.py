@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import APPS, QUESTIONS, STRATEGIES, STRATEGY_FOLDER, TOOLS, Bake
 
 COMMON = {
+    ".devcontainer/devcontainer.json",
     ".dockerignore",
     ".gitattributes",
     ".gitignore",
@@ -23,6 +24,7 @@ COMMON = {
     "docs/CHANGELOG.md",
     "docs/building.md",
     "docs/CONTRIBUTING.md",
+    "docs/debugging.md",
     "pyproject.toml",
     "requirements.txt",
     "requirements/build.txt",
@@ -61,6 +63,7 @@ BY_APP: dict[str, set[str]] = {
             for name in ("__init__", "app", "command", "connections", "healthcheck", "logs")
         ),
         *(f"src/acme/service/{name}.py" for name in ("middleware", "problems", "server", "settings")),
+        "deploy/compose.dev.yaml",
         "deploy/compose.yaml",
         *KUBERNETES,
         *("docs/deploying.md", "docs/operating.md"),

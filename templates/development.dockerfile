@@ -1,0 +1,22 @@
+# development-image is for work on the project: a compiler, a debugger, and an editable install. No other
+# stage uses it. deploy/compose.dev.yaml and .devcontainer/ do, as docs/debugging.md explains.
+FROM requirements-image AS development-image
+
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends g++ gdb git make \
+    && rm -rf /var/lib/apt/lists/*
+
+# Keep debug information.
+ENV CFLAGS="-Og -g" \
+    CXXFLAGS="-Og -g" \
+    LDFLAGS=""
+
+WORKDIR /project
+COPY Makefile requirements.txt ./
+COPY requirements requirements
+RUN --mount=type=cache,target=/root/.cache/pip \
+    make .venv/ready
+
+COPY . .
+RUN make .venv/installed

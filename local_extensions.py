@@ -60,7 +60,7 @@ mailcap msilib nis nntplib ossaudiodev pipes profiling smtpd sndhdr spwd sre_com
 telnetlib tomllib uu xdrlib
 """
 RESERVED |= set(VERSION_DEPENDENT_MODULES.split())
-TARGETS = {"image", "test-image", "artifacts", "release"}  # of docker-bake.hcl
+TARGETS = {"image", "test-image", "artifacts", "release"}  # of deploy/docker-bake.hcl
 
 
 def check_versions(cookiecutter: str, python: tuple[int, ...]) -> None:

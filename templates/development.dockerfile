@@ -1,5 +1,5 @@
-# development-image is for work on the project: a compiler, a debugger, and an editable install. No other
-# stage uses it. deploy/compose.dev.yaml and .devcontainer/ do, as docs/debugging.md explains.
+# development-image is for work on the project: a compiler, a debugger, and an editable install. No other stage uses
+# it; docs/debugging.md explains how to.
 FROM requirements-image AS development-image
 
 # hadolint ignore=DL3008

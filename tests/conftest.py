@@ -44,6 +44,7 @@ WITH_ARTIFACTS = [
     name for name in STRATEGIES if " AS artifacts\n" in (STRATEGY_FOLDER / name / "Dockerfile").read_text("utf-8")
 ]
 APPS = QUESTIONS["app"]
+BAKE = ("buildx", "bake", "--file", "deploy/docker-bake.hcl")
 # Hardened as in a cluster; the UID has no passwd entry in any image.
 HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--user=12345:0")
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import PERSON, QUESTIONS, TEMPLATE, Project
+from tests.conftest import BAKE, PERSON, QUESTIONS, TEMPLATE, Project
 from tests.engine import Engine
 from tests.test_ci import script_with
 
@@ -174,7 +174,7 @@ def test_new_strategy_image_computes_the_checksum(
     base_image(project.answers["python_version"])
     suffix = f"-{NAME}" if strategy == "all" else ""
     tag = f"test-add-{os.getpid()}:{strategy}"
-    engine.docker("buildx", "bake", "--load", f"--set=*.tags={tag}", f"image{suffix}", cwd=project.path)
+    engine.docker(*BAKE, "--load", f"--set=*.tags={tag}", f"image{suffix}", cwd=project.path)
     try:
         label = engine.docker("inspect", "--format", "{{.Config.Labels.strategy}}", tag).stdout
         answer = engine.docker("run", "--rm", "--interactive", tag, SLUG, "crc32c", input="123456789").stdout

@@ -35,7 +35,7 @@ from cookiecutter.main import cookiecutter
 from hypothesis import HealthCheck, example, given, note, settings
 from hypothesis import strategies as st
 
-from tests.conftest import QUESTIONS, TEMPLATE, TOOLS, Project
+from tests.conftest import BAKE, QUESTIONS, TEMPLATE, TOOLS, Project
 from tests.engine import Engine
 
 SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
@@ -512,7 +512,7 @@ def test_tools_execute_no_part_of_worst_case_answers(
         ("make", "help"),
         ("make", "--dry-run", "dev", "test", "lint", "lock", "image", "test-image", "run", "clean"),
         (TOOLS / "python", "-W", "error", "-c", "import ast, pathlib; ast.parse(pathlib.Path('setup.py').read_text())"),
-        ("docker", "buildx", "bake", "--print", "image", "test-image", "release"),
+        ("docker", *BAKE, "--print", "image", "test-image", "release"),
         *(("docker", "build", "--check", "--file", path, ".") for path in worst_case_project.path.rglob("Dockerfile")),
         *((TOOLS / "hadolint", path) for path in worst_case_project.path.rglob("Dockerfile")),
         *(("sh", "-n", path) for path in worst_case_project.path.rglob("*.sh")),

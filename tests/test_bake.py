@@ -1,4 +1,4 @@
-"""docker-bake.hcl: its targets, what they build, and the shared registry cache."""
+"""deploy/docker-bake.hcl: its targets, what they build, and the shared registry cache."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.compare import harness
-from tests.conftest import APPS, COMMIT_TIME, QUESTIONS, STRATEGIES, WITH_ARTIFACTS, Bake, Project, committed, copied
+from tests.conftest import APPS, BAKE, COMMIT_TIME, QUESTIONS, STRATEGIES, WITH_ARTIFACTS, Bake, Project, committed, copied
 from tests.engine import Engine, EngineUnavailable, second_engine
 from tests.engine.fixtures import skip_or_fail
 from tests.sizes import counts_blocks
@@ -33,20 +33,20 @@ class Builder:
     engine: Engine
 
     def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in the project, with variables of docker-bake.hcl in its environment."""
+        """Run a command in the project, with variables of deploy/docker-bake.hcl in its environment."""
         result = self.project.run(*command, env={**self.engine.environment, **variables})
         assert result.returncode == 0, result.stderr
         return result
 
     def plan(self, *arguments: str, **variables: str) -> dict[str, Any]:
         """Return what `docker buildx bake` would build, by target."""
-        printed = self.run("docker", "buildx", "bake", "--print", *arguments, **variables)
+        printed = self.run("docker", *BAKE, "--print", *arguments, **variables)
         targets: dict[str, Any] = json.loads(printed.stdout)["target"]
         return targets
 
     def steps(self, *arguments: str, **variables: str) -> dict[str, bool]:
         """Build, and map each RUN step to whether it was cached."""
-        log = self.run("docker", "buildx", "bake", "--progress=rawjson", *arguments, **variables).stderr
+        log = self.run("docker", *BAKE, "--progress=rawjson", *arguments, **variables).stderr
         found: dict[str, bool] = {}
         for line in log.splitlines():
             for vertex in json.loads(line).get("vertexes", []):  # codespell:ignore vertexes
@@ -109,7 +109,7 @@ def test_targets_build_the_right_stages_and_dockerfiles(builder: Any, strategy: 
             text = given.project.read(target["dockerfile"])
             assert target["dockerfile"] in ("Dockerfile", f"strategies/{name.removeprefix(f'{kind}-')}/Dockerfile")
             assert kind in ("image", "release") or f" AS {target['target']}\n" in text
-    listed = given.run("docker", "buildx", "bake", "--list=type=targets,format=json").stdout
+    listed = given.run("docker", *BAKE, "--list=type=targets,format=json").stdout
     assert {entry["name"] for entry in json.loads(listed)} == {"default", *kinds}.union(
         *(expected(kind, strategy) for kind in kinds)
     )
@@ -216,7 +216,7 @@ def test_make_leaves_the_artifacts_in_dist(builder: Any, strategy: str) -> None:
 
 def test_one_strategy_of_all_can_be_built(builder: Any) -> None:
     given: Builder = builder("all")
-    given.run("docker", "buildx", "bake", "--load", "image-wheels", TAG="one")
+    given.run("docker", *BAKE, "--load", "image-wheels", TAG="one")
     assert given.output("acme-bake:one-wheels") == OUTPUT
 
 
@@ -225,7 +225,7 @@ def test_image_has_the_timestamp_of_the_last_commit(committed_builder: Builder) 
     created = committed_builder.engine.docker("inspect", "--format", "{{.Created}}", "acme-bake:dated").stdout.strip()
     assert created == "2023-11-14T22:13:20Z"
     plan = committed_builder.run("make", "--dry-run", "image", SOURCE_DATE_EPOCH="0")
-    assert plan.stdout == "SOURCE_DATE_EPOCH=0 docker buildx bake --file docker-bake.hcl --load\n"
+    assert plan.stdout == "SOURCE_DATE_EPOCH=0 docker buildx bake --file deploy/docker-bake.hcl --load\n"
 
 
 def test_build_reports_a_checkout_of_another_owner(committed_builder: Builder) -> None:
@@ -246,13 +246,13 @@ def test_build_of_a_signed_commit_has_its_time(committed_builder: Builder) -> No
     git("reset", "--quiet", git("hash-object", "-t", "commit", "-w", "--stdin", text=commit).strip())
     git("config", "log.showSignature", "true")
     plan = committed_builder.run("make", "--dry-run", "image")
-    assert plan.stdout == f"SOURCE_DATE_EPOCH={COMMIT_TIME} docker buildx bake --file docker-bake.hcl --load\n"
+    assert plan.stdout == f"SOURCE_DATE_EPOCH={COMMIT_TIME} docker buildx bake --file deploy/docker-bake.hcl --load\n"
 
 
 def test_image_without_commit_has_the_current_time(committed_builder: Builder) -> None:
     shutil.rmtree(committed_builder.project.path / ".git")
     plan = committed_builder.run("make", "--dry-run", "image")
-    assert plan.stdout == "SOURCE_DATE_EPOCH= docker buildx bake --file docker-bake.hcl --load\n"
+    assert plan.stdout == "SOURCE_DATE_EPOCH= docker buildx bake --file deploy/docker-bake.hcl --load\n"
     assert "The image gets the current time" in plan.stderr
     committed_builder.run("make", "image", TAG="undated")
     assert committed_builder.output("acme-bake:undated") == OUTPUT
@@ -362,7 +362,7 @@ def test_pushed_files_are_not_newer_than_commit(committed_builder: Builder, cach
     variables = {"IMAGE": f"{cache_registry}/acme", "TAG": "pushed", "PLATFORMS": "", "SOURCE_DATE_EPOCH": str(early)}
     # SBOMs are generated by an image that is only available from Docker Hub.
     committed_builder.run(
-        "docker", "buildx", "bake", "--push", "release", "--set=*.attest=type=sbom,disabled=true", **variables
+        "docker", *BAKE, "--push", "release", "--set=*.attest=type=sbom,disabled=true", **variables
     )
     base = committed_builder.engine.docker("inspect", "--format", "{{len .RootFS.Layers}}", "python:3.14-slim").stdout
     index = json.loads(blob(cache_registry, "acme/manifests/pushed"))

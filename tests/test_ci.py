@@ -451,7 +451,7 @@ def test_gitlab_builds_tests_and_pushes_every_image(
 
 def test_gitlab_fails_if_no_image_was_built(bake_once: Bake, run_script: RunScript, tmp_path: Path) -> None:
     project = committed(bake_once(ci="gitlab"), tmp_path)
-    project.edit("docker-bake.hcl", 'tags = ["${IMAGE}:${tag(TAG)}"]', "tags = []")
+    project.edit("deploy/docker-bake.hcl", 'tags = ["${IMAGE}:${tag(TAG)}"]', "tags = []")
     status, calls, _ = run_script(project, "sh", script_with(project, "make smoke"), **gitlab(project))
     assert status != 0
     assert not any("--push" in call.arguments for call in calls)

@@ -20,7 +20,7 @@ COMMON = {
     "LICENSE",
     "Makefile",
     "README.md",
-    "docker-bake.hcl",
+    "deploy/docker-bake.hcl",
     "docs/CHANGELOG.md",
     "docs/building.md",
     "docs/CONTRIBUTING.md",

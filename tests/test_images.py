@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import APPS, HARDENED, QUESTIONS, STRATEGIES, Bake, Build, Image, container, copied
+from tests.conftest import APPS, BAKE, HARDENED, QUESTIONS, STRATEGIES, Bake, Build, Image, container, copied
 from tests.engine import DockerError, Engine
 from tests.locks import compile_runtime
 from tests.sizes import sizes
@@ -391,7 +391,7 @@ def test_bake_builds_equivalent_images_of_all_strategies(
 ) -> None:
     project = bake_once(project_slug=f"acme-{app}", strategy="all", app=app)
     base_image(project.answers["python_version"])
-    engine.docker("buildx", "bake", "--load", cwd=project.path)
+    engine.docker(*BAKE, "--load", cwd=project.path)
     for strategy in STRATEGIES:
         image = Image(engine, f"acme-{app}:{strategy}", project, "")
         assert image.run(f"acme-{app}", "crc32c", input=DIGITS).stdout == f"{CHECKSUM}  -\n"

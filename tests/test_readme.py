@@ -6,7 +6,7 @@ import re
 from fnmatch import fnmatch
 from urllib.parse import unquote
 
-from tests.conftest import TEMPLATE, Bake
+from tests.conftest import APPS, TEMPLATE, Bake
 
 README = (TEMPLATE / "README.md").read_text("utf-8")
 
@@ -47,3 +47,13 @@ def test_readmes_have_at_most_120_lines(bake: Bake) -> None:
     assert len(README.splitlines()) <= 120
     for strategy in ("venv", "all"):
         assert len(bake(strategy=strategy).read("README.md").splitlines()) <= 120
+
+
+def test_root_has_at_most_18_entries_and_contributing_explains_each(bake: Bake) -> None:
+    for app in APPS:
+        project = bake(app=app)
+        entries = {name.partition("/")[0] for name in project.files}
+        table = project.read("docs/CONTRIBUTING.md").partition("| why it is in the root |")[2].partition("\n\n")[0]
+        explained = {name.rstrip("/") for row in re.findall(r"^\| (`.+?) \|", table, re.M) for name in row.split("`")[1::2]}
+        assert explained == entries
+        assert len(entries) <= 18

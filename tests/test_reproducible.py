@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import STRATEGIES, WITH_ARTIFACTS, Bake, Project, copied
+from tests.conftest import BAKE, STRATEGIES, WITH_ARTIFACTS, Bake, Project, copied
 from tests.engine import Engine
 from tests.locks import compile_runtime
 
@@ -41,7 +41,7 @@ def bake_target(engine: Engine, project: Project, target: str, tag: str, *option
     repository, _, name = tag.partition(":")
     environment = {**engine.environment, "IMAGE": repository, "TAG": name, "SOURCE_DATE_EPOCH": epoch}
     own = f"--set=*.args.BUILDKIT_CACHE_MOUNT_NS={project.path.name}-{os.getpid()}"
-    engine.docker("buildx", "bake", own, *options, target, cwd=project.path, env=environment)
+    engine.docker(*BAKE, own, *options, target, cwd=project.path, env=environment)
 
 
 def inspect(engine: Engine, tag: str, what: str) -> str:

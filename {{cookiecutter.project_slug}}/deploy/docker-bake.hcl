@@ -7,18 +7,16 @@ target "{{ name }}" {
   name   = "{{ name }}{{ suffix }}"
 {% endif %}
 {%- endmacro -%}
-# docker buildx bake --file docker-bake.hcl                   builds the image{% if every %} of each strategy{% endif %}, for this host
-# docker buildx bake --file docker-bake.hcl test-image        runs the tests in it
+# docker buildx bake --file deploy/docker-bake.hcl                  builds the image{% if every %} of each strategy{% endif %}, for this host
+# docker buildx bake --file deploy/docker-bake.hcl test-image       runs the tests in it
 {%- if cookiecutter | strategies("artifacts") %}
-# docker buildx bake --file docker-bake.hcl artifacts         exports the other build outputs to dist
+# docker buildx bake --file deploy/docker-bake.hcl artifacts        exports the other build outputs to dist
 {%- endif %}
-# docker buildx bake --file docker-bake.hcl --push release    builds the image for every platform and pushes it
+# docker buildx bake --file deploy/docker-bake.hcl --push release   builds the image for every platform and pushes it
 {%- if every %}
 #
 # For one strategy: image-venv, test-image-pex, and so on.
 {%- endif %}
-
-# Without --file, bake would also read a compose.yaml, and fail if it needs a file or a variable that is missing.
 
 variable "IMAGE" {
   default = "{{ cookiecutter.project_slug }}"

@@ -7,10 +7,11 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends g++ gdb git make \
     && rm -rf /var/lib/apt/lists/*
 
-# Keep debug information.
+# Keep debug information. The Makefile builds with the locked backend, for which pip accepts no constraint.
 ENV CFLAGS="-Og -g" \
     CXXFLAGS="-Og -g" \
-    LDFLAGS=""
+    LDFLAGS="" \
+    PIP_BUILD_CONSTRAINT=""
 
 WORKDIR /project
 COPY Makefile requirements.txt ./

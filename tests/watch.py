@@ -1,4 +1,7 @@
-"""Measure how soon a service that `docker compose watch` runs responds with a change of Python, and of C."""
+"""Measure how soon a service that `docker compose watch` runs responds with a change of Python, and of C.
+
+Arguments are answers, such as `strategy=platter`.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +115,7 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory() as folder,
         running_engine() as engine,
-        watched_service(engine, generate(Path(folder))) as service,
+        watched_service(engine, generate(Path(folder), *sys.argv[1:])) as service,
     ):
         seconds = measure(service)
     print(f"load average: {os.getloadavg()[0]:.1f}, {os.cpu_count()} CPUs")

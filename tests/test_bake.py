@@ -197,6 +197,19 @@ def test_make_runs_selected_tests_in_the_image(builder: Any) -> None:
     assert re.search(r"= \d+ passed, \d+ deselected", log)
 
 
+@pytest.mark.parametrize("strategy", ["venv", "platter"])
+def test_files_of_editors_do_not_rebuild_the_image(builder: Any, strategy: str, tmp_path: Path) -> None:
+    given: Builder = builder(strategy)
+    given = replace(given, project=copied(given.project, tmp_path))
+    package = given.project.path / "src" / given.project.package
+    given.steps()
+    for name in (".cli.py.swp", "cli.py~", "#cli.py#", ".#cli.py", "4913"):
+        (package / name).write_text("An editor wrote this.\n", "utf-8")
+    assert set(given.steps().values()) == {True}
+    (package / "new.py").write_text('"""A module."""\n', "utf-8")
+    assert False in given.steps().values()
+
+
 @pytest.mark.parametrize("strategy", ["venv", "all"])
 def test_make_runs_the_image_that_it_built(builder: Any, strategy: str) -> None:
     given: Builder = builder(strategy)

@@ -1,14 +1,15 @@
-"""docs/debugging.md of a generated project: its commands do what the page says."""
+"""docs/debugging.md of a generated project: its commands do what the page says, also in a development container."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import APPS, Bake
+from tests.conftest import APPS, QUESTIONS, Bake
 from tests.engine import Engine
 
 SYMBOLS = "import {0}._native as m; print(b'.debug_info' in open(m.__file__, 'rb').read())"
@@ -44,3 +45,12 @@ def test_commands_of_the_debugging_page_work(
     finally:
         tags = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "acme-debug").stdout.split()
         engine.docker("image", "rm", *tags, check=False)
+
+
+@pytest.mark.parametrize("strategy", QUESTIONS["strategy"])
+def test_development_container_uses_a_stage_of_the_dockerfile(bake: Bake, strategy: str) -> None:
+    project = bake(strategy=strategy)
+    folder = project.path / ".devcontainer"
+    build = json.loads(project.read(".devcontainer/devcontainer.json"))["build"]
+    assert (folder / build["context"]).samefile(project.path)
+    assert f" AS {build['target']}\n" in (folder / build["dockerfile"]).read_text("utf-8")

@@ -54,6 +54,8 @@ def test_root_has_at_most_18_entries_and_contributing_explains_each(bake: Bake) 
         project = bake(app=app)
         entries = {name.partition("/")[0] for name in project.files}
         table = project.read("docs/CONTRIBUTING.md").partition("| why it is in the root |")[2].partition("\n\n")[0]
-        explained = {name.rstrip("/") for row in re.findall(r"^\| (`.+?) \|", table, re.M) for name in row.split("`")[1::2]}
+        explained = {
+            name.rstrip("/") for row in re.findall(r"^\| (`.+?) \|", table, re.M) for name in row.split("`")[1::2]
+        }
         assert explained == entries
         assert len(entries) <= 18

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+from configparser import ConfigParser
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -90,6 +91,12 @@ def pins(lock: Path) -> list[str]:
     """Return the lines of a lock file without hashes, because wheels may be added to a version at any time."""
     lines = lock.read_text("utf-8").splitlines()
     return [line.rstrip(" \\") for line in lines if "--hash=" not in line]
+
+
+def test_editorconfig_keeps_tabs_in_makefiles() -> None:
+    sections = ConfigParser()
+    sections.read_string(f"[global]\n{(TEMPLATE / '.editorconfig').read_text('utf-8')}")
+    assert sections["Makefile"]["indent_style"] == "tab"
 
 
 def test_paths_are_valid_on_windows() -> None:

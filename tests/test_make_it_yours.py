@@ -104,37 +104,48 @@ def test_image_and_test_image_are_built(project: Project, engine: Engine, base_i
     assert printed == "3\n"
 
 
-# Steps of the README's rows for a header and for a data file, as it quotes them.
+# Steps of the README's rows for a header outside `src`, as it quotes them.
 INCLUDE_DIRS, IGNORED, COPY, COPY_ABOVE = (
     'include_dirs=["include"]',
     "!include",
     "COPY include /src/include",
     "COPY src /src/src",
 )
+HEADER = """
+#ifdef __cplusplus
+extern "C"
+#endif
+unsigned offset(void);
+"""
+SOURCE = """
+#include "offset.h"
+unsigned offset(void) { return 1u; }
+"""
 USE = """
 from importlib.resources import files
 
 import acme
 
 
-def test_header_and_data_file_are_used() -> None:
+def test_additions_are_used() -> None:
     assert acme.crc32c(b"123456789") == int((files("acme") / "tables/check.txt").read_text(), 16)
 """
 
 
-def add_header_and_data_file(project: Project) -> None:
-    """Follow the README's rows for a header outside `src` and for a data file."""
+def follow_rows_to_add(project: Project) -> None:
+    """Follow the README's rows for a header outside `src`, for C++ and for a data file."""
     readme = project.read("README.md")
     assert all(f"`{step}`" in readme for step in (INCLUDE_DIRS, IGNORED, COPY, COPY_ABOVE, "depends", "package-data"))
     for name, text in {
-        "include/offset.h": "#define OFFSET 1u\n",
+        "include/offset.h": HEADER,
+        "src/acme/deep/er/offset.cpp": SOURCE,
         "src/acme/tables/check.txt": "e3069284\n",
         "tests/test_data.py": USE,
     }.items():
-        (project.path / name).parent.mkdir(exist_ok=True)
+        (project.path / name).parent.mkdir(parents=True, exist_ok=True)
         (project.path / name).write_text(text, "utf-8")
     project.edit("src/acme/_native.c", "#include <Python.h>\n", '#include <Python.h>\n#include "offset.h"\n')
-    project.edit("src/acme/_native.c", "return ~crc;", "return ~crc + OFFSET;")
+    project.edit("src/acme/_native.c", "return ~crc;", "return ~crc + offset();")
     project.edit("setup.py", "    depends=[", f'    {INCLUDE_DIRS},\n    depends=["include/offset.h"] + [')
     project.edit("pyproject.toml", '["py.typed", ', '["py.typed", "tables/*.txt", ')
     project.edit(".dockerignore", "!src\n", f"!src\n{IGNORED}\n")
@@ -142,12 +153,13 @@ def add_header_and_data_file(project: Project) -> None:
     assert dockerfiles
     for name in dockerfiles:
         project.edit(name, f"{COPY_ABOVE}\n", f"{COPY_ABOVE}\n{COPY}\n")
+        project.edit(name, " gcc ", " gcc g++ ")
 
 
-def test_header_and_data_file_are_in_sdist_and_wheel(bake: Bake) -> None:
+def test_additions_are_in_sdist_and_wheel(bake: Bake) -> None:
     project = bake(project_slug="acme", app="cli")
-    add_header_and_data_file(project)
-    run(project, "make", "test", PYTEST_ADDOPTS="-p no:cacheprovider -k test_data")
+    follow_rows_to_add(project)
+    run(project, "make", "test", PYTEST_ADDOPTS="-p no:cacheprovider -k test_additions")
     # This builds the wheel from the sdist.
     run(project, ".venv/bin/uv", "build", "--quiet", "--no-build-isolation")
     (wheel,) = (project.path / "dist").glob("*.whl")
@@ -156,8 +168,8 @@ def test_header_and_data_file_are_in_sdist_and_wheel(bake: Bake) -> None:
     run(project, ".venv/bin/python", "-m", "pytest", "tests/test_data.py", PYTHONPATH="installed")
 
 
-def test_header_and_data_file_are_in_the_image_of_each_strategy(bake: Bake, engine: Engine, base_image: Any) -> None:
+def test_additions_are_in_the_image_of_each_strategy(bake: Bake, engine: Engine, base_image: Any) -> None:
     project = bake(project_slug="acme", app="cli", strategy="all")
     base_image(project.answers["python_version"])
-    add_header_and_data_file(project)
-    run(project, "make", "test-image", "ARGS=-k test_data", **engine.environment)
+    follow_rows_to_add(project)
+    run(project, "make", "test-image", "ARGS=-k test_additions", **engine.environment)

@@ -1,14 +1,18 @@
-"""The Makefile of a generated project: lock files, what is compiled again, and C++."""
+"""The Makefile of a generated project: lock files, what is compiled again, C++, and the server for development."""
 
 from __future__ import annotations
 
 import os
 import re
+import signal
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Bake, Project, copied
+from tests.watch import WatchedService
 
 NATIVE = "src/acme/_native.c"
 # Older versions than those in the lock files.
@@ -88,3 +92,18 @@ def test_files_of_editors_do_not_compile_again(up_to_date: Project, name: str) -
     unchanged = is_up_to_date(up_to_date)
     path.unlink()
     assert unchanged
+
+
+def test_serve_restarts_after_a_change_of_python(installed: Project) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    environment = {**os.environ, "UVICORN_PORT": str(port)}
+    command = ["make", "--assume-old=.venv/installed", "serve"]
+    server = subprocess.Popen(command, cwd=installed.path, env=environment, start_new_session=True)
+    service = WatchedService(installed.path / "src" / installed.package, f"http://127.0.0.1:{port}/checksums")
+    try:
+        service.wait_for("e3069283", 30)
+        service.change_python(1)
+    finally:
+        os.killpg(server.pid, signal.SIGINT)
+        server.wait(timeout=30)

@@ -32,9 +32,9 @@ FILES = ("--file", "deploy/compose.yaml", "--file", "deploy/compose.dev.yaml")
 
 @dataclass(frozen=True)
 class WatchedService:
-    """A generated service that runs in a container and follows its source."""
+    """A generated service that follows its source: the directory of its package, and the URL of a checksum."""
 
-    project: Path
+    package: Path
     url: str
 
     def checksum(self) -> str:
@@ -63,7 +63,7 @@ class WatchedService:
 
     def change(self, name: str, pattern: str, replacement: str) -> None:
         """Replace a part of a source."""
-        path = self.project / "src" / SLUG.replace("-", "_") / name
+        path = self.package / name
         text, count = re.subn(pattern, replacement, path.read_text("utf-8"), count=1)
         assert count == 1, name
         path.write_text(text, "utf-8")
@@ -90,7 +90,7 @@ def watched_service(engine: Engine, project: Path) -> Iterator[WatchedService]:
     watch = subprocess.Popen(["docker", *compose, "watch", "--no-up"], cwd=project, env=engine.environment)
     try:
         address = engine.docker(*compose, "port", SLUG, "8000", cwd=project).stdout.strip()
-        service = WatchedService(project, f"http://{address}/checksums")
+        service = WatchedService(project / "src" / SLUG.replace("-", "_"), f"http://{address}/checksums")
         service.wait_for(f"{CRC32C:08x}")
         time.sleep(SETTLE_SECONDS)
         yield service

@@ -1,4 +1,4 @@
-"""Compare the service under load with the same route in a bare Starlette app, alternately and in the same image.
+"""Compare the service under load with the same route in a bare FastAPI app, alternately and in the same image.
 
     python -m tests.load [--rounds N] [--seconds N] [--json FILE]
 
@@ -37,31 +37,38 @@ PROBE_PAUSE_MS = 10
 CLOCK_TICKS = 100
 WRK = "wrk -t1 --timeout 30s -s /load.lua"
 
-# A bare Starlette app with uvicorn's defaults, which include an access log on stdout.
+# What the service would be without its skeleton: uvicorn's defaults include an access log on stdout.
 BARE = """
 import sys
 
 import uvicorn
 from checksum_service import crc32c
-from starlette.applications import Starlette
-from starlette.responses import JSONResponse
-from starlette.routing import Route
+from fastapi import FastAPI, Request
+from pydantic import BaseModel
+
+app = FastAPI()
 
 
-async def post_crc32c(request):
+class Checksum(BaseModel):
+    crc32c: str
+    bytes: int
+
+
+@app.post("/crc32c")
+async def post_crc32c(request: Request) -> Checksum:
     value = size = 0
-    async for piece in request.stream():
-        value = crc32c(piece, value)
-        size += len(piece)
-    return JSONResponse({"crc32c": f"{value:08x}", "bytes": size})
+    async for chunk in request.stream():
+        value = crc32c(chunk, value)
+        size += len(chunk)
+    return Checksum(crc32c=f"{value:08x}", bytes=size)
 
 
-async def get_healthz(request):
-    return JSONResponse({"status": "ok"})
+@app.get("/healthz")
+async def get_healthz():
+    return {"status": "ok"}
 
 
-routes = [Route("/crc32c", post_crc32c, methods=["POST"]), Route("/healthz", get_healthz)]
-uvicorn.run(Starlette(routes=routes), port=int(sys.argv[1]))
+uvicorn.run(app, port=int(sys.argv[1]))
 """
 
 # Arguments: body size (0 for a GET request), and pause between the requests of a connection in ms. Prints JSON.
@@ -274,7 +281,7 @@ def facts(engine: Engine) -> dict[str, Any]:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(prog="load", description="Compare the service with a bare Starlette app.")
+    parser = argparse.ArgumentParser(prog="load", description="Compare the service with a bare FastAPI app.")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="number of rounds (default: 5)")
     parser.add_argument("--seconds", type=int, default=5, metavar="N", help="duration of each measurement (default: 5)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to FILE")

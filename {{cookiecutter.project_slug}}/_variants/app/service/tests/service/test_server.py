@@ -127,6 +127,7 @@ def test_connections_stay_below_the_limit_of_open_files(start):
     with contextlib.ExitStack() as stack:
         for _ in range(300):
             stack.enter_context(service.connect())
+            time.sleep(0.005)  # the kernel drops a connection that waits to be accepted behind too many others
         assert_responds(service)
     assert service.log.read_text().count("too many connections") == 1
     assert "Too many open files" not in service.log.read_text()

@@ -1,85 +1,102 @@
-"""Check, before any file is written, that the project can be generated in the target directory.
-
-With plain cookiecutter, local_extensions.py has already called `problem` and reported any error. Other
-tools, such as cruft, do not tell the extension the target directory, so it is checked here.
-"""
-
-from __future__ import annotations
+"""Reject invalid answers, and directories in which the project cannot be generated, before any file is written."""
 
 import json
-import os
-import shutil
+import re
+import shlex
 import sys
+from collections.abc import Callable
+from email.errors import MessageError
+from email.headerregistry import Address
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-# Rendering this line validates the answers again, because answers from a replay file skip the prompts.
-VALID = r"""{{ cookiecutter | validate }}"""
-REQUIRED = r"""{{ cookiecutter | required | tojson }}"""
+CONTEXT = r"""{{ (cookiecutter, questions, reserved_names(), target_paths(cookiecutter.package_name)) | tojson }}"""
+# Jinja copies the rest of this file unchanged. {% raw %}
 
-VARIANTS = "_variants"
-# A marker file. With --skip-if-file-exists, cookiecutter keeps it, otherwise it replaces it; the second hook reads it.
-SKIPPED = Path(VARIANTS, "skipped")
-
-
-def nearest_existing(path: Path) -> Path:
-    """Return the path, or its nearest existing parent."""
-    return next(candidate for candidate in (path, *path.parents) if os.path.lexists(candidate))
+Rule = tuple[Callable[[str], bool], str, str]  # a test, a description of valid answers, an example
+TEXT = "non-blank UTF-8 text of at most 10,000 characters"
+NAME = "at most 63 characters, not reserved by Python or YAML, and not the name of a dependency"
 
 
-def write_conflict(project: Path, target: str) -> str | None:
-    """Return why a file cannot be written to the project, or None if it can."""
-    path = project / target
-    existing = nearest_existing(path)
-    real = Path(os.path.realpath(existing))
-    if project in (existing, *existing.parents) and not real.is_relative_to(os.path.realpath(project)):
-        return f"{existing} leads outside the project, to {real}. Remove the symbolic link."
-    if existing == path and not existing.is_file():
-        return f"{existing} exists but is not a regular file, and the template needs to write a file there. Rename it."
-    if existing != path and not existing.is_dir():
-        return f"{existing} exists but is not a directory, and '{target}' needs one there. Rename it."
-    if not os.access(existing, os.W_OK):
-        return f"{existing} is not writable, so '{target}' cannot be written."
+def is_text(value: str) -> bool:
+    """Return whether an answer is non-blank UTF-8 text that fits into a line of a Dockerfile, limited to 64 KiB."""
+    return bool(value.strip()) and len(value) <= 10_000 and not re.search("[\ud800-\udfff]", value)
+
+
+def is_name(separator: str, reserved: set[str], value: str) -> bool:
+    """Return whether a name is valid, also as a host name, which is limited to 63 characters, and not reserved."""
+    pattern = f"[a-z][a-z0-9]*({separator}[a-z0-9]+)*"
+    return bool(re.fullmatch(pattern, value)) and len(value) <= 63 and value.replace("_", "-") not in reserved
+
+
+def is_email(value: str) -> bool:
+    """Return whether an e-mail address is valid in package metadata. RFC 5321 limits its length."""
+    try:
+        return "@" in value and len(value) <= 254 and Address(addr_spec=value).addr_spec == value
+    except (MessageError, ValueError, IndexError):
+        return False
+
+
+def rules(questions: dict[str, Any], reserved: set[str]) -> dict[str, Rule]:
+    """Map each question to the rule for its answer."""
+    is_slug, is_package = (partial(is_name, separator, reserved) for separator in "-_")
+    lists = {name: values for name, values in questions.items() if isinstance(values, list) and name[0] != "_"}
+    return {
+        "project_name": (is_text, TEXT, "Checksum Service"),
+        "project_slug": (is_slug, f"lower-case letters, digits and single hyphens, {NAME}", "checksum-service"),
+        "package_name": (is_package, f"lower-case letters, digits and single underscores, {NAME}", "checksum_service"),
+        "description": (is_text, TEXT, "CRC-32C checksums over HTTP."),
+        "author_name": (is_text, TEXT, "Ada Lovelace"),
+        "author_email": (is_email, "an e-mail address with an @, of at most 254 ASCII characters", "ada@example.com"),
+        **{name: (values.__contains__, " or ".join(values), values[0]) for name, values in lists.items()},
+    }
+
+
+def problem(question: str, answer: object, rule: Rule) -> str | None:
+    """Return a one-line error message for an invalid answer, or None."""
+    is_valid, allowed, example = rule
+    if not isinstance(answer, str):
+        return f'{question}: {json.dumps(answer)} is not text. Use text in quotes; for example "{example}".'
+    shown = f"{question}: {json.dumps(answer if len(answer) <= 126 else answer[:126] + '...')}"
+    if re.search(r"\{[{%#]", answer):
+        return f"{shown} contains template syntax. Remove '{{{{', '{{%' and '{{#'; for example \"{example}\"."
+    return None if is_valid(answer) else f'{shown} is not valid. Use {allowed}; for example "{example}".'
+
+
+def answer_error(answers: dict[str, Any], checks: dict[str, Rule], *, hint: bool) -> str | None:
+    """Return the first error message, or None. A hint repeats the valid answers as arguments for the next command."""
+    found = {question: problem(question, answers.get(question), rule) for question, rule in checks.items()}
+    error = next(filter(None, found.values()), None)
+    arguments = " ".join(f"{name}={shlex.quote(answers[name])}" for name in found if not found[name])
+    return f"{error}\nTo keep your other answers, add them to the command: {arguments}" if error and hint else error
+
+
+def link_error(project: Path, targets: list[str]) -> str | None:
+    """Return an error message if a file would be written through a symbolic link that leads outside the project."""
+    outside = (name for name in targets if not (project / name).resolve().is_relative_to(project.resolve()))
+    target = next(outside, None)
+    return target and f"{project / target} leads outside the project. Remove the symbolic link."
+
+
+def create_variants(project: Path) -> str | None:
+    """Create a marker file, which cookiecutter keeps only with --skip-if-file-exists, or return an error message."""
+    variants = project / "_variants"
+    try:
+        if any(project.iterdir()):  # In a new project, cookiecutter must create the directory itself.
+            variants.mkdir()
+            (variants / "skipped").write_text("yes\n", "utf-8")
+    except FileExistsError:
+        return f"{variants} already exists. Rename it, or delete it if an interrupted generation left it behind."
     return None
 
 
-def problem(project: Path, targets: list[str], disk_space: int) -> str | None:
-    """Return a one-line reason why the project cannot be generated here, or None.
-
-    Args:
-        project: the target directory; it need not exist.
-        targets: POSIX paths of all files to write.
-        disk_space: bytes that are required during generation.
-
-    """
-    if os.path.lexists(project / VARIANTS):
-        return (
-            f"{project / VARIANTS} already exists, but the template needs that name. Rename it, for example to "
-            f"'variants', or delete it if an interrupted generation left it behind."
-        )
-    # _variants does not exist yet, so checking it tests that the project directory itself is writable. The other
-    # targets do not test that if they all exist.
-    if found := next(filter(None, (write_conflict(project, target) for target in (VARIANTS, *targets))), None):
-        return found
-    free = shutil.disk_usage(nearest_existing(project)).free
-    if free < disk_space:
-        return f"{project} needs {disk_space // 1024} kB during generation, but only {free // 1024} kB are available."
-    return None
-
-
-def create_marker(project: Path) -> None:
-    """Create the marker file for the second hook. If cookiecutter replaces it, existing files are not skipped."""
-    # A new project has no file to skip, and cookiecutter must create the directory itself.
-    if any(project.iterdir()):
-        (project / VARIANTS).mkdir()
-        (project / SKIPPED).write_text("yes\n", "utf-8")
-
-
-def main(project: Path) -> None:
-    """Check the target directory, and create the marker file."""
-    if found := problem(project, **json.loads(REQUIRED)):
-        sys.exit(f"{found} Nothing was changed.")
-    create_marker(project)
+def main(answers: dict[str, Any], questions: dict[str, Any], reserved: list[str], targets: list[str]) -> None:
+    """Exit with an error message if the project cannot be generated."""
+    error = answer_error(answers, rules(questions, set(reserved)), hint=sys.stdin.isatty())
+    sys.exit(error or link_error(Path.cwd(), targets) or create_variants(Path.cwd()))
 
 
 if __name__ == "__main__":
-    main(Path.cwd())
+    main(*json.loads(CONTEXT))
+# {% endraw %}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import stat
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import local_extensions
 from tests.conftest import PERSON, TEMPLATE
 
 SLUG = "checksum-service"
@@ -87,3 +91,28 @@ def files(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
     }
+
+
+def load_hook(name: str) -> ModuleType:
+    """Import a hook without rendering it."""
+    spec = importlib.util.spec_from_file_location(name, TEMPLATE / "hooks" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def rules() -> dict[str, Any]:
+    """Return the rule of each question."""
+    found: dict[str, Any] = load_hook("pre_gen_project").rules(
+        local_extensions.QUESTIONS, set(local_extensions.reserved_names())
+    )
+    return found
+
+
+def problem(question: str, answer: object) -> str | None:
+    """Return the error message for an answer, or None if it is valid."""
+    found: str | None = load_hook("pre_gen_project").problem(question, answer, rules()[question])
+    return found

@@ -1,34 +1,23 @@
-"""The hooks: unit tests, and tests in modified copies of the template."""
+"""The hooks and the extension: unit tests, and checks of the template's variants."""
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import subprocess
 import sys
-import tempfile
+from itertools import product
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from cookiecutter.exceptions import FailedHookException
 
-from tests.command import copy_template
+import local_extensions
+from tests.command import load_hook, rules
 from tests.conftest import QUESTIONS, TEMPLATE
-
-
-def load_hook(name: str) -> ModuleType:
-    """Import a hook without rendering it."""
-    spec = importlib.util.spec_from_file_location(name, TEMPLATE / "hooks" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 pre_gen = load_hook("pre_gen_project")
 post_gen = load_hook("post_gen_project")
+PROJECT = TEMPLATE / "{{cookiecutter.project_slug}}"
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
@@ -47,89 +36,91 @@ def texts(folder: Path) -> dict[str, str]:
 
 
 VARIANTS = {
-    "_variants/colour/red/Dockerfile": "red",
-    "_variants/colour/blue/Dockerfile": "blue",
-    "_variants/colour/blue/tools/paint.sh": "paint",
-    "_variants/colour/all/bake.hcl": "bake",
-    "_variants/shape/round/shape.txt": "round",
-    "_variants/shape/square/shape.txt": "square",
-    "_variants/shape/none/.gitkeep": "",
+    "_variants/README.md": "The hooks did not run.",
+    "_variants/skipped": "no\n",
+    "_variants/strategy/red/Dockerfile": "red",
+    "_variants/strategy/blue/Dockerfile": "blue",
+    "_variants/strategy/blue/tools/paint.sh": "paint",
+    "_variants/strategy/all/bake.hcl": "bake",
+    "_variants/license/MIT/LICENSE": "MIT",
+    "_variants/license/Proprietary/LICENSE": "Proprietary",
+    "_variants/publish/github/publish.yml": "publish",
+    "_variants/publish/none/.gitkeep": "",
 }
+
+
+def answers(strategy: str, license_: str = "MIT", ci: str = "none") -> dict[str, str]:
+    """Return the answers that the second hook reads."""
+    return {"strategy": strategy, "license": license_, "ci": ci}
 
 
 def test_files_of_chosen_answers_move_into_project(tmp_path: Path) -> None:
     write(tmp_path, {**VARIANTS, "kept.txt": "kept"})
-    post_gen.apply_variants(tmp_path, {"colour": "blue", "shape": "round"}, ["kept.txt"])
-    assert texts(tmp_path) == {
-        "kept.txt": "kept",
-        "Dockerfile": "blue",
-        "tools/paint.sh": "paint",
-        "shape.txt": "round",
-    }
-
-
-def test_answer_without_files_adds_nothing(tmp_path: Path) -> None:
-    write(tmp_path, VARIANTS)
-    post_gen.apply_variants(tmp_path, {"colour": "red", "shape": "none"}, [])
-    assert texts(tmp_path) == {"Dockerfile": "red"}
+    assert post_gen.apply_variants(tmp_path, answers("blue")) == []
+    assert texts(tmp_path) == {"kept.txt": "kept", "Dockerfile": "blue", "tools/paint.sh": "paint", "LICENSE": "MIT"}
+    assert not (tmp_path / "_variants").exists()
 
 
 def test_strategy_all_moves_dockerfiles_into_strategies(tmp_path: Path) -> None:
     write(tmp_path, VARIANTS)
-    post_gen.apply_variants(tmp_path, {"colour": "all", "shape": "square"}, [])
+    post_gen.apply_variants(tmp_path, answers("all"))
     assert texts(tmp_path) == {
         "strategies/red/Dockerfile": "red",
         "strategies/blue/Dockerfile": "blue",
         "tools/paint.sh": "paint",
         "bake.hcl": "bake",
-        "shape.txt": "square",
+        "LICENSE": "MIT",
     }
 
 
-@pytest.mark.parametrize(
-    ("more", "answers", "generated", "sentence"),
-    [
-        ({}, {"colour": "green", "shape": "round"}, [], "colour: 'green' has no directory"),
-        ({}, {"colour": "red", "shape": "round"}, ["Dockerfile"], "already generates: 'Dockerfile'"),
-        (
-            {"_variants/shape/round/Dockerfile": "clash"},
-            {"colour": "red", "shape": "round"},
-            [],
-            "shape/round/Dockerfile",
-        ),
-    ],
-    ids=["answer without a directory", "file of the base project", "file of another answer"],
-)
-def test_template_mistake_gives_one_line_error_and_moves_nothing(
-    tmp_path: Path, more: dict[str, str], answers: dict[str, str], generated: list[str], sentence: str
-) -> None:
-    write(tmp_path, {**VARIANTS, **more, "mine.txt": "mine"})
-    with pytest.raises(ValueError, match=r"\.$") as error:
-        post_gen.apply_variants(tmp_path, answers, generated)
-    assert sentence in str(error.value)
-    assert texts(tmp_path) == {"mine.txt": "mine"}
+@pytest.mark.parametrize(("license_", "published"), [("MIT", True), ("Proprietary", False)])
+def test_ci_publishes_unless_licence_is_proprietary(tmp_path: Path, license_: str, *, published: bool) -> None:
+    write(tmp_path, VARIANTS)
+    post_gen.apply_variants(tmp_path, answers("red", license_, "github"))
+    assert (tmp_path / "publish.yml").exists() == published
 
 
-def test_existing_variants_directory_stops_generation(tmp_path: Path) -> None:
-    assert pre_gen.problem(tmp_path, [], 0) is None
-    (tmp_path / "_variants").mkdir()
-    assert "_variants already exists" in pre_gen.problem(tmp_path, [], 0)
+def test_leftovers_are_existing_files_of_other_answers(tmp_path: Path) -> None:
+    existing = ["Dockerfile", "bake.hcl", "mine.txt", "strategies/red/Dockerfile", "tools/paint.sh"]
+    write(tmp_path, {**VARIANTS, **dict.fromkeys(existing, "mine")})
+    assert post_gen.apply_variants(tmp_path, answers("red")) == [
+        "bake.hcl",
+        "strategies/red/Dockerfile",
+        "tools/paint.sh",
+    ]
+    assert texts(tmp_path) == {**dict.fromkeys(existing, "mine"), "Dockerfile": "red", "LICENSE": "MIT"}
 
 
 @pytest.mark.parametrize("app", QUESTIONS["app"])
 def test_next_steps_are_ascii_commands(app: str) -> None:
-    steps = post_gen.next_steps({"project_slug": "acme", "app": app}, "docker build")
+    steps = post_gen.next_steps("acme", app, "docker build")
+    run = {"service": "--publish 8000:8000 acme", "cli": "acme acme --help"}[app]
+    commands = f"  cd acme\n  git init\n  docker build --tag acme .\n  docker run --rm {run}"
+    assert steps == f"\nYour project is ready. Next:\n\n{commands}"
     assert steps.isascii()
-    assert "  cd acme\n  docker build --tag acme .\n  docker run --rm" in steps
 
 
-def test_cruft_comparison_prints_no_next_steps(tmp_path: Path) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        compared = Path(folder) / "acme"
-        assert post_gen.is_cruft_comparison({"_commit": "abc"}, compared)
-        assert not post_gen.is_cruft_comparison({}, compared)
-    assert not post_gen.is_cruft_comparison({"_commit": "abc"}, tmp_path / "acme")
-    assert not post_gen.is_cruft_comparison({"_commit": "abc"}, Path(tempfile.gettempdir(), "mine", "acme"))
+def test_every_choice_has_a_directory_of_variants() -> None:
+    directories = {path.name: {answer.name for answer in path.iterdir()} for path in PROJECT.glob("_variants/*/")}
+    files = {"README.md", "skipped"}
+    assert {path.name for path in PROJECT.glob("_variants/*")} - files == {"app", "ci", "license", "publish", "strategy"}
+    for question in directories.keys() - files:
+        assert directories[question] == {*QUESTIONS["ci" if question == "publish" else question]}
+
+
+def test_no_two_sources_provide_the_same_file() -> None:
+    paths = (path.relative_to(PROJECT) for path in PROJECT.rglob("*") if path.is_file())
+    common = [path for path in paths if path.parts[0] != "_variants"]
+    answers_of = [QUESTIONS[name] for name in ("app", "strategy", "ci", "license")]
+    for app, strategy, ci, license_ in product(*answers_of):
+        publish = "none" if license_ == "Proprietary" else ci
+        chosen = {"app": app, "ci": ci, "license": license_, "publish": publish}
+        targets = list(common)
+        for question, answer in chosen.items():
+            targets += post_gen.answer_files(PROJECT / "_variants" / question / answer, answer)
+        for name in QUESTIONS["strategy"] if strategy == "all" else [strategy]:
+            targets += post_gen.answer_files(PROJECT / "_variants/strategy" / name, strategy)
+        assert sorted(targets) == sorted(set(targets))
 
 
 @pytest.mark.parametrize("hook", ["pre_gen_project", "post_gen_project"])
@@ -141,11 +132,127 @@ def test_hooks_import_only_the_standard_library(hook: str) -> None:
     assert {name.partition(".")[0] for name in names} - {"__main__", "__mp_main__"} <= sys.stdlib_module_names
 
 
-def test_choice_without_directory_is_reported(tmp_path: Path, cookies: Any) -> None:
-    template = copy_template(tmp_path)
-    questions = json.loads((template / "cookiecutter.json").read_text("utf-8"))
-    questions["strategy"].append("conda")
-    (template / "cookiecutter.json").write_text(json.dumps(questions), "utf-8")
-    result = cookies.bake(template=str(template), extra_context={"strategy": "conda"})
-    assert result.exit_code != 0
-    assert "strategy: 'conda' has no directory in _variants/strategy; choose from: all, pex" in str(result.exception)
+# The first hook.
+
+VALID = {
+    "project_name": "Acme",
+    "project_slug": "acme",
+    "package_name": "acme",
+    "description": "It's acme.",
+    "author_name": "Ada",
+    "author_email": "ada@example.com",
+    **{question: choices[-1] for question, choices in QUESTIONS.items() if isinstance(choices, list)},
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("value", [3.13, 3, True, None, [], ["3.13"], {}], ids=repr)
+def test_answer_of_wrong_type_gives_one_line_error(question: str, value: Any) -> None:
+    error = pre_gen.answer_error({**VALID, question: value}, rules(), hint=False)
+    assert error.startswith(f"{question}: ")
+    assert ' is not text. Use text in quotes; for example "' in error
+    assert "\n" not in error
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_missing_answer_gives_one_line_error(question: str) -> None:
+    given = {name: value for name, value in VALID.items() if name != question}
+    assert pre_gen.answer_error(given, rules(), hint=False).startswith(f"{question}: null is not text.")
+
+
+CHOICES = [question for question, choices in QUESTIONS.items() if isinstance(choices, list)]
+
+
+@pytest.mark.parametrize("question", CHOICES)
+def test_answer_that_is_no_choice_is_rejected(question: str) -> None:
+    for value in ("", "x", f"{QUESTIONS[question][0]}\nRUN x", f"{QUESTIONS[question][0]} "):
+        error = pre_gen.answer_error({**VALID, question: value}, rules(), hint=False)
+        first = QUESTIONS[question][0]
+        assert error.endswith(f' is not valid. Use {" or ".join(QUESTIONS[question])}; for example "{first}".')
+        assert "\n" not in error
+    for value in QUESTIONS[question]:
+        assert pre_gen.answer_error({**VALID, question: value}, rules(), hint=True) is None
+
+
+def test_hint_repeats_only_valid_answers() -> None:
+    error = pre_gen.answer_error({**VALID, "project_slug": "A", "package_name": "A"}, rules(), hint=True)
+    sentence, hint = error.split("\n")
+    assert sentence.startswith('project_slug: "A" is not valid.')
+    assert hint == (
+        "To keep your other answers, add them to the command: project_name=Acme description='It'\"'\"'s acme.' "
+        "author_name=Ada author_email=ada@example.com license=Proprietary python_version=3.11 app=cli strategy=all ci=none"
+    )
+
+
+@pytest.mark.parametrize(("length", "shown"), [(126, "{" * 126), (127, "{" * 126 + "...")])
+def test_error_shows_start_of_a_long_answer(length: int, shown: str) -> None:
+    error = pre_gen.problem("description", "{" * length, rules()["description"])
+    assert error.startswith(f'description: "{shown}" contains template syntax. Remove \'{{{{\', ')
+    assert error.endswith("'{{', '{%' and '{#'; for example \"CRC-32C checksums over HTTP.\".")
+
+
+def test_marker_file_is_created_only_in_existing_project(tmp_path: Path) -> None:
+    assert pre_gen.create_variants(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+    write(tmp_path, {"mine.txt": "mine"})
+    assert pre_gen.create_variants(tmp_path) is None
+    assert texts(tmp_path) == {"mine.txt": "mine", "_variants/skipped": "yes\n"}
+
+
+def test_existing_variants_directory_stops_generation(tmp_path: Path) -> None:
+    write(tmp_path, {"_variants/mine.txt": "mine"})
+    assert pre_gen.create_variants(tmp_path).startswith(f"{tmp_path}/_variants already exists. Rename it, or delete")
+    assert texts(tmp_path) == {"_variants/mine.txt": "mine"}
+
+
+def test_link_error_names_the_first_outside_target(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    write(project, {"lib/a.py": "", "b.py": ""})
+    (project / "src").symlink_to("lib")
+    (project / "tests").symlink_to(tmp_path)
+    assert pre_gen.link_error(project, ["b.py", "src/a.py", "src/new.py"]) is None
+    assert pre_gen.link_error(project, ["b.py", "tests/a.py", "tests/b.py"]) == (
+        f"{project}/tests/a.py leads outside the project. Remove the symbolic link."
+    )
+
+
+# The extension.
+
+
+def test_target_paths_include_files_of_all_answers() -> None:
+    targets = local_extensions.target_paths("acme")
+    assert targets == sorted({*targets})
+    expected = ["Dockerfile", "Makefile", "lessons/README.md", "src/acme/_native.c", "strategies/pex/Dockerfile"]
+    assert {*expected} <= {*targets}
+    assert not any("cookiecutter." in target or target.startswith("_variants/strategy") for target in targets)
+
+
+def test_reserved_names_include_each_source() -> None:
+    reserved = local_extensions.reserved_names()
+    assert reserved == sorted({*reserved})
+    assert {"json", "class", "fastapi", "typing-extensions", "test-image-pex", "release", "lpt9", "on"} <= {*reserved}
+    assert "typing_extensions" not in reserved
+
+
+@pytest.mark.parametrize(
+    ("cookiecutter", "python", "options", "start"),
+    [
+        ("2.1.1", (3, 12), {}, "This template needs cookiecutter 2.2 or later on Python 3.10 or later, but this is "),
+        ("1.7.3", (3, 12), {}, "This template needs cookiecutter 2.2 or later"),
+        ("2.7.1", (3, 9), {}, "This template needs cookiecutter 2.2 or later"),
+        ("2.7.1", (3, 12), {"accept_hooks": "no"}, "This template needs its hooks."),
+    ],
+)
+def test_unsuitable_command_is_rejected(
+    cookiecutter: str, python: tuple[int, int], options: dict[str, object], start: str
+) -> None:
+    with pytest.raises(FailedHookException) as error:
+        local_extensions.check_command(cookiecutter, python, options)
+    assert str(error.value).startswith(start)
+    assert "None" not in str(error.value)
+
+
+@pytest.mark.parametrize("cookiecutter", ["2.2.0", "2.10", "3.0.0b1"])
+@pytest.mark.parametrize("reply", ["yes", "ask"])
+def test_suitable_command_is_accepted(cookiecutter: str, reply: str) -> None:
+    local_extensions.check_command(cookiecutter, (3, 10), {"accept_hooks": reply})

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-import local_extensions
-from tests.command import files
+from tests.command import files, problem, rules
 from tests.conftest import QUESTIONS, TEMPLATE, Bake
 
 PAGE = (TEMPLATE / "docs/questions.md").read_text("utf-8")
@@ -69,16 +68,16 @@ def test_example_answers_are_accepted_or_rejected_as_listed(question: str) -> No
     accepted, rejected = code_spans(items(question)["Accepted"]), code_spans(items(question)["Rejected"])
     assert accepted
     assert rejected
-    assert [answer for answer in accepted if local_extensions.problem(question, answer)] == []
-    assert [answer for answer in rejected if not local_extensions.problem(question, answer)] == []
+    assert [answer for answer in accepted if problem(question, answer)] == []
+    assert [answer for answer in rejected if not problem(question, answer)] == []
     mentions_blank = "empty or only whitespace" in items(question)["Rejected"]
-    assert mentions_blank == (local_extensions.RULES[question][0] is local_extensions.is_text)
-    assert local_extensions.problem(question, "") is not None
+    assert mentions_blank == (rules()[question][0] is rules()["description"][0])
+    assert problem(question, "") is not None
 
 
 def test_page_states_maximum_name_length() -> None:
-    assert local_extensions.problem("project_slug", "a" * 63) is None
-    assert local_extensions.problem("project_slug", "a" * 64) is not None
+    assert problem("project_slug", "a" * 63) is None
+    assert problem("project_slug", "a" * 64) is not None
     for question in ("project_slug", "package_name"):
         assert "at most 63\ncharacters" in SECTIONS[question] or "at most 63 characters" in SECTIONS[question]
 

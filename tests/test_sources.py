@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-import local_extensions
 from tests.command import COMMAND, cookiecutter, copy_template, create_repository, files, git
 from tests.conftest import TEMPLATE, TOOLS, Bake
 from tests.engine import Engine
@@ -34,7 +33,6 @@ ANSWERS = {
     "ci": "gitlab",
 }
 OLD, NEW = "2.6.0", importlib.metadata.version("cookiecutter")
-PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.15"]
 
 
 @pytest.fixture(scope="session")
@@ -186,25 +184,6 @@ def test_python_and_cookiecutter_versions_generate_same_project(
         work_dir = request.getfixturevalue("run_in_container")(python) / version
     slug, contents = expected
     assert files(work_dir) == {f"{slug}/{name}": content for name, content in contents.items()}
-
-
-def standard_modules(version: str, request: pytest.FixtureRequest) -> set[str]:
-    """Return the standard library modules of a Python version whose names a project could use."""
-    script = "import sys; print(*sys.stdlib_module_names)"
-    if found := interpreter(version):
-        printed = subprocess.run([found, "-c", script], capture_output=True, text=True, check=True).stdout
-    else:
-        engine, image = request.getfixturevalue("engine"), request.getfixturevalue("base_image")(version)
-        printed = engine.docker("run", "--rm", "--network=none", image, "python", "-c", script).stdout
-    return {name.lower() for name in printed.split() if local_extensions.PACKAGE.fullmatch(name.lower())}
-
-
-def test_reserved_names_do_not_depend_on_python_version(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = [standard_modules(version, request) for version in PYTHONS]
-    monkeypatch.setattr(sys, "stdlib_module_names", frozenset.intersection(*map(frozenset, found)))
-    assert [name for name in set.union(*found) if not local_extensions.is_reserved(name)] == []
 
 
 def local_directory(folder: Path) -> list[str]:

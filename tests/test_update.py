@@ -209,7 +209,6 @@ def test_cruft_json_is_short_and_machine_independent(template: Template, project
     questions = json.loads((template.path / "cookiecutter.json").read_text("utf-8"))
     private = {name: value for name, value in cruft_json["context"]["cookiecutter"].items() if name.startswith("_")}
     assert private == {
-        "__checked": "True",
         "_copy_without_render": questions["_copy_without_render"],
         "_extensions": ["local_extensions.Answers"],
         "_template": URL,

@@ -27,7 +27,7 @@ EDITS = {
         (f"{PROJECT}/docs/CHANGELOG.md", "# Changelog", "# The changelog"),
         (f"{PROJECT}/Makefile", "tests.leaks", "tests.memory"),
         # A filter that local_extensions.py of version 1 does not have.
-        ("local_extensions.py", "            label=label,", "            label=label,\n            loud=str.upper,"),
+        ("local_extensions.py", "for function in filters}", "for function in filters} | {'loud': str.upper}"),
         # A question that older projects never answered, and a changed default.
         ("cookiecutter.json", '  "license": [', '  "contact": "{{ cookiecutter.author_email }}",\n  "license": ['),
         ("cookiecutter.json", '["3.14", "3.15",', '["3.15", "3.14",'),

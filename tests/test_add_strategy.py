@@ -109,7 +109,10 @@ def bake_extended(template: ExtendedTemplate, cookies_session: Any) -> Callable[
     @cache
     def bake(strategy: str) -> Project:
         answers = {"project_slug": SLUG, "strategy": strategy}
-        result = cookies_session.bake(template=str(template.path), extra_context=answers)
+        with pytest.MonkeyPatch.context() as patch:
+            # In this process, Python would find the extension of the original template first.
+            patch.syspath_prepend(template.path)
+            result = cookies_session.bake(template=str(template.path), extra_context=answers)
         assert result.exception is None, result.exception
         return Project(result.project_path, dict(result.context))
 

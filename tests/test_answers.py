@@ -80,10 +80,6 @@ FRAGMENTS = [
     *("\u0645\u0631\u062d\u0628\u0627", "\u0130", "\xdf", "\ufb01", "null", "yes", "1.0", "0x1", "=", ";", "&&", "||"),
     *COMMANDS,
 ]
-TEMPLATE_SYNTAX = [
-    *("{{", "{%", "{#", "{{ 7*7 }}", "{{cookiecutter}}", "{% raw %}", "{# cookiecutter #}"),
-    f"{{{{ cookiecutter and cycler.__init__.__globals__.os.system('{TOUCH}') }}}}",
-]
 # Complete answers, in addition to those that Hypothesis generates.
 EXPLICIT_TEXTS = [
     *FRAGMENTS,
@@ -96,10 +92,15 @@ EXPLICIT_TEXTS = [
     ),
     "".join(FRAGMENTS),
 ]
-INVALID_TEXTS = [*TEMPLATE_SYNTAX, "x" * (LONGEST_TEXT + 1), "", " ", "\n", "\t\t", "\udcff"]
+INVALID_TEXTS = ["x" * (LONGEST_TEXT + 1), "", " ", "\n", "\t\t", "\udcff"]
 
 CHARACTERS = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
-TEXT = st.lists(st.sampled_from(FRAGMENTS) | CHARACTERS, min_size=1, max_size=5).map("".join)
+TEMPLATE_SYNTAX = re.compile(r"\{[{%#]")  # cookiecutter renders it, if it is given as an argument
+TEXT = (
+    st.lists(st.sampled_from(FRAGMENTS) | CHARACTERS, min_size=1, max_size=5)
+    .map("".join)
+    .filter(lambda text: not TEMPLATE_SYNTAX.search(text))
+)
 SLUG = st.from_regex(r"[a-z][a-z0-9]{0,9}(-[a-z0-9]{1,9}){0,3}", fullmatch=True)
 COMBINATIONS = [dict(zip(CHOICES, chosen, strict=True)) for chosen in product(*(QUESTIONS[name] for name in CHOICES))]
 TYPED = st.fixed_dictionaries(
@@ -112,19 +113,23 @@ TYPED = st.fixed_dictionaries(
 )
 
 
+def is_directory_name(text: str) -> bool:
+    """Return whether cookiecutter can create a directory with this name, which it does before it runs the hooks."""
+    return not re.search(r"[/\0]", text) and text not in ("", ".", "..") and len(os.fsencode(text)) < 256
+
+
 def add_choices(typed: dict[str, str]) -> dict[str, str]:
     """Add answers to the multiple-choice questions. A checksum picks them, because Hypothesis would repeat itself."""
     return typed | COMBINATIONS[zlib.crc32(repr(typed).encode()) % len(COMBINATIONS)]
 
 
 ANSWERS = TYPED.map(add_choices)
-BROKEN = st.tuples(TEXT, st.sampled_from(TEMPLATE_SYNTAX), TEXT).map("".join)
 EMAIL = st.tuples(TEXT, TEXT).map("@".join) | st.sampled_from(
     ["a@b@c", "a b@c", '"a b"@c.d', "a@[127.0.0.1]", "a@b.", "\u5317@\u4eac.cn", "a@b>\nX: y", "<a@b.c>"]
 )
 FLAW = st.one_of(
-    st.builds(lambda question, answer: {question: answer}, st.sampled_from(TEXTS), BROKEN),
-    st.builds(lambda question, answer: {question: answer}, st.sampled_from(["project_slug", "package_name"]), TEXT),
+    st.builds(lambda answer: {"project_slug": answer}, TEXT.filter(is_directory_name)),
+    st.builds(lambda answer: {"package_name": answer}, TEXT),
     st.builds(lambda answer: {"author_email": answer}, EMAIL),
 )
 FLAWED_ANSWERS = st.builds(operator.or_, ANSWERS, FLAW)
@@ -384,9 +389,7 @@ def check_accepted(answers: dict[str, str]) -> None:
 def check_rejection(answers: dict[str, str], sentence: str) -> str:
     """Check that an answer was rejected with a valid one-line message, and return the question."""
     question = sentence.partition(":")[0]
-    assert re.fullmatch(
-        r'\w+: ".*" (is not valid\. Use|contains template syntax\. Remove) .*; for example ".+"\.', sentence
-    )
+    assert re.fullmatch(r'\w+: ".*" is not valid\. Use .*; for example ".+"\.', sentence)
     assert sentence.isascii()
     assert question in answers, "a default or a derived name was rejected"
     assert not is_valid(question, answers[question])
@@ -428,7 +431,9 @@ def explicit_answers() -> Iterator[dict[str, str]]:
         fixed = {"project_slug": "named", "author_email": "ada@example.com"}
         yield add_choices({**fixed, **dict(zip(TEXTS, EXPLICIT_TEXTS[number:], strict=False))})
     for text in INVALID_TEXTS:
-        yield from ({question: text} for question in QUESTIONS if question not in CHOICES)
+        yield from ({question: text} for question in (*TEXTS, "package_name", "author_email"))
+        if is_directory_name(text):
+            yield {"project_slug": text}
 
 
 def test_answers_are_either_reproduced_or_rejected(answer_stats: AnswerStats) -> None:

@@ -101,11 +101,11 @@ def test_next_steps_are_ascii_commands(app: str) -> None:
 
 
 def test_every_choice_has_a_directory_of_variants() -> None:
-    directories = {path.name: {answer.name for answer in path.iterdir()} for path in PROJECT.glob("_variants/*/")}
-    files = {"README.md", "skipped"}
-    assert {path.name for path in PROJECT.glob("_variants/*")} - files == {"app", "ci", "license", "publish", "strategy"}
-    for question in directories.keys() - files:
-        assert directories[question] == {*QUESTIONS["ci" if question == "publish" else question]}
+    paths = [path for path in (PROJECT / "_variants").iterdir() if path.is_dir()]
+    directories = {path.name: {answer.name for answer in path.iterdir()} for path in paths}
+    assert directories.keys() == {"app", "ci", "license", "publish", "strategy"}
+    for question, names in directories.items():
+        assert names == {*QUESTIONS["ci" if question == "publish" else question]}
 
 
 def test_no_two_sources_provide_the_same_file() -> None:
@@ -180,14 +180,15 @@ def test_hint_repeats_only_valid_answers() -> None:
     assert sentence.startswith('project_slug: "A" is not valid.')
     assert hint == (
         "To keep your other answers, add them to the command: project_name=Acme description='It'\"'\"'s acme.' "
-        "author_name=Ada author_email=ada@example.com license=Proprietary python_version=3.11 app=cli strategy=all ci=none"
+        "author_name=Ada author_email=ada@example.com license=Proprietary python_version=3.11 app=cli strategy=all "
+        "ci=none"
     )
 
 
 @pytest.mark.parametrize(("length", "shown"), [(126, "{" * 126), (127, "{" * 126 + "...")])
 def test_error_shows_start_of_a_long_answer(length: int, shown: str) -> None:
     error = pre_gen.problem("description", "{" * length, rules()["description"])
-    assert error.startswith(f'description: "{shown}" contains template syntax. Remove \'{{{{\', ')
+    assert error.startswith(f"description: \"{shown}\" contains template syntax. Remove '{{{{', ")
     assert error.endswith("'{{', '{%' and '{#'; for example \"CRC-32C checksums over HTTP.\".")
 
 
@@ -249,7 +250,6 @@ def test_unsuitable_command_is_rejected(
     with pytest.raises(FailedHookException) as error:
         local_extensions.check_command(cookiecutter, python, options)
     assert str(error.value).startswith(start)
-    assert "None" not in str(error.value)
 
 
 @pytest.mark.parametrize("cookiecutter", ["2.2.0", "2.10", "3.0.0b1"])

@@ -98,10 +98,12 @@ def test_invalid_choice_repeats_the_prompt(tmp_path: Path) -> None:
 def test_hint_after_rejected_answer_restores_the_valid_answers(tmp_path: Path) -> None:
     work = tmp_path / "work"
     terminal = Terminal(work)
-    terminal.type("Acme's [Sums]", "My App", "acme", "What it does", "Ada Lovelace", "ada@example.com")
+    texts = ("Acme's [Sums]", "My App", "acme", "What it does", "Ada Lovelace", "ada@example.com")
+    terminal.type(*texts, *([""] * (len(QUESTIONS) - len(texts) - 1)), "3")
     assert terminal.end() == 1
     assert list(work.iterdir()) == []
-    rejection, hint = (line for line in terminal.lines[-3:] if line)
+    rejection, hint, end, _ = terminal.lines[-4:]
+    assert end == "Hook script failed (exit status: 1)"
     assert rejection.startswith('project_slug: "My App" is not valid. Use ')
     start = "To keep your other answers, add them to the command: "
     assert hint.startswith(start)
@@ -112,6 +114,16 @@ def test_hint_after_rejected_answer_restores_the_valid_answers(tmp_path: Path) -
     assert f"  [2/11] {PROMPTS['project_slug']} (acme-s-sums): " in terminal.lines
     assert f"  [6/11] {PROMPTS['author_email']} (ada@example.com): " in terminal.lines
     assert (work / "acme-s-sums/src/acme/__init__.py").is_file()
+    assert not (work / "acme-s-sums/.github").exists()
+
+
+def test_template_syntax_at_a_prompt_is_not_rendered(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path / "work")
+    terminal.type("{{ 7*7 }}", "acme", *([""] * (len(QUESTIONS) - 2)))
+    assert terminal.end() == 1
+    assert 'project_name: "{{ 7*7 }}" contains template syntax. Remove' in "\n".join(terminal.lines)
+    assert not any("Traceback" in line for line in terminal.lines)
+    assert list((tmp_path / "work").iterdir()) == []
 
 
 @pytest.mark.parametrize("key", ["c", "d"])

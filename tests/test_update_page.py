@@ -72,8 +72,8 @@ def script() -> str:
     for number, command in enumerate(commands()):
         before = pending.pop(command.section, ":")
         lines += [f"set -e\n{before}\nset +e", f"echo '@{number}'"]
-        # Answer every prompt with Enter.
-        lines += [f'{{ {command.text}\n}} 2>&1 < "$ENTER"', 'echo "@$?"']
+        # Answer every prompt with Enter, which prints no newline.
+        lines += [f'{{ {command.text}\n}} 2>&1 < "$ENTER"', r"printf '\n@%s\n' $?"]
     assert not pending, f"no such section: {pending.keys()}"
     return "\n".join(lines)
 

@@ -256,3 +256,73 @@ def test_unsuitable_command_is_rejected(
 @pytest.mark.parametrize("reply", ["yes", "ask"])
 def test_suitable_command_is_accepted(cookiecutter: str, reply: str) -> None:
     local_extensions.check_command(cookiecutter, (3, 10), {"accept_hooks": reply})
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("a \"b\" 'c' $d", r'"a \"b\" ' + r"'c' \$d" + '"'),
+        ("back\\slash", r'"back\\slash"'),
+        ('\\"', '""' + r"\\" + '"' + r"\"" + '"'),
+        ("end\\\\", '"end"' + r"\\\\" + '""'),
+        ("two\r\n lines\n", '"two lines"'),
+    ],
+)
+def test_label_escapes_special_characters(text: str, quoted: str) -> None:
+    assert local_extensions.label(text) == quoted
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ('é "x" \\', r'"é \"x\" \\"'),
+        ("\x7e\x7f\x9f\xa0\u2028\u2029\ufeff", '"~\\u007f\\u009f\xa0\\u2028\\u2029\\ufeff"'),
+        ("a\nb", r'"a\nb"'),
+    ],
+)
+def test_literal_escapes_what_toml_and_yaml_require(text: str, quoted: str) -> None:
+    assert local_extensions.literal(text) == quoted
+
+
+def test_one_line_joins_lines_and_strips_ends() -> None:
+    assert local_extensions.one_line(" \ta \r\n\n\t b\rc  d\t") == "a b c  d"
+
+
+def test_names_are_unique_lower_case_words() -> None:
+    answers = {"project_slug": "acme-x", "package_name": "acme_x", "project_name": "Acme O'X!", "author_name": "X"}
+    assert local_extensions.names(answers) == "acme-x,acme_x,acme,o'x,x"
+
+
+@pytest.mark.parametrize(
+    ("slug", "derived"),
+    [
+        ("acme", "acme"),
+        ("json", "project-json"),
+        ("", "project"),
+        ("3d", "project-3d"),
+        ("9" * 63, "project-" + "9" * 55),
+        ("9" * 54 + "-99", "project-" + "9" * 54),
+    ],
+)
+def test_derived_slug_gets_a_prefix_if_invalid(slug: str, derived: str) -> None:
+    assert local_extensions.prefix_if_invalid(slug) == derived
+
+
+def test_strategies_are_those_with_the_stage() -> None:
+    every = sorted({*QUESTIONS["strategy"]} - {"all"})
+    assert local_extensions.strategies({"strategy": "all"}) == every
+    assert local_extensions.strategies({"strategy": "pex"}) == ["pex"]
+    assert local_extensions.strategies({"strategy": "all"}, "artifacts") == ["pex", "platter", "wheels"]
+    assert local_extensions.strategies({"strategy": "venv"}, "artifacts") == []
+
+
+@pytest.mark.parametrize(
+    ("strategy", "found"), [("venv", []), ("pex", []), ("platter", ["bundle"]), ("all", ["bundle"])]
+)
+def test_strategy_files_exclude_dockerfile_and_locks(strategy: str, found: list[str]) -> None:
+    assert local_extensions.strategy_files({"strategy": strategy}) == found
+
+
+def test_docker_build_names_the_dockerfile_among_all() -> None:
+    assert local_extensions.docker_build({"strategy": "pex"}, "pex") == "docker build"
+    assert local_extensions.docker_build({"strategy": "all"}, "pex") == "docker build --file strategies/pex/Dockerfile"

@@ -12,7 +12,7 @@ import pytest
 from cookiecutter.exceptions import FailedHookException
 
 import local_extensions
-from tests.command import load_hook, rules
+from tests.command import load_hook, problem, rules
 from tests.conftest import QUESTIONS, TEMPLATE
 
 pre_gen = load_hook("pre_gen_project")
@@ -89,6 +89,11 @@ def test_leftovers_are_existing_files_of_other_answers(tmp_path: Path) -> None:
         "tools/paint.sh",
     ]
     assert texts(tmp_path) == {**dict.fromkeys(existing, "mine"), "Dockerfile": "red", "LICENSE": "MIT"}
+
+
+def test_dockerfile_is_a_leftover_of_strategy_all(tmp_path: Path) -> None:
+    write(tmp_path, {**VARIANTS, "Dockerfile": "mine"})
+    assert post_gen.apply_variants(tmp_path, answers("all")) == ["Dockerfile"]
 
 
 @pytest.mark.parametrize("app", QUESTIONS["app"])
@@ -183,6 +188,24 @@ def test_hint_repeats_only_valid_answers() -> None:
         "author_name=Ada author_email=ada@example.com license=Proprietary python_version=3.11 app=cli strategy=all "
         "ci=none"
     )
+
+
+@pytest.mark.parametrize(
+    ("question", "longest"),
+    [
+        ("description", "x" * 10_000),
+        ("project_slug", "x" * 63),
+        ("author_email", f"{'x' * 242}@example.com"),
+    ],
+)
+def test_answer_above_its_maximum_length_is_rejected(question: str, longest: str) -> None:
+    assert problem(question, longest) is None
+    assert problem(question, f"x{longest}") is not None
+
+
+@pytest.mark.parametrize("address", ["ada@example.com (work)", '"ada"@example.com', "ada@example.com\n"])
+def test_email_address_in_other_notation_is_rejected(address: str) -> None:
+    assert problem("author_email", address) is not None
 
 
 @pytest.mark.parametrize(("length", "shown"), [(126, "{" * 126), (127, "{" * 126 + "...")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from itertools import product
@@ -40,7 +41,7 @@ VARIANTS = {
     "_variants/skipped": "no\n",
     "_variants/strategy/red/Dockerfile": "red",
     "_variants/strategy/blue/Dockerfile": "blue",
-    "_variants/strategy/blue/tools/paint.sh": "paint",
+    "_variants/strategy/blue/tools/.paint": "paint",
     "_variants/strategy/all/bake.hcl": "bake",
     "_variants/license/MIT/LICENSE": "MIT",
     "_variants/license/Proprietary/LICENSE": "Proprietary",
@@ -57,7 +58,7 @@ def answers(strategy: str, license_: str = "MIT", ci: str = "none") -> dict[str,
 def test_files_of_chosen_answers_move_into_project(tmp_path: Path) -> None:
     write(tmp_path, {**VARIANTS, "kept.txt": "kept"})
     assert post_gen.apply_variants(tmp_path, answers("blue")) == []
-    assert texts(tmp_path) == {"kept.txt": "kept", "Dockerfile": "blue", "tools/paint.sh": "paint", "LICENSE": "MIT"}
+    assert texts(tmp_path) == {"kept.txt": "kept", "Dockerfile": "blue", "tools/.paint": "paint", "LICENSE": "MIT"}
     assert not (tmp_path / "_variants").exists()
 
 
@@ -67,7 +68,7 @@ def test_strategy_all_moves_dockerfiles_into_strategies(tmp_path: Path) -> None:
     assert texts(tmp_path) == {
         "strategies/red/Dockerfile": "red",
         "strategies/blue/Dockerfile": "blue",
-        "tools/paint.sh": "paint",
+        "tools/.paint": "paint",
         "bake.hcl": "bake",
         "LICENSE": "MIT",
     }
@@ -81,14 +82,33 @@ def test_ci_publishes_unless_licence_is_proprietary(tmp_path: Path, license_: st
 
 
 def test_leftovers_are_existing_files_of_other_answers(tmp_path: Path) -> None:
-    existing = ["Dockerfile", "bake.hcl", "mine.txt", "strategies/red/Dockerfile", "tools/paint.sh"]
+    existing = ["Dockerfile", "bake.hcl", "mine.txt", "strategies/red/Dockerfile", "tools/.paint"]
     write(tmp_path, {**VARIANTS, **dict.fromkeys(existing, "mine")})
     assert post_gen.apply_variants(tmp_path, answers("red")) == [
         "bake.hcl",
         "strategies/red/Dockerfile",
-        "tools/paint.sh",
+        "tools/.paint",
     ]
     assert texts(tmp_path) == {**dict.fromkeys(existing, "mine"), "Dockerfile": "red", "LICENSE": "MIT"}
+
+
+@pytest.mark.parametrize("cruft", [False, True])
+def test_next_steps_are_printed_unless_cruft_generates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, cruft: bool
+) -> None:
+    write(tmp_path, VARIANTS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    given = {**answers("red"), "project_slug": "acme", "app": "cli"}
+    post_gen.main({**given, "_commit": "abc"} if cruft else given, "docker build")
+    assert ("Your project is ready." in capsys.readouterr().out) != cruft
+
+
+def test_missing_variants_directory_gives_one_line_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit, match=r"Some files were not moved into place; generate the project again\.$"):
+        post_gen.main(answers("red"), "docker build")
 
 
 def test_dockerfile_is_a_leftover_of_strategy_all(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ VARIANTS = {
     "_variants/skipped": "no\n",
     "_variants/strategy/red/Dockerfile": "red",
     "_variants/strategy/blue/Dockerfile": "blue",
-    "_variants/strategy/blue/tools/.paint": "paint",
+    "_variants/strategy/blue/tools/.env": "paint",
     "_variants/strategy/all/bake.hcl": "bake",
     "_variants/license/MIT/LICENSE": "MIT",
     "_variants/license/Proprietary/LICENSE": "Proprietary",
@@ -58,7 +58,7 @@ def answers(strategy: str, license_: str = "MIT", ci: str = "none") -> dict[str,
 def test_files_of_chosen_answers_move_into_project(tmp_path: Path) -> None:
     write(tmp_path, {**VARIANTS, "kept.txt": "kept"})
     assert post_gen.apply_variants(tmp_path, answers("blue")) == []
-    assert texts(tmp_path) == {"kept.txt": "kept", "Dockerfile": "blue", "tools/.paint": "paint", "LICENSE": "MIT"}
+    assert texts(tmp_path) == {"kept.txt": "kept", "Dockerfile": "blue", "tools/.env": "paint", "LICENSE": "MIT"}
     assert not (tmp_path / "_variants").exists()
 
 
@@ -68,7 +68,7 @@ def test_strategy_all_moves_dockerfiles_into_strategies(tmp_path: Path) -> None:
     assert texts(tmp_path) == {
         "strategies/red/Dockerfile": "red",
         "strategies/blue/Dockerfile": "blue",
-        "tools/.paint": "paint",
+        "tools/.env": "paint",
         "bake.hcl": "bake",
         "LICENSE": "MIT",
     }
@@ -82,12 +82,12 @@ def test_ci_publishes_unless_licence_is_proprietary(tmp_path: Path, license_: st
 
 
 def test_leftovers_are_existing_files_of_other_answers(tmp_path: Path) -> None:
-    existing = ["Dockerfile", "bake.hcl", "mine.txt", "strategies/red/Dockerfile", "tools/.paint"]
+    existing = ["Dockerfile", "bake.hcl", "mine.txt", "strategies/red/Dockerfile", "tools/.env"]
     write(tmp_path, {**VARIANTS, **dict.fromkeys(existing, "mine")})
     assert post_gen.apply_variants(tmp_path, answers("red")) == [
         "bake.hcl",
         "strategies/red/Dockerfile",
-        "tools/.paint",
+        "tools/.env",
     ]
     assert texts(tmp_path) == {**dict.fromkeys(existing, "mine"), "Dockerfile": "red", "LICENSE": "MIT"}
 

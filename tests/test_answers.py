@@ -310,6 +310,13 @@ def metadata(build_python: Path) -> Iterator[Metadata]:
         yield prepare
 
 
+class ComposeLoader(yaml.CSafeLoader):  # type: ignore[misc]
+    """Loads YAML with the tag with which Compose removes a value."""
+
+
+ComposeLoader.add_constructor("!reset", lambda *_: None)
+
+
 @cache
 def parse(suffix: str, text: str) -> Any:
     """Parse a file if its format has a parser, and cache the result."""
@@ -319,7 +326,7 @@ def parse(suffix: str, text: str) -> Any:
         case ".json":
             return json.loads(text)
         case ".yml" | ".yaml":
-            return list(yaml.load_all(text, yaml.CSafeLoader))
+            return list(yaml.load_all(text, ComposeLoader))
         case ".py" | ".pyi":
             return compile(text, "generated", "exec", dont_inherit=True)
     return None

@@ -64,11 +64,8 @@ def target_paths(package_name: object) -> list[str]:
 def reserved_names() -> list[str]:
     """List, with hyphens, the names that a project must not have, because they are in use or would shadow another."""
     locked = re.findall(r"(?m)^([a-z0-9-]+)==", "".join(path.read_text("utf-8") for path in PROJECT.rglob("*.txt")))
-    # bake also reads compose.yaml, whose service has the name of the project.
-    targets = {"image", "test-image", "artifacts", "release"}
-    targets |= {f"{target}-{strategy}" for target in targets for strategy in STRATEGIES}
     modules = {module.lower() for module in sys.stdlib_module_names}
-    return sorted(name.replace("_", "-") for name in {*RESERVED.split(), *locked, *targets, *modules, *keyword.kwlist})
+    return sorted(name.replace("_", "-") for name in {*RESERVED.split(), *locked, *modules, *keyword.kwlist})
 
 
 def prefix_if_invalid(slug: str) -> str:

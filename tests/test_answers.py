@@ -583,9 +583,3 @@ def test_derived_slug_is_valid(bake_here: BakeHere, name: str) -> None:
     project = bake_here({"project_name": name, "app": "cli", "ci": "none"})
     shutil.rmtree(project.path)
     assert project.slug == DERIVED[name]
-
-
-@pytest.mark.parametrize("strategy", [name for name in QUESTIONS["strategy"] if name != "all"])
-def test_slug_equal_to_bake_target_is_rejected(bake_here: BakeHere, strategy: str) -> None:
-    with pytest.raises(FailedHookException, match=r"^project_slug: "):
-        bake_here({"project_slug": f"test-image-{strategy}", "strategy": "all"})

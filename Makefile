@@ -1,44 +1,47 @@
 # `make test` and `make demo` need a checkout, Python 3.11 or later and, for images, Docker or root on Debian.
 PYTHON ?= python3
 
-.PHONY: help test demo load watch bench sizes compare pictures lint lock outdated clean
+.PHONY: help quick test demo load watch bench sizes compare pictures lint lock outdated clean
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
+quick: .venv/ready  ## run the tests that need neither a Docker engine nor a package index
+	.venv/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m "not engine and not index"
+
 test: .venv/ready  ## run all tests, with a Docker engine for the image tests
-	.venv/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m "not alone"
-	.venv/bin/python -m pytest -m alone
+	.venv/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m "not serial"
+	.venv/bin/python -m pytest -m serial
 
 demo: .venv/ready  ## generate the default project, build its image, and run a smoke test
-	.venv/bin/python -m tests.demo
+	.venv/bin/python -m tools.demo
 
 load: .venv/ready  ## compare the service under load with a bare app (takes three minutes)
-	.venv/bin/python -m tests.load
+	.venv/bin/python -m tools.load
 
 watch: .venv/ready  ## measure how soon `docker compose watch` applies a change, for two minutes
-	.venv/bin/python -m tests.watch
+	.venv/bin/python -m tools.watch
 
 bench: .venv/ready  ## compare the speed of the generated C extension with google-crc32c
-	.venv/bin/python -m tests.benchmark
+	.venv/bin/python -m tools.benchmark
 
 sizes: .venv/ready  ## report the size that the service adds to the image, by package
-	.venv/bin/python -m tests.sizes
+	.venv/bin/python -m tools.sizes
 
 compare: .venv/ready  ## compare the strategies with other build methods (takes half an hour)
-	.venv/bin/python -m tests.compare
+	.venv/bin/python -m tools.compare
 
 pictures: .venv/ready  ## measure the stages of each strategy, and draw them to scale
-	.venv/bin/python -m tests.stages
+	.venv/bin/python -m tools.stages
 
 lint: .venv/ready  ## run the pre-commit hooks on all files
 	.venv/bin/pre-commit run --all-files
 
 lock: .venv/ready  ## update all lock files: the template's own and the generated project's
-	.venv/bin/python -m tests.locks
+	.venv/bin/python -m tools.locks
 
 outdated: .venv/ready  ## list the pinned hooks, actions and tools that have a newer version
-	.venv/bin/python -m tests.outdated
+	.venv/bin/python -m tools.outdated
 
 clean:  ## remove the virtualenv
 	rm -rf .venv

@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 
-from tests.engine import Engine
+from tools.engine import Engine
 
-pytest_plugins = ["tests.engine.fixtures"]
+pytest_plugins = ["tools.engine.fixtures"]
 # Its tests belong to a generated project.
-collect_ignore = ["edit_distance"]
+collect_ignore = ["project/edit_distance"]
 
 # Reset state inherited from `make test` and background shells, which changes make's output and ignores Ctrl-C.
 for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
@@ -203,3 +203,10 @@ def build(engine: Engine, base_image: Callable[[str], str]) -> Iterator[Build]:
     tags = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{mine}-*").stdout.split()
     if tags:
         engine.docker("image", "rm", *tags, check=False)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use the Docker engine or a package index, so that `make quick` can exclude them."""
+    for item in items:
+        for fixture in {"engine", "index"}.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(fixture)

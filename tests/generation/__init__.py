@@ -1,0 +1,1 @@
+"""What the hooks do: variants, existing files, updates."""

@@ -1,0 +1,225 @@
+"""Artifacts of wheels, pex and platter, and the platter installer on a host without a network."""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import APPS, Bake, Build
+from tools.engine import Engine
+
+DIGITS = "123456789"
+CHECKSUM = "e3069283  -\n"
+DONE = "Installed into /tmp/venv.\n"
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host with Python and no network, and the artifacts of a build in /given."""
+
+    engine: Engine
+    base: str
+    given: Path
+
+    def run(self, script: str, *options: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
+        """Run a shell script on the host as an ordinary user; /tmp is writable."""
+        mount = f"--mount=type=bind,source={self.given},target=/given,readonly"
+        fixed = ("run", "--rm", "--interactive", "--network=none", "--user=12345:0", "--env=HOME=/tmp", mount)
+        return self.engine.docker(*fixed, *options, self.base, "sh", "-euc", script, check=False, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def host(bake_once: Bake, build: Build, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return a function that exports a strategy's artifacts."""
+
+    def export(strategy: str, app: str) -> Host:
+        image = build(bake_once(project_slug="acme-sums", strategy=strategy, app=app))
+        folder = tmp_path_factory.mktemp(strategy)
+        image.engine.docker("build", "--target", "artifacts", "--output", str(folder), str(image.project.path))
+        folder.chmod(0o755)
+        return Host(image.engine, image.base, folder)
+
+    return export
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_wheels_install_without_network(host: Any, app: str) -> None:
+    there = host("wheels", app)
+    assert all(path.suffix == ".whl" for path in there.given.iterdir() if path.is_file() and path.name[0] != ".")
+    install = "python -m venv /tmp/venv && /tmp/venv/bin/pip install -q --no-index --find-links /given acme-sums"
+    result = there.run(f"{install} && /tmp/venv/bin/acme-sums crc32c", input=DIGITS)
+    assert (result.returncode, result.stdout) == (0, CHECKSUM), result.stderr
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_pex_is_one_executable_file(host: Any, app: str) -> None:
+    there = host("pex", app)
+    assert [path.name for path in there.given.iterdir()] == ["acme-sums.pex"]
+    result = there.run("/given/acme-sums.pex crc32c", input=DIGITS)
+    assert (result.returncode, result.stdout) == (0, CHECKSUM), result.stderr
+
+
+UNPACK = "tar -xf /given/*.tar.gz -C /tmp; cd /tmp/acme_sums-*; "
+
+
+@pytest.fixture(scope="module", params=APPS)
+def bundle(request: pytest.FixtureRequest, host: Any) -> Host:
+    there: Host = host("platter", request.param)
+    return there
+
+
+def test_bundle_is_one_tarball(bundle: Host) -> None:
+    (path,) = bundle.given.iterdir()
+    with tarfile.open(path) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"install.sh", "requirements.txt", "SHA256SUMS", "PLATFORM", "wheels"} <= names
+    assert path.name.startswith("acme_sums-0.1.0-cp")
+
+
+def test_bundle_installs_repeatedly_without_network(bundle: Host) -> None:
+    install = "sh install.sh '/tmp/a venv'; sh install.sh '/tmp/a venv'; "
+    result = bundle.run(f"{UNPACK}{install}'/tmp/a venv/bin/acme-sums' crc32c", input=DIGITS)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "Installed into /tmp/a venv.\n" * 2 + CHECKSUM
+
+
+def test_bundle_installs_without_pip(bundle: Host) -> None:
+    folder = 'python -c "import os, $name; print(os.path.dirname($name.__file__))"'
+    remove = f'for name in pip ensurepip; do rm -r "$({folder})"; done; '
+    check = "! python -m pip --version 2>/dev/null; "
+    install = "sh install.sh /tmp/venv; /tmp/venv/bin/acme-sums crc32c"
+    result = bundle.run(f"{UNPACK}{remove}{check}{install}", "--user=0", input=DIGITS)
+    assert (result.returncode, result.stdout) == (0, DONE + CHECKSUM), result.stderr
+
+
+# A module that reports its import, for each name in the standard library and for pip.
+HOSTILE = """
+import pathlib, sys
+pathlib.Path("/tmp/hostile").mkdir()
+for name in {*sys.stdlib_module_names, "pip", "sitecustomize", "usercustomize"}:
+    pathlib.Path(f"/tmp/hostile/{name}.py").write_text("open('/tmp/imported', 'a').write(__name__ + ' ')")
+"""
+PLACES = {
+    "the current directory": "cd /tmp/hostile; ",
+    "PYTHONPATH": "export PYTHONPATH=/tmp/hostile; ",
+    "PYTHONHOME": "export PYTHONHOME=/tmp/hostile; ",
+    "the user's packages": (
+        'site=$(python -c "import site; print(site.getusersitepackages())"); '
+        'mkdir -p "$(dirname "$site")"; mv /tmp/hostile "$site"; '
+    ),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_installer_imports_no_module_from(bundle: Host, place: str) -> None:
+    write = f"python -I - <<'EOF'\n{HOSTILE}EOF\n"
+    # Twice, because the second run starts the interpreter of the virtualenv as well.
+    install = "for run in 1 2; do sh /tmp/acme_sums-*/install.sh /tmp/venv; done; cat /tmp/imported || true"
+    result = bundle.run(f"{UNPACK}{write}{PLACES[place]}{install}")
+    assert (result.returncode, result.stdout) == (0, DONE * 2), result.stderr
+
+
+def test_interrupted_installation_is_repaired(bundle: Host) -> None:
+    interrupt = (
+        "sh install.sh /tmp/venv; touch /tmp/venv/.incomplete; "
+        "cd /tmp/venv/lib/python3*/site-packages; rm acme_sums/cli.py; rm -r *.dist-info; cd /tmp/acme_sums-*; "
+    )
+    result = bundle.run(f"{UNPACK}{interrupt}sh install.sh /tmp/venv; /tmp/venv/bin/acme-sums crc32c", input=DIGITS)
+    assert (result.returncode, result.stdout) == (0, DONE * 2 + CHECKSUM), result.stderr
+
+
+def test_killed_installation_is_repaired(bundle: Host) -> None:
+    kill = (
+        "setsid sh install.sh /tmp/venv & until test -e /tmp/venv/bin/python; do sleep 0.01; done; "
+        "kill -9 -$!; wait || true; test -e /tmp/venv/.incomplete; "
+    )
+    result = bundle.run(f"{UNPACK}{kill}sh install.sh /tmp/venv; /tmp/venv/bin/acme-sums crc32c", input=DIGITS)
+    assert (result.returncode, result.stdout) == (0, DONE + CHECKSUM), result.stderr
+
+
+def create_fake_interpreter(path: str, interpreter: str, machine: str) -> str:
+    """Return a command that creates a fake interpreter, which reports the given version and platform."""
+    return f"printf '#!/bin/sh\\necho {interpreter}\\necho {machine}\\n' > {path}; chmod +x {path}; "
+
+
+FAULTS = {
+    "no argument": ("sh install.sh", 2, "usage: sh install.sh TARGET"),
+    "an option": ("sh install.sh --help", 2, "usage: sh install.sh TARGET"),
+    "a colon": ("sh install.sh /tmp/a:b", 1, "the path of a virtualenv must not contain a colon, but /tmp/a:b does"),
+    "no PLATFORM": ("rm PLATFORM; sh install.sh /tmp/venv", 1, "PLATFORM is missing from the bundle"),
+    "free-threaded": (
+        create_fake_interpreter("/tmp/fake", "CPython 3.14t", "linux-x86_64 glibc")
+        + "PYTHON=/tmp/fake sh install.sh /tmp/venv",
+        1,
+        "/tmp/fake is CPython 3.14t, the bundle is for CPython 3.14; set PYTHON",
+    ),
+    "no Python": (
+        "mkdir /tmp/bin; for tool in cat dirname sed cut; do ln -s $(command -v $tool) /tmp/bin; done; "
+        "PATH=/tmp/bin /bin/sh install.sh /tmp/venv",
+        1,
+        "no Python found; install Python 3.14, or set PYTHON to the path of one",
+    ),
+    "wrong version": (
+        create_fake_interpreter("/tmp/fake", "CPython 3.9", "linux-x86_64 glibc")
+        + "PYTHON=/tmp/fake sh install.sh /tmp/venv",
+        1,
+        "/tmp/fake is CPython 3.9, the bundle is for CPython 3.14; set PYTHON to the path of one",
+    ),
+    "wrong platform": (
+        create_fake_interpreter("/tmp/fake", "CPython 3.14", "linux-aarch64 without glibc")
+        + "PYTHON=/tmp/fake sh install.sh /tmp/venv",
+        1,
+        "this machine is linux-aarch64 without glibc, the bundle is for linux-x86_64 glibc",
+    ),
+    "not a Python": ("PYTHON=/bin/false sh install.sh /tmp/venv", 1, "/bin/false does not run; set PYTHON"),
+    "damaged wheel": (
+        "printf x >> $(ls wheels/*.whl | head -1); sh install.sh /tmp/venv",
+        1,
+        "the bundle is damaged: wheels/",
+    ),
+    "missing wheel": ("rm wheels/acme_sums*; sh install.sh /tmp/venv", 1, "the bundle is damaged: "),
+    "not writable": ("sh install.sh /opt/venv", 1, "cannot write to /opt/venv; choose another directory"),
+    "in use": (
+        "mkdir /tmp/mine; touch /tmp/mine/x; sh install.sh /tmp/mine",
+        1,
+        "/tmp/mine exists and is not a virtualenv",
+    ),
+    "a file": ("touch /tmp/mine; sh install.sh /tmp/mine", 1, "/tmp/mine exists and is not a virtualenv"),
+    "other Python's venv": (
+        "mkdir -p /tmp/venv/bin; touch /tmp/venv/pyvenv.cfg; "
+        + create_fake_interpreter("/tmp/venv/bin/python", "CPython 3.9", "linux-x86_64 glibc")
+        + "sh install.sh /tmp/venv",
+        1,
+        "/tmp/venv was created by another Python; delete it, or choose another directory",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_installer_prints_one_line_error(bundle: Host, fault: str) -> None:
+    script, status, message = FAULTS[fault]
+    result = bundle.run(UNPACK + script)
+    assert message in result.stderr
+    assert result.stderr.startswith("install.sh: ")
+    assert len(result.stderr.splitlines()) == 1
+    assert result.returncode == status
+    assert "Installed" not in result.stdout
+
+
+def test_installer_reports_the_required_python_version(bundle: Host, base_image: Any) -> None:
+    other = replace(bundle, base=base_image("3.13"))
+    result = other.run(f"{UNPACK}sh install.sh /tmp/venv")
+    assert result.returncode == 1
+    assert result.stderr.endswith(
+        "python3 is CPython 3.13, the bundle is for CPython 3.14; set PYTHON to the path of one.\n"
+    )
+
+
+def test_rejected_installation_keeps_existing_files(bundle: Host) -> None:
+    script = "mkdir /tmp/mine; echo mine > /tmp/mine/x; sh install.sh /tmp/mine || ls -A /tmp/mine; cat /tmp/mine/x"
+    assert bundle.run(UNPACK + script).stdout == "x\nmine\n"

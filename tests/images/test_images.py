@@ -1,0 +1,406 @@
+"""Images of every strategy and app, built and run with a real engine."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.conftest import APPS, BAKE, HARDENED, QUESTIONS, STRATEGIES, Bake, Build, Image, container, copied
+from tools.engine import DockerError, Engine
+from tools.locks import compile_runtime
+from tools.sizes import sizes
+
+COMBINATIONS = [(strategy, app) for strategy in STRATEGIES for app in APPS]
+# Programs that only a build needs.
+LEFTOVERS = re.compile(
+    r"/bin/(gcc|g\+\+|cc|c\+\+|ld|as|make|cpp|uv|uvx|pex|ccache)$|\.(h|c|o|a|whl|pex)$|\.tar\.gz$"
+    r"|/var/lib/apt/lists/.+|/var/cache/apt/.+|/\.cache/|/requirements[^/]*\.(in|txt)$|/site-packages/(pip|setuptools|uv)/"
+)
+DIGITS = "123456789"
+CHECKSUM = "e3069283"
+
+
+@pytest.fixture(scope="module", params=COMBINATIONS, ids="-".join)
+def image(request: pytest.FixtureRequest, bake_once: Bake, build: Build) -> Image:
+    strategy, app = request.param
+    return build(bake_once(project_slug="acme-sums", strategy=strategy, app=app))
+
+
+def files_of(engine: Engine, tag: str) -> set[str]:
+    """Return every path in an image, without those that the kernel and the engine add at run time."""
+    script = "find / -xdev ! -path '/proc*' ! -path '/sys*' ! -path '/dev*' ! -path '/etc/*'"
+    return set(engine.docker("run", "--rm", "--network=none", "--user=0", tag, "sh", "-c", script).stdout.splitlines())
+
+
+@pytest.fixture(scope="module")
+def added(image: Image) -> set[str]:
+    """Return the paths that the image adds to its base image."""
+    return files_of(image.engine, image.tag) - files_of(image.engine, image.base)
+
+
+def test_hardened_container_computes_the_checksum(image: Image) -> None:
+    assert image.run("acme-sums", "crc32c", input=DIGITS).stdout == f"{CHECKSUM}  -\n"
+    assert image.run("acme-sums", "--version").stdout == "acme-sums 0.1.0\n"
+    missing = image.run("acme-sums", "crc32c", "missing", "/dev/null", check=False)
+    assert (missing.returncode, missing.stdout) == (1, "00000000  /dev/null\n")
+    assert missing.stderr == "acme-sums: missing: No such file or directory\n"
+
+
+def test_checksum_is_computed_by_the_c_extension(image: Image) -> None:
+    script = "import acme_sums, acme_sums._native as native; print(acme_sums.crc32c is native.crc32c, native.__file__)"
+    same, path = image.run("python", "-c", script).stdout.split()
+    assert same == "True"
+    assert path.endswith(".so")
+
+
+def test_image_runs_as_numeric_non_root_uid(image: Image) -> None:
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", image.config()["User"])
+
+
+def test_program_cannot_modify_its_own_files(image: Image, added: set[str]) -> None:
+    assert added
+    script = (
+        "find / -xdev \\( ! -user root -o ! -group root -o -perm /022 \\) ! -type l ! -path '/proc*' ! -path '/dev*'"
+    )
+    changeable = set(image.shell(script).splitlines())
+    assert changeable & added == set()
+    writable = "find / -xdev -writable ! -type l ! -path '/proc*' ! -path '/dev*' 2>/dev/null || true"
+    by_anyone = image.engine.docker("run", "--rm", "--user=12345:0", image.tag, "sh", "-c", writable).stdout
+    assert set(by_anyone.splitlines()) & added == set()
+
+
+def test_image_contains_no_build_tools(image: Image, added: set[str]) -> None:
+    assert {path for path in added if LEFTOVERS.search(path)} == set()
+    tools = "for tool in gcc cc ld make uv pex; do ! command -v $tool || exit 1; done"
+    image.shell(tools)
+
+
+def is_standard_library_bytecode(path: str) -> bool:
+    """Return whether a path is bytecode that belongs to the interpreter, or a directory of it."""
+    own = re.search(r"/(site|dist)-packages/|^/opt/", path)
+    return bool(re.search(r"/__pycache__(/[^/]+\.pyc)?$", path)) and not own
+
+
+def test_image_adds_only_strategy_directory_and_bytecode(image: Image, added: set[str]) -> None:
+    (programs, *_) = next(entry for entry in image.config()["Env"] if entry.startswith("PATH=")).split(":")
+    folder = programs.removeprefix("PATH=").removesuffix("/bin")
+    others = {path for path in added if not (path == folder or path.startswith(f"{folder}/"))}
+    assert {path for path in others if not is_standard_library_bytecode(path)} == set()
+
+
+def test_image_contains_bytecode_of_all_modules(added: set[str]) -> None:
+    sources = {path for path in added if path.endswith(".py") and "/acme_sums/" in path}
+    compiled = {path for path in added if path.endswith(".pyc") and "/acme_sums/" in path}
+    assert len(sources) == len(compiled) > 0
+
+
+# Print the standard library modules that were imported without bytecode.
+UNCOMPILED = """
+import sys
+specs = [getattr(module, "__spec__", None) for module in sys.modules.values()]
+import pathlib, sysconfig
+stdlib, exists = sysconfig.get_path("stdlib") + "/", lambda path: pathlib.Path(path).exists()
+print(*(s.name for s in specs if s and s.cached and s.origin.startswith(stdlib) and not exists(s.cached)))
+"""
+
+
+def test_startup_compiles_no_standard_library_module(image: Image) -> None:
+    modules = {"service": "acme_sums.cli, acme_sums.api, acme_sums.service.healthcheck", "cli": "acme_sums.cli"}
+    code = f"import {modules[image.project.answers['app']]}{UNCOMPILED}"
+    # Not with `-c`, for which Python imports modules that the program does not need.
+    assert image.run("python", "-", input=code).stdout.split() == []
+
+
+def test_standard_library_bytecode_is_small(image: Image, added: set[str]) -> None:
+    bytecode = sorted(path for path in added if is_standard_library_bytecode(path) and path.endswith(".pyc"))
+    assert bytecode
+    assert int(image.shell(f"cat {' '.join(bytecode)} | wc -c")) < 6_000_000
+
+
+def test_shared_libraries_are_found(image: Image, added: set[str]) -> None:
+    modules = [path for path in added if path.endswith(".so") or ".so." in path]
+    assert any("/acme_sums/_native." in path for path in modules)
+    needed = image.engine.docker("run", "--rm", "--network=none", image.tag, "ldd", *modules).stdout
+    assert "not found" not in needed
+
+
+def test_image_config_and_labels(image: Image) -> None:
+    config = image.config()
+    command = {"service": ["acme-sums", "serve"], "cli": ["acme-sums", "--help"]}[image.project.answers["app"]]
+    assert config["Cmd"] == command
+    assert {"PYTHONUNBUFFERED=1", "PYTHONFAULTHANDLER=1", "HOME=/tmp"} <= set(config["Env"])
+    labels = {name.removeprefix("org.opencontainers.image."): text for name, text in config["Labels"].items()}
+    assert labels["title"] == "acme-sums"
+    assert labels["description"] == QUESTIONS["description"]
+    assert labels["licenses"] == "MIT"
+    assert labels["authors"] == f"{QUESTIONS['author_name']} <{QUESTIONS['author_email']}>"
+    test = config.get("Healthcheck", {}).get("Test", [])
+    assert (test[:1] == ["CMD"]) == (image.project.answers["app"] == "service")
+    assert "curl" not in test
+
+
+def test_crash_in_c_prints_a_traceback(image: Image) -> None:
+    result = image.run("python", "-c", "import ctypes; ctypes.string_at(0)", check=False)
+    assert "Segmentation fault" in result.stderr
+    assert 'File "<string>", line 1' in result.stderr
+
+
+def test_home_can_be_written_and_is_not_imported_from(image: Image) -> None:
+    script = """
+set -eu
+packages=$(python -c 'import os, sys; print(f"{os.path.expanduser("~")}/.local/lib/python3.{sys.version_info[1]}")')
+mkdir -p "$packages/site-packages"
+echo 'raise SystemExit("imported from HOME")' >"$packages/site-packages/acme_sums.py"
+cd /
+acme-sums --version
+"""
+    assert image.run("sh", "-c", script, options=("--tmpfs=/tmp:size=1m",)).stdout.startswith("acme-sums ")
+
+
+def test_cli_image_prints_help_by_default(image: Image) -> None:
+    if image.project.answers["app"] == "cli":
+        assert image.run().stdout.startswith("usage: acme-sums")
+
+
+def layers(image: Image) -> list[str]:
+    inspected = image.engine.docker("inspect", "--format", "{{json .RootFS.Layers}}", image.tag).stdout
+    found: list[str] = json.loads(inspected)
+    return found
+
+
+def layer_sizes(image: Image) -> list[int]:
+    """Return the sizes of the layers in bytes, starting with those of the base image."""
+    history = image.engine.docker("history", "--human=false", "--format", "{{.Size}}", image.tag).stdout
+    return [int(size) for size in reversed(history.split()) if int(size)]
+
+
+def test_source_change_affects_only_the_small_project_layer(image: Image, tmp_path: Any) -> None:
+    project = copied(image.project, tmp_path)
+    # Unique per run, because a long-lived engine would still have the previous run's build cached.
+    project.edit("src/acme_sums/cli.py", "1 << 20", f"1 << 19  # {time.time_ns()}")
+    tag = f"{image.tag}-edited"
+    log = image.engine.docker("build", "--progress=plain", "--tag", tag, str(project.path)).stderr
+    assert re.search(r"gcc .*-O[23] .*-c src/acme_sums/_native\.c", log), "not compiled with the interpreter's flags"
+    edited = Image(image.engine, tag, project, image.base)
+    kept = [old == new for old, new in zip(layers(image), layers(edited), strict=True)]
+    assert not all(kept)
+    changed_bytes = sum(size for size, same in zip(layer_sizes(edited), kept, strict=True) if not same)
+    # The engine counts whole disk blocks.
+    assert changed_bytes < 500_000
+    assert kept.index(False) >= len(kept) - 2  # the project, and the import that checks it
+
+
+def own_size(image: Image) -> int:
+    """Return the size of an image above its base image, in bytes."""
+    below = layer_sizes(Image(image.engine, image.base, image.project, image.base))
+    return sum(layer_sizes(image)[len(below) :])
+
+
+def test_virtualenv_contains_only_dependencies_and_project(bake_once: Bake, build: Build) -> None:
+    image = build(bake_once(project_slug="acme-sums", strategy="venv", app="service"))
+    counted = sizes(image.engine, image.tag)
+    total, rest = sum(size for size, _ in counted.values()), counted[""][0]
+    assert {"fastapi", "pydantic_core", "acme-sums"} <= counted.keys()
+    assert total <= 1.05 * (total - rest)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_images_of_all_strategies_have_the_same_size(bake_once: Bake, build: Build, strategy: str) -> None:
+    image, venv = (
+        build(bake_once(project_slug="acme-sums", strategy=name, app="service")) for name in (strategy, "venv")
+    )
+    assert 0.95 * own_size(venv) <= own_size(image) <= 1.05 * own_size(venv)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_unloadable_dependency_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
+    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="service"))
+    project = copied(image.project, tmp_path)
+    # Has no wheel, and its extension module is linked with a library that runtime-image does not contain.
+    project.edit("pyproject.toml", "dependencies = [", 'dependencies = ["crcmod==1.7",')
+    compile_runtime(project.path)
+    library = "USER 0\nRUN echo 'int f(void) { return 1; }' | gcc -shared -xc - -o /usr/lib/libmissing.so\n"
+    project.edit("Dockerfile", "# Put ccache before", f"{library}# Put ccache before")
+    project.edit("Dockerfile", "LDFLAGS=-Wl,--strip-all", "LDFLAGS='-Wl,--no-as-needed -lmissing'")
+    # Another project of this name may have compiled it without the library.
+    project.edit("Dockerfile", "id=acme-sums-", f"id={time.time_ns()}-")
+    with pytest.raises(DockerError, match=r"libmissing\.so: cannot open shared object file"):
+        image.engine.docker("build", str(project.path))
+
+
+OWN_BASES = {
+    "a user": "USER 1001",
+    "an entry point": 'ENTRYPOINT ["python3"]',
+    "files in /opt": "RUN mkdir /opt/own && head -c 60000000 /dev/urandom >/opt/own/data",
+}
+
+
+@pytest.mark.parametrize("own", OWN_BASES)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_custom_base_image_works(bake_once: Bake, build: Build, strategy: str, own: str) -> None:
+    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="service"))
+    base, tag = f"{image.tag}-base", f"{image.tag}-own"
+    image.engine.docker("build", "--tag", base, "-", input=f"FROM {image.base}\n{OWN_BASES[own]}\n")
+    image.engine.docker("build", f"--build-arg=BASE={base}", "--tag", tag, str(image.project.path))
+    with container(image.engine, tag, *HARDENED) as name:
+        deadline = time.monotonic() + 30
+        probe = ("exec", name, "python", "-P", "-m", "acme_sums.service.healthcheck")
+        while image.engine.docker(*probe, check=False).returncode and time.monotonic() < deadline:
+            time.sleep(0.1)
+        image.engine.docker(*probe)
+    above = len(layer_sizes(Image(image.engine, base, image.project, base)))
+    assert sum(layer_sizes(Image(image.engine, tag, image.project, base))[above:]) < 1.05 * own_size(image)
+    if own == "files in /opt":
+        date = "stat --format %Y /opt/own/data"
+        assert (
+            image.engine.docker("run", "--rm", tag, *date.split()).stdout
+            == image.engine.docker("run", "--rm", base, *date.split()).stdout
+        )
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_broken_extension_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
+    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
+    project = copied(image.project, tmp_path)
+    # It compiles and links; only loading it shows that a function is undefined.
+    project.edit(
+        "src/acme_sums/_native.c",
+        "static int\nnative_exec(PyObject *module)\n{",
+        (
+            "extern void not_defined_anywhere(void);\n"
+            "static int\nnative_exec(PyObject *module)\n{\n    not_defined_anywhere();"
+        ),
+    )
+    with pytest.raises(DockerError, match="undefined symbol: not_defined_anywhere"):
+        image.engine.docker("build", "--tag", f"{image.tag}-broken", str(project.path))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_wrong_hash_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
+    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="service"))
+    project = copied(image.project, tmp_path)
+    lock = project.read("requirements.txt")
+    (project.path / "requirements.txt").write_text(re.sub(r"sha256:\w{8}", "sha256:00000000", lock), "utf-8")
+    with pytest.raises(DockerError, match=r"(?i)hash"):
+        image.engine.docker("build", str(project.path))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_unlocked_dependency_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
+    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
+    project = copied(image.project, tmp_path)
+    project.edit("pyproject.toml", "dependencies = []", 'dependencies = ["six"]')
+    project.edit("src/acme_sums/cli.py", "import os\n", "import os\n\nimport six  # noqa: F401\n")
+    with pytest.raises(DockerError, match="six"):
+        image.engine.docker("build", str(project.path))
+
+
+def test_generated_tests_pass_in_test_image(image: Image) -> None:
+    log = image.engine.docker("build", "--progress=plain", "--target=test-image", str(image.project.path)).stderr
+    assert "python -m pytest" in log
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_failing_test_fails_only_the_test_image(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
+    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
+    project = copied(image.project, tmp_path)
+    project.edit("tests/test_native.py", "0xE3069283", "0xE3069284")
+    with pytest.raises(DockerError, match="test_known_values"):
+        image.engine.docker("build", "--target=test-image", str(project.path))
+    tag = f"{image.tag}-tests"
+    image.engine.docker("build", "--tag", tag, str(project.path))
+    assert layers(Image(image.engine, tag, project, image.base)) == layers(image)
+
+
+@pytest.fixture(scope="module", params=STRATEGIES)
+def service(request: pytest.FixtureRequest, bake_once: Bake, build: Build) -> Iterator[tuple[Engine, str]]:
+    """Start a hardened service with 256 MB of memory."""
+    image = build(bake_once(project_slug="acme-sums", strategy=request.param, app="service"))
+    options = (*HARDENED, "--memory=256m", "--memory-swap=256m", "--publish=127.0.0.1::8000")
+    with container(image.engine, image.tag, *options) as name:
+        yield image.engine, name
+
+
+def url(service: tuple[Engine, str], path: str) -> str:
+    engine, name = service
+    return f"http://{engine.docker('port', name, '8000/tcp').stdout.splitlines()[0]}{path}"
+
+
+def answer(request: str | urllib.request.Request) -> Any:
+    """Send a request to a service that may still be starting, and return the response."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return json.load(response)
+        except (ConnectionError, urllib.error.URLError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def test_service_responds(service: tuple[Engine, str]) -> None:
+    assert answer(url(service, "/healthz")) == {"status": "ok"}
+    request = urllib.request.Request(url(service, "/crc32c"), data=DIGITS.encode())
+    assert answer(request) == {"crc32c": CHECKSUM, "bytes": 9}
+
+
+def test_body_larger_than_memory_is_processed(service: tuple[Engine, str]) -> None:
+    answer(url(service, "/healthz"))
+    chunk, count = bytes(1_000_000), 300
+    request = urllib.request.Request(url(service, "/crc32c"), data=(chunk for _ in range(count)), method="POST")
+    assert answer(request) == {"crc32c": "4500aed2", "bytes": count * len(chunk)}
+
+
+def test_health_check_becomes_healthy(service: tuple[Engine, str]) -> None:
+    engine, name = service
+    deadline = time.monotonic() + 60
+    status = ""
+    while status != "healthy" and time.monotonic() < deadline:
+        status = engine.docker("inspect", "--format", "{{.State.Health.Status}}", name).stdout.strip()
+        time.sleep(0.2)
+    assert status == "healthy"
+
+
+def test_service_stops_immediately_on_sigterm(service: tuple[Engine, str]) -> None:
+    engine, name = service
+    answer(url(service, "/healthz"))
+    engine.docker("stop", "--timeout=10", name)
+    state = json.loads(engine.docker("inspect", "--format", "{{json .State}}", name).stdout)
+    assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
+
+
+@pytest.mark.parametrize("app", APPS)
+@pytest.mark.parametrize("version", QUESTIONS["python_version"])
+def test_image_works_with_every_python_version(bake_once: Bake, build: Build, version: str, app: str) -> None:
+    image = build(bake_once(project_slug="acme-sums", python_version=version, app=app))
+    assert image.run("python", "--version").stdout.startswith(f"Python {version}.")
+    image.engine.docker("build", "--target=test-image", str(image.project.path))
+    assert image.run("acme-sums", "crc32c", input=DIGITS).stdout == f"{CHECKSUM}  -\n"
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_bake_builds_equivalent_images_of_all_strategies(
+    bake_once: Bake, engine: Engine, base_image: Any, app: str
+) -> None:
+    project = bake_once(project_slug=f"acme-{app}", strategy="all", app=app)
+    base_image(project.answers["python_version"])
+    engine.docker(*BAKE, "--load", cwd=project.path)
+    for strategy in STRATEGIES:
+        image = Image(engine, f"acme-{app}:{strategy}", project, "")
+        assert image.run(f"acme-{app}", "crc32c", input=DIGITS).stdout == f"{CHECKSUM}  -\n"
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_dockerfiles_pass_docker_build_check(bake_once: Bake, engine: Engine, base_image: Any, app: str) -> None:
+    project = bake_once(project_slug=f"acme-{app}", strategy="all", app=app)
+    base_image(project.answers["python_version"])
+    for strategy in STRATEGIES:
+        check = engine.docker("build", "--check", "--file", f"strategies/{strategy}/Dockerfile", ".", cwd=project.path)
+        assert "no warnings found" in (check.stdout + check.stderr)

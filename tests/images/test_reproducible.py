@@ -1,0 +1,119 @@
+"""Reproducible builds: two builds without cache, at different times and paths, give the same digest."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.conftest import BAKE, STRATEGIES, WITH_ARTIFACTS, Bake, Project, copied
+from tools.engine import Engine
+from tools.locks import compile_runtime
+
+pytestmark = pytest.mark.serial
+
+# Has no wheel, so that its C code is compiled in the build.
+COMPILED = "crcmod==1.7"
+COMMIT_TIMES = "1760000000", "1770000000"
+
+
+@pytest.fixture(scope="module")
+def checkouts(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project]:
+    """Return two copies of one project; the second has other paths, permissions and timestamps."""
+    baked = bake_once(project_slug="acme-sums", strategy="all", app="service")
+    one = copied(baked, tmp_path_factory.mktemp("one"))
+    one.edit("pyproject.toml", "dependencies = [", f'dependencies = ["{COMPILED}",')
+    compile_runtime(one.path)
+    two = Project(shutil.copytree(one.path, tmp_path_factory.mktemp("two") / "elsewhere"), baked.answers)
+    subprocess.run(["chmod", "-R", "g+w,o-r", str(two.path)], check=True)
+    subprocess.run(["find", str(two.path), "-exec", "touch", "-d", "2001-02-03", "{}", "+"], check=True)
+    return one, two
+
+
+def bake_target(engine: Engine, project: Project, target: str, tag: str, *options: str, epoch: str) -> None:
+    """Build a target as the project's Makefile does, with a commit's date and separate cache mounts."""
+    repository, _, name = tag.partition(":")
+    environment = {**engine.environment, "IMAGE": repository, "TAG": name, "SOURCE_DATE_EPOCH": epoch}
+    own = f"--set=*.args.BUILDKIT_CACHE_MOUNT_NS={project.path.name}-{os.getpid()}"
+    engine.docker(*BAKE, own, *options, target, cwd=project.path, env=environment)
+
+
+def inspect(engine: Engine, tag: str, what: str) -> str:
+    """Return the formatted output of `docker image inspect`."""
+    return engine.docker("image", "inspect", "--format", what, tag).stdout.strip()
+
+
+@pytest.fixture
+def tags(engine: Engine, base_image: Any, checkouts: tuple[Project, Project]) -> Iterator[list[str]]:
+    """Yield the names of three images, which are removed after the test."""
+    base_image(checkouts[0].answers["python_version"])
+    repository = f"test-{os.getpid()}-reproducible"
+    yield [f"{repository}:{name}" for name in ("one", "two", "later")]
+    listed = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", repository).stdout.split()
+    engine.docker("image", "rm", *listed, check=False)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_two_builds_give_the_same_digest_and_artifacts(
+    engine: Engine, checkouts: tuple[Project, Project], tags: list[str], strategy: str
+) -> None:
+    artifacts: list[dict[str, str]] = []
+    for project, tag in zip(checkouts, tags, strict=False):
+        bake_target(engine, project, f"image-{strategy}", tag, "--load", "--no-cache", epoch=COMMIT_TIMES[0])
+        if strategy in WITH_ARTIFACTS:
+            # This build uses the layers of the previous one, because the engine prefers its newest cached results.
+            bake_target(engine, project, f"artifacts-{strategy}", tag, epoch=COMMIT_TIMES[0])
+            files = (project.path / "dist" / strategy).iterdir()
+            artifacts.append({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files})
+    one, two, _ = tags
+    assert inspect(engine, f"{one}-{strategy}", "{{.Id}}") == inspect(engine, f"{two}-{strategy}", "{{.Id}}")
+    if strategy in WITH_ARTIFACTS:
+        assert any(name.startswith("acme") for name in artifacts[0])
+        assert artifacts[0] == artifacts[1]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_commit_without_changes_pushes_no_layer(
+    engine: Engine, checkouts: tuple[Project, Project], tags: list[str], strategy: str
+) -> None:
+    one, _, later = tags
+    for tag, epoch in zip((one, later), COMMIT_TIMES, strict=True):
+        bake_target(engine, checkouts[0], f"image-{strategy}", tag, "--load", epoch=epoch)
+    one, later = f"{one}-{strategy}", f"{later}-{strategy}"
+    assert inspect(engine, later, "{{.Id}}") != inspect(engine, one, "{{.Id}}")
+    assert inspect(engine, later, "{{.RootFS.Layers}}") == inspect(engine, one, "{{.RootFS.Layers}}")
+    assert inspect(engine, later, "{{.Created}}") == "2026-02-02T02:40:00Z"
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_dependency_without_wheel_uses_the_locked_backend(
+    engine: Engine, checkouts: tuple[Project, Project], tags: list[str], strategy: str
+) -> None:
+    (version,) = re.findall(r"^setuptools==(\S+)", checkouts[0].read("requirements/build.txt"), re.M)
+    bake_target(engine, checkouts[0], f"image-{strategy}", tags[0], "--load", epoch=COMMIT_TIMES[0])
+    script = "find / -xdev -path '*/crcmod-1.7.dist-info/WHEEL' -exec cat {} +"
+    image = f"{tags[0]}-{strategy}"
+    wheel = engine.docker("run", "--rm", "--network=none", "--user=0", image, "sh", "-c", script).stdout
+    assert f"Generator: setuptools ({version})" in wheel
+
+
+@pytest.mark.parametrize(
+    ("strategy", "command"),
+    [
+        ("wheels", "pip wheel --no-deps --wheel-dir /tmp/built --no-binary idna"),
+        ("venv", "uv pip install --target /tmp/built"),
+    ],
+)
+def test_dependency_without_wheel_may_use_another_backend(
+    engine: Engine, checkouts: tuple[Project, Project], tags: list[str], strategy: str, command: str
+) -> None:
+    own = ("--target=requirements-image", f"--file=strategies/{strategy}/Dockerfile", f"--tag={tags[0]}")
+    engine.docker("build", *own, ".", cwd=checkouts[0].path)
+    # idna is built with flit, which requirements/build.txt does not lock.
+    engine.docker("run", "--rm", "--env=UV_NO_BINARY_PACKAGE=idna", tags[0], *command.split(), "idna==3.20")

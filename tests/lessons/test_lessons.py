@@ -1,0 +1,291 @@
+"""The workbook: the commands of each page are run in a generated project, and print what the page shows.
+
+In a ```console block, lines that start with `$ ` are commands. The lines after a command must match its whole output.
+`...` matches any text within a line; on a line of its own it matches any number of lines. If no output is shown, any
+output is accepted. The last command of a ```console error block must fail; all other commands must succeed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import QUESTIONS, TEMPLATE, Bake, Project
+from tools.engine import Engine, cache_folder
+
+LESSONS = TEMPLATE / "{{cookiecutter.project_slug}}/_variants/strategy/all/lessons"
+FOLDERS = sorted(folder.name for folder in LESSONS.glob("[0-9][0-9]-*"))
+every_lesson = pytest.mark.parametrize("lesson", FOLDERS)
+
+BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)|(?:src|srcset)=\"([^\"]+)\"")
+ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+KINDS = {"dockerfile", "console", "console error", "c", "python", "hcl", "toml"}
+SECTIONS = ["Look", "What goes wrong", "Exercise", "In this project"]
+# The layer that all lessons share, so that the compiler is installed only once.
+COMPILER = """\
+# hadolint ignore=DL3008
+RUN apt-get update \\
+    && apt-get install --yes --no-install-recommends gcc libc6-dev \\
+    && rm -rf /var/lib/apt/lists/*
+"""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of a page, its expected output, and whether it must fail."""
+
+    line: str
+    shown: list[str]
+    fails: bool = False
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    """List a page's code blocks: the word after the fence, and the text."""
+    return BLOCK.findall(page)
+
+
+def commands(page: str) -> Iterator[Command]:
+    """Parse a page's commands; a backslash at the end continues a command on the next line."""
+    for kind, text in blocks(page):
+        if not kind.startswith("console"):
+            continue
+        before, *parts = re.split(r"^\$ ", text, flags=re.MULTILINE)
+        assert parts, f"a block without a command:\n{text}"
+        assert not before, f"output before the first command:\n{before}"
+        for number, part in enumerate(parts, start=1):
+            match = re.fullmatch(r"((?:.*\\\n)*.*\n)((?s:.*))", part)
+            assert match
+            fails = kind == "console error" and number == len(parts)
+            yield Command(match[1].strip(), match[2].rstrip().splitlines(), fails)
+
+
+def first_mismatch(shown: list[str], printed: list[str]) -> str | None:
+    """Return the first expected line that the real output does not match, or None."""
+    # Possible numbers of output lines matched so far.
+    reached = {0}
+    for line in shown:
+        if line.strip() == "...":
+            reached = set(range(min(reached), len(printed) + 1))
+        else:
+            pattern = re.compile(".*".join(map(re.escape, line.rstrip().split("..."))))
+            reached = {count + 1 for count in reached if count < len(printed) and pattern.fullmatch(printed[count])}
+        if not reached:
+            return line
+    return None if len(printed) in reached else "(the end)"
+
+
+def run_page(page: str, project: Project, environment: dict[str, str]) -> None:
+    """Run all commands of a page in order."""
+    for command in commands(page):
+        run(project, command, environment)
+
+
+def run(project: Project, command: Command, environment: dict[str, str]) -> None:
+    """Run a command, and compare its output and status with the page."""
+    done = subprocess.run(
+        ["bash", "-c", f"exec 2>&1\n{command.line}"],
+        cwd=project.path,
+        env=environment,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=600,
+    )
+    printed = [line.rstrip() for line in ANSI.sub("", done.stdout).rstrip().splitlines()]
+    transcript = f"$ {command.line}\n{done.stdout}"
+    assert (done.returncode != 0) == command.fails, f"ended with status {done.returncode}:\n{transcript}"
+    mismatch = first_mismatch(command.shown, printed) if command.shown else None
+    assert mismatch is None, f"not printed in this place: {mismatch}\n{transcript}"
+
+
+def dockerfiles(folder: Path) -> dict[str, str]:
+    """Map the Dockerfiles of a lesson to their texts."""
+    return {path.name: path.read_text("utf-8") for path in sorted(folder.glob("*Dockerfile"))}
+
+
+def is_built(lesson: str, name: str, page: str) -> bool:
+    """Return whether a command of the page builds a Dockerfile, with `docker build` or `make lesson`."""
+    path = f"lessons/{lesson}/{name}"
+    made = f"make lesson N={int(lesson[:2])}" + (f" DOCKERFILE={name}" if name != "Dockerfile" else "")
+    lines = [command.line for command in commands(page)]
+    return made in lines or any("docker build" in line and path in line.split() for line in lines)
+
+
+def broken_links(page: Path) -> list[str]:
+    """List the links of a page whose target does not exist."""
+    targets = ["".join(found) for found in LINK.findall(page.read_text("utf-8"))]
+    local = [target for target in targets if "://" not in target]
+    return [target for target in local if not (page.parent / target).exists()]
+
+
+# Each fault: a page, and the expected error message.
+FAULTS = {
+    "a line that is not printed": ("```console\n$ echo one\ntwo\n```\n", "in this place: two"),
+    "a line that is not shown": ("```console\n$ printf '1\\n2\\n'\n1\n```\n", "in this place: (the end)"),
+    "lines in another order": ("```console\n$ printf '1\\n2\\n'\n...\n2\n1\n```\n", "in this place: 1"),
+    "a command that fails": ("```console\n$ false\n```\n", "ended with status 1"),
+    "an early command that fails": ("```console error\n$ false\n$ false\n```\n", "ended with status 1"),
+    "a missing error": ("```console error\n$ true\n```\n", "ended with status 0"),
+    "output without a command": ("```console\none\n```\n", "a block without a command"),
+    "output before a command": ("```console\none\n$ true\n```\n", "output before the first command:"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_runner_detects_mismatch_between_page_and_output(tmp_path: Path, fault: str) -> None:
+    page, message = FAULTS[fault]
+    with pytest.raises(AssertionError, match=re.escape(message)):
+        run_page(page, Project(tmp_path, {}), dict(os.environ))
+
+
+def test_ellipsis_matches_any_output(tmp_path: Path) -> None:
+    page = "```console\n$ seq 1 \\\n    20\n1\n...\n1...5\n...\n20\n$ echo any\n```\n"
+    run_page(page, Project(tmp_path, {}), dict(os.environ))
+
+
+@pytest.fixture(scope="session")
+def project(bake_once: Bake) -> Project:
+    """Return a project that no other test uses, because the pages' commands create a virtualenv in it.
+
+    Its requirements.txt is unique to this run. Otherwise the engine may have several cached results of one step, with
+    different bytecode timestamps, and pick a different one each time, so that steps shown as CACHED would run.
+    """
+    project = bake_once(project_name="Workbook", strategy="all", app="cli")
+    with (project.path / "lessons/app/requirements.txt").open("a") as requirements:
+        requirements.write(f"# {uuid.uuid4()}\n")
+    return project
+
+
+@pytest.fixture
+def lesson_lock() -> Iterator[None]:
+    """Lock: only one test run may build the lessons at a time, because their image names are fixed."""
+    with (cache_folder() / "lessons.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def remove_images(engine: Engine, number: int) -> None:
+    """Remove the images of one lesson."""
+    filters = [f"--filter=reference=lesson-{number}{rest}" for rest in ("", "-*")]
+    tags = engine.docker("image", "ls", *filters, "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
+    if tags:
+        engine.docker("image", "rm", "--force", *tags, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("lesson_lock")
+@every_lesson
+def test_commands_print_what_the_page_shows(
+    engine: Engine, base_image: Callable[[str], str], project: Project, lesson: str
+) -> None:
+    base_image(QUESTIONS["python_version"][0])
+    # Fixed, because the output depends on the width of the terminal.
+    terminal = {"COLUMNS": "100", "LC_ALL": "C.UTF-8", "BUILDKIT_PROGRESS": "plain"}
+    environment = {**engine.environment, **terminal, "PYTHON": sys.executable}
+    try:
+        run_page(project.read(f"lessons/{lesson}/README.md"), project, environment)
+    finally:
+        remove_images(engine, int(lesson[:2]))
+
+
+@every_lesson
+def test_dockerfile_excerpts_match_files(project: Project, lesson: str) -> None:
+    folders = [project.path / "lessons" / lesson, *(project.path / "strategies").iterdir()]
+    texts = [text for folder in folders if folder.is_dir() for text in dockerfiles(folder).values()]
+    shown = [text for kind, text in blocks(project.read(f"lessons/{lesson}/README.md")) if kind == "dockerfile"]
+    assert shown
+    assert [block for block in shown if not any(block in text for text in texts)] == []
+
+
+@every_lesson
+def test_page_builds_every_dockerfile_of_the_lesson(project: Project, lesson: str) -> None:
+    page = project.read(f"lessons/{lesson}/README.md")
+    found = dockerfiles(project.path / "lessons" / lesson)
+    assert "Dockerfile" in found
+    assert [name for name in found if not is_built(lesson, name, page)] == []
+
+
+@every_lesson
+def test_dockerfiles_share_the_compiler_layer(lesson: str) -> None:
+    for name, text in dockerfiles(LESSONS / lesson).items():
+        assert "\nARG BASE=python:3.14-slim\n" in f"\n{text}", name
+        assert COMPILER in text or "apt-get" not in text, name
+
+
+@every_lesson
+def test_dockerfiles_pass_docker_build_check(engine: Engine, base_image: Callable[[str], str], lesson: str) -> None:
+    base_image(QUESTIONS["python_version"][0])
+    for name in dockerfiles(LESSONS / lesson):
+        check = engine.docker("build", "--check", "--file", str(LESSONS / lesson / name), str(LESSONS / "app"))
+        assert "no warnings found" in check.stdout + check.stderr, name
+
+
+@every_lesson
+def test_pages_have_the_same_sections(lesson: str) -> None:
+    page = (LESSONS / lesson / "README.md").read_text("utf-8")
+    text = BLOCK.sub("", page)
+    assert page.startswith(f"# {int(lesson[:2])}. ")
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == SECTIONS
+    assert {kind for kind, _ in blocks(page)} <= KINDS
+    assert "<details>" in text.partition("## Exercise")[2]
+    following = [folder for folder in FOLDERS if folder > lesson][:1]
+    assert all(f"](../{folder}/README.md)" in text for folder in following)
+
+
+@pytest.mark.parametrize("page", [*(f"{lesson}/README.md" for lesson in FOLDERS), "README.md"])
+def test_links_lead_to_existing_files(project: Project, page: str) -> None:
+    assert broken_links(project.path / "lessons" / page) == []
+
+
+def test_table_of_contents_lists_all_lessons() -> None:
+    contents = (LESSONS / "README.md").read_text("utf-8")
+    assert re.findall(r"\]\(([0-9][^)]*)/README\.md\)", contents) == FOLDERS
+
+
+# Arguments of lesson.py, and the start of the error message.
+UNKNOWN_LESSONS = {
+    "no number": ((), "lesson: say which, from 1 to "),
+    "no lesson": (("99",), "lesson: say which, from 1 to "),
+    "no Dockerfile": (("1", "none"), "lesson: lesson 1 has no none; it has Dockerfile, static.Dockerfile, "),
+}
+
+
+@pytest.mark.parametrize("case", UNKNOWN_LESSONS)
+def test_unknown_lesson_gives_one_line_error(project: Project, case: str) -> None:
+    arguments, message = UNKNOWN_LESSONS[case]
+    result = project.run(sys.executable, "lessons/lesson.py", *arguments)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith(message)
+    assert result.stderr.count("\n") == 1
+
+
+def test_failed_lesson_build_prints_the_error(engine: Engine, base_image: Callable[[str], str], bake: Bake) -> None:
+    base_image(QUESTIONS["python_version"][0])
+    project = bake(strategy="all", app="cli")
+    project.edit("lessons/app/hello.c", "puts", "puttts")
+    result = project.run(sys.executable, "lessons/lesson.py", "1", env=engine.environment)
+    assert result.returncode == 1
+    assert "implicit declaration of function" in result.stderr
+    assert result.stderr.endswith("\nlesson: `docker build` failed with status 1.\n")
+
+
+def test_lessons_exist_only_with_strategy_all(project: Project, bake: Bake) -> None:
+    assert (
+        "lessons/lesson.py 4 wrong.Dockerfile"
+        in project.run("make", "--dry-run", "lesson", "N=4", "DOCKERFILE=wrong.Dockerfile").stdout
+    )
+    other = bake()
+    assert "lesson" not in other.read("Makefile") + other.read("README.md") + other.read("docs/CONTRIBUTING.md")
+    assert not (other.path / "lessons").exists()

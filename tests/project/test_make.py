@@ -1,0 +1,109 @@
+"""The Makefile of a generated project: lock files, what is compiled again, C++, and the server for development."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Bake, Project, copied
+from tools.watch import WatchedService
+
+NATIVE = "src/acme/_native.c"
+# Older versions than those in the lock files.
+OLD = {"requirements.txt": "idna==3.10", "requirements/build.txt": "setuptools==80.9.0"}
+
+
+@pytest.fixture(scope="module")
+def installed(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a project with a virtualenv and an editable install."""
+    project = copied(bake_once(project_slug="acme"), tmp_path_factory.mktemp("make"))
+    make(project, ".venv/installed")
+    return project
+
+
+def make(project: Project, *arguments: str, **environment: str) -> str:
+    result = project.run("make", *arguments, env={**os.environ, **environment})
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def pins(project: Project, lock: str) -> set[str]:
+    return set(re.findall(r"^[\w.-]+==\S+", project.read(lock), re.M))
+
+
+def test_lock_keeps_versions_and_upgrade_updates_them(installed: Project) -> None:
+    before = {}
+    for lock, old in OLD.items():
+        text = re.sub(rf"^{old.partition('==')[0]}==\S+", old, installed.read(lock), flags=re.M)
+        (installed.path / lock).write_text(text, "utf-8")
+        before[lock] = pins(installed, lock)
+        assert old in before[lock]
+    installed.edit("pyproject.toml", "dependencies = [\n", 'dependencies = [\n  "six",\n')
+    # Do not install the locked tools again: the virtualenv contains them, and the old versions have other hashes.
+    make(installed, "--assume-old=.venv/ready", "lock")
+    added = pins(installed, "requirements.txt") - before["requirements.txt"]
+    assert [pin.partition("==")[0] for pin in added] == ["six"]
+    assert before["requirements.txt"] < pins(installed, "requirements.txt")
+    assert pins(installed, "requirements/build.txt") == before["requirements/build.txt"]
+    make(installed, "--assume-old=.venv/ready", "upgrade")
+    for lock, old in OLD.items():
+        assert old not in pins(installed, lock)
+
+
+def is_up_to_date(project: Project) -> bool:
+    """Return whether make would not repeat the editable install."""
+    return project.run("make", "--question", ".venv/installed", "--assume-old=.venv/ready").returncode == 0
+
+
+@pytest.fixture
+def up_to_date(installed: Project) -> Project:
+    """Return a project whose editable install is newer than every source."""
+    os.utime(installed.path / ".venv/installed", (2**31, 2**31))
+    assert is_up_to_date(installed)
+    return installed
+
+
+def write_later(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("/* A change. */\n", "utf-8")
+    os.utime(path, (2**31 + 1, 2**31 + 1))
+
+
+@pytest.mark.parametrize("name", ["a.c", "a.h", "deep/er/a.c", "a.cc", "a.cpp", "a.cxx", "a.hh", "deep/a.hpp", "a.hxx"])
+@pytest.mark.parametrize("folder", ["src/acme", "include"])
+def test_each_c_or_c_plus_plus_file_compiles_again(up_to_date: Project, folder: str, name: str) -> None:
+    path = up_to_date.path / folder / name
+    write_later(path)
+    changed = not is_up_to_date(up_to_date)
+    path.unlink()
+    assert changed
+
+
+@pytest.mark.parametrize("name", ["._native.c.swp", "_native.c~", ".#_native.c", "#_native.c#", "4913", ".DS_Store"])
+def test_files_of_editors_do_not_compile_again(up_to_date: Project, name: str) -> None:
+    path = up_to_date.path / "src/acme" / name
+    write_later(path)
+    unchanged = is_up_to_date(up_to_date)
+    path.unlink()
+    assert unchanged
+
+
+def test_serve_restarts_after_a_change_of_python(installed: Project) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    environment = {**os.environ, "UVICORN_PORT": str(port)}
+    command = ["make", "--assume-old=.venv/installed", "serve"]
+    server = subprocess.Popen(command, cwd=installed.path, env=environment, start_new_session=True)
+    service = WatchedService(installed.path / "src" / installed.package, f"http://127.0.0.1:{port}/checksums")
+    try:
+        service.wait_for("e3069283", 30)
+        service.change_python(1)
+    finally:
+        os.killpg(server.pid, signal.SIGINT)
+        server.wait(timeout=30)

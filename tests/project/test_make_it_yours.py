@@ -1,0 +1,175 @@
+"""The steps under "Make it yours" in a generated README, with another extension: two C sources, a header, a route."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import APPS, Bake, Project, copied
+from tests.project.test_pre_commit import Hooks, hooks
+from tools.engine import Engine
+
+__all__ = ["hooks"]
+
+FILES = Path(__file__).parent / "edit_distance"
+NEW = {"src/acme/distance.c", "src/acme/distance.h"}
+
+
+def files_to_replace(readme: str) -> set[str]:
+    """Return the files in the left column of the README's table."""
+    rows = re.findall(r"^\| `(src/acme/|tests/)`: (.+?) \|", readme, re.M)
+    return {folder + name for folder, names in rows for name in re.findall(r"`(\w+\.\w+)`", names)}
+
+
+def copy_files(project: Project) -> set[str]:
+    """Copy the files of the edit distance into a project, and return their names."""
+    copied_files = set()
+    for folder in (FILES / "common", FILES / project.answers["app"]):
+        shutil.copytree(folder, project.path, dirs_exist_ok=True)
+        copied_files |= {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return copied_files
+
+
+@pytest.fixture(scope="module", params=APPS)
+def project(request: pytest.FixtureRequest, bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a project in which the sample is replaced."""
+    project = copied(bake_once(project_slug="acme", app=request.param), tmp_path_factory.mktemp("yours"))
+    replaced = copy_files(project) - NEW
+    # `settings.py` has no field of the sample, so nothing in it needs to be replaced.
+    assert replaced | {"src/acme/settings.py"} >= files_to_replace(project.read("README.md"))
+    assert len(replaced) <= 8
+    return project
+
+
+def run(project: Project, *command: str | Path, **environment: str) -> str:
+    result = project.run(*command, env={**os.environ, "PYTEST_ADDOPTS": "-p no:cacheprovider", **environment})
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_skeleton_does_not_know_the_sample(project: Project) -> None:
+    texts = [name for name in project.files if not name.startswith((".venv", "requirements", "build"))]
+    sample = [name for name in texts if not name.endswith((".so", ".pyc")) and "crc32c" in project.read(name).lower()]
+    assert sample == []
+
+
+@pytest.mark.parametrize("target", ["test", "types", "asan", "leaks", "coverage"])
+def test_make_target_passes(project: Project, target: str) -> None:
+    run(project, "make", target)
+
+
+REQUIRED_SETTING = """
+from pydantic import SecretStr
+
+from acme.service import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    token: SecretStr
+
+
+print(Settings().token)
+"""
+
+
+def test_required_setting_passes_the_type_check(project: Project, tmp_path: Path) -> None:
+    if project.answers["app"] == "cli":
+        pytest.skip("a command has no settings")
+    (tmp_path / "required.py").write_text(REQUIRED_SETTING, "utf-8")
+    run(project, "make", "dev")
+    run(project, ".venv/bin/mypy", tmp_path / "required.py")
+
+
+def test_lint_passes(project: Project, hooks: Hooks, tmp_path: Path) -> None:
+    clean = Project(
+        shutil.copytree(project.path, tmp_path / "acme", ignore=shutil.ignore_patterns(".venv", "build")),
+        project.answers,
+    )
+    result = hooks(clean)
+    assert result.returncode == 0, result.stdout
+
+
+def test_image_and_test_image_are_built(project: Project, engine: Engine, base_image: Any) -> None:
+    base_image(project.answers["python_version"])
+    environment = dict(engine.environment)
+    run(project, "make", "image", **environment)
+    run(project, "make", "test-image", **environment)
+    printed = engine.docker("run", "--rm", "acme", "acme", "distance", "kitten", "sitting").stdout
+    engine.docker("image", "rm", "acme")
+    assert printed == "3\n"
+
+
+# Steps of the README's rows for a header outside `src`, as it quotes them.
+INCLUDE_DIRS, IGNORED, COPY, COPY_ABOVE = (
+    'include_dirs=["include"]',
+    "!include",
+    "COPY include /src/include",
+    "COPY src /src/src",
+)
+HEADER = """
+#ifdef __cplusplus
+extern "C"
+#endif
+unsigned offset(void);
+"""
+SOURCE = """
+#include "offset.h"
+unsigned offset(void) { return 1u; }
+"""
+USE = """
+from importlib.resources import files
+
+import acme
+
+
+def test_additions_are_used() -> None:
+    assert acme.crc32c(b"123456789") == int((files("acme") / "tables/check.txt").read_text(), 16)
+"""
+
+
+def follow_rows_to_add(project: Project) -> None:
+    """Follow the README's rows for a header outside `src`, for C++ and for a data file."""
+    readme = project.read("README.md")
+    assert all(f"`{step}`" in readme for step in (INCLUDE_DIRS, IGNORED, COPY, COPY_ABOVE, "depends", "package-data"))
+    for name, text in {
+        "include/offset.h": HEADER,
+        "src/acme/deep/er/offset.cpp": SOURCE,
+        "src/acme/tables/check.txt": "e3069284\n",
+        "tests/test_data.py": USE,
+    }.items():
+        (project.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (project.path / name).write_text(text, "utf-8")
+    project.edit("src/acme/_native.c", "#include <Python.h>\n", '#include <Python.h>\n#include "offset.h"\n')
+    project.edit("src/acme/_native.c", "return ~crc;", "return ~crc + offset();")
+    project.edit("setup.py", "    depends=[", f'    {INCLUDE_DIRS},\n    depends=["include/offset.h"] + [')
+    project.edit("pyproject.toml", '["py.typed", ', '["py.typed", "tables/*.txt", ')
+    project.edit(".dockerignore", "!src\n", f"!src\n{IGNORED}\n")
+    dockerfiles = [name for name in project.files if name.endswith("Dockerfile") and COPY_ABOVE in project.read(name)]
+    assert dockerfiles
+    for name in dockerfiles:
+        project.edit(name, f"{COPY_ABOVE}\n", f"{COPY_ABOVE}\n{COPY}\n")
+        project.edit(name, " gcc ", " gcc g++ ")
+
+
+def test_additions_are_in_sdist_and_wheel(bake: Bake) -> None:
+    project = bake(project_slug="acme", app="cli")
+    follow_rows_to_add(project)
+    run(project, "make", "test", PYTEST_ADDOPTS="-p no:cacheprovider -k test_additions")
+    # This builds the wheel from the sdist.
+    run(project, ".venv/bin/uv", "build", "--quiet", "--no-build-isolation")
+    (wheel,) = (project.path / "dist").glob("*.whl")
+    run(project, ".venv/bin/uv", "pip", "install", "--quiet", "--no-deps", "--target=installed", wheel)
+    shutil.rmtree(project.path / "src")
+    run(project, ".venv/bin/python", "-m", "pytest", "tests/test_data.py", PYTHONPATH="installed")
+
+
+def test_additions_are_in_the_image_of_each_strategy(bake: Bake, engine: Engine, base_image: Any) -> None:
+    project = bake(project_slug="acme", app="cli", strategy="all")
+    base_image(project.answers["python_version"])
+    follow_rows_to_add(project)
+    run(project, "make", "test-image", "ARGS=-k test_additions", **engine.environment)

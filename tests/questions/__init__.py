@@ -1,0 +1,1 @@
+"""The questions: their rules, their prompts, and their documentation."""

@@ -1,0 +1,1 @@
+"""The documents and the configuration of this repository."""

@@ -1,0 +1,265 @@
+"""Draw the stages of each strategy and the copies between them: `python -m tools.stages [--render]`.
+
+The images are those of a generated project and of the first lesson. The contents of their layers are written to
+docs/stages.json, and the drawings are written next to the lessons. `--render` only redraws them from docs/stages.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tools.compare import STRATEGY, harness, no_bytecode
+from tools.demo import TEMPLATE, generate, show
+from tools.engine import SUBSTITUTE_LABEL, DockerError, Engine, EngineUnavailable, running_engine
+from tools.pictures import ARTIFACTS, BASE, RUNTIME, draw
+
+LESSONS = STRATEGY / "all/lessons"
+sys.path.append(str(LESSONS))
+with no_bytecode():
+    from lesson import Layer as Layer
+    from lesson import layers
+
+STAGES = TEMPLATE / "docs/stages.json"
+PICTURES = LESSONS / "pictures"
+QUESTIONS = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
+STRATEGIES = [name for name in QUESTIONS["strategy"] if name != "all"]
+PYTHON = QUESTIONS["python_version"][0]
+# The Dockerfile of the first lesson is also drawn.
+HELLO, HELLO_TITLE = "hello-c", "copy one binary"
+HELLO_DOCKERFILE = LESSONS / "01-hello-c/Dockerfile"
+# Instructions that create a layer; all others change only the image configuration.
+LAYERED = ("RUN ", "COPY ", "ADD ", "WORKDIR ")
+# The step that compiles the standard library only reads the project; another step copies it into a layer.
+BYTECODE = "python /imports.py"
+
+Content = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of a Dockerfile: its base, its instructions that create layers, and a description of its result."""
+
+    parent: str
+    steps: list[str]
+    leaves: str
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A layer above the base image, with the stage and the instruction that created it."""
+
+    stage: str
+    step: str
+    name: str
+    layer: Layer
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """A path that an instruction copies or mounts from another stage."""
+
+    stage: str
+    how: str
+    source: str
+
+
+def stages_of(dockerfile: str) -> dict[str, Stage]:
+    """Parse the named stages. The text after the colon in the comment above a stage describes its result."""
+    stages: dict[str, Stage] = {}
+    steps: list[str] = []
+    comment = ""
+    uncommented = re.sub(r"^[ \t]+#.*\n", "", dockerfile, flags=re.MULTILINE).replace("\\\n", "")
+    for line in uncommented.splitlines():
+        if start := re.match(r"FROM (\S+)(?: AS (\S+))?$", line):
+            steps = []
+            stages[start[2] or ""] = Stage(start[1], steps, comment.partition(": ")[2].rstrip("."))
+        elif line.startswith(LAYERED):
+            steps.append(" ".join(line.split()))
+        if line:
+            comment = line if line.startswith("# ") else ""
+    return stages
+
+
+def lineage(stages: dict[str, Stage], name: str) -> list[str]:
+    """Return a stage and the stages that it is based on, lowest first."""
+    return [*lineage(stages, stages[name].parent), name] if name in stages else []
+
+
+def crossings_of(step: str, stages: Collection[str]) -> list[Crossing]:
+    """Return what an instruction copies or mounts from other stages."""
+    flags = [] if BYTECODE in step else re.findall(r"(?<= )--\w+=\S+", step)
+    found = []
+    for flag in flags:
+        options = dict(option.partition("=")[::2] for option in flag.removeprefix("--mount=").split(","))
+        if copied := options.get("--from"):
+            *sources, _ = (word for word in step.split()[1:] if word not in flags)
+            found += [Crossing(copied, "COPY", source) for source in sources]
+        elif mounted := options.get("from"):
+            found.append(Crossing(mounted, f"{options['type']} mount", options.get("source", "/")))
+    return [crossing for crossing in found if crossing.stage in stages]
+
+
+def name_of(step: str, *, project: bool) -> str:
+    """Return a name for a layer, based on the files that its instruction reads and on its stage."""
+    if "apt-get install" in step:
+        return "compiler"
+    if BYTECODE in step:
+        return "bytecode"
+    if step.endswith(" /requirements/"):
+        return "requirements"
+    locks = re.findall(r"requirements(/\w+)?\.txt", step)
+    if not locks or project:
+        return "project"
+    return "requirements" if "" in locks else "build tools"
+
+
+def parts_of(stages: dict[str, Stage], name: str, found: list[Layer]) -> list[Part]:
+    """Pair the layers of a stage, above the base image, with the instructions that created them."""
+    made = [
+        (stage, step, name_of(step, project=stages[stage].parent in stages))
+        for stage in lineage(stages, name)
+        for step in stages[stage].steps
+    ]
+    return [Part(*origin, layer) for origin, layer in zip(made, found[-len(made) :], strict=True)]
+
+
+def sources_of(crossing: Crossing, stages: dict[str, Stage], parts: list[Part]) -> list[Part]:
+    """Return the layers that contain the copied files, lowest first."""
+    below = crossing.source.rstrip("/") + "/"
+    seen: dict[str, Part] = {}
+    for part in (part for part in parts if part.stage in lineage(stages, crossing.stage)):
+        hidden = part.layer.hidden(dict.fromkeys(seen, 0))
+        seen = {path: owner for path, owner in seen.items() if path not in hidden}
+        seen |= {path: part for path in part.layer.sizes if f"{path}/".startswith(below)}
+    return [part for part in parts if part in seen.values()]
+
+
+def read(stages: dict[str, Stage], build: Callable[[str], str], base: str) -> tuple[list[Part], int]:
+    """Return the non-empty layers of all stages that the outputs need, and the size of the base image."""
+    ends = {RUNTIME, ARTIFACTS} & stages.keys()
+    taken = {crossing.stage for end in ends for step in stages[end].steps for crossing in crossings_of(step, stages)}
+    below = {name for other in taken for name in lineage(stages, stages[other].parent)}
+    tags = {name: build(name) for name in stages if name in (taken - below) | ends}
+    found = layers([base, *tags.values()])
+    parts = [part for name, tag in tags.items() for part in parts_of(stages, name, found[tag]) if part.layer.size]
+    # Two stages may share a base stage.
+    parts = list({(part.stage, part.step, part.layer.identity): part for part in parts}.values())
+    return parts, sum(layer.size for layer in found[base])
+
+
+def content(dockerfile: str, build: Callable[[str], str], base: str) -> Content:
+    """Return the layers of a Dockerfile's stages and the copies between them, without empty layers.
+
+    Args:
+        dockerfile: the text of the Dockerfile.
+        build: builds a stage and returns its tag.
+        base: the tag of the base image.
+
+    """
+    stages = stages_of(dockerfile)
+    parts, size = read(stages, build, base)
+    held: dict[str, list[dict[str, Any]]] = {
+        name: [{"name": BASE, "bytes": size}] if stages[name].parent == "${BASE}" else []
+        for name in dict.fromkeys(part.stage for part in parts)
+    }
+    crossings: list[dict[str, Any]] = []
+    crossed: set[tuple[str, Part]] = set()
+    for part in parts:
+        origins: dict[Crossing, list[Part]] = {}
+        for crossing in crossings_of(part.step, stages):
+            if not (sources := sources_of(crossing, stages, parts)):
+                continue
+            # Copying an unchanged layer a second time creates no layer.
+            origins[crossing] = [source for source in sources if (part.stage, source) not in crossed] or sources
+            crossed |= {(part.stage, source) for source in sources}
+        names = dict.fromkeys(source.name for sources in origins.values() for source in sources)
+        name = stages[ARTIFACTS].leaves if part.stage == ARTIFACTS else " + ".join(names) or part.name
+        held[part.stage].append({"name": name, "bytes": part.layer.size})
+        for crossing, sources in origins.items():
+            boxes = [list(box) for box in dict.fromkeys((source.stage, source.name) for source in sources)]
+            crossings.append(
+                {"how": crossing.how, "source": crossing.source, "from": boxes, "to": part.stage, "into": name}
+            )
+    return {"stages": held, "crossings": crossings}
+
+
+def stage_builder(engine: Engine, image: str, folder: Path, dockerfile: Path, base: str) -> Callable[[str], str]:
+    """Return a function that builds a stage and returns its tag."""
+
+    def build(stage: str) -> str:
+        tag = f"{image}:{stage}"
+        options = ("--target", stage, "--tag", tag, "--build-arg", f"BASE={base}", "--file", str(dockerfile))
+        show("docker", "build", *options, str(folder))
+        engine.docker("build", *options, str(folder))
+        return tag
+
+    return build
+
+
+def measure(engine: Engine, project: Path) -> dict[str, Any]:
+    """Build every stage, read its layers, and remove it."""
+    base = engine.base_image(PYTHON)
+    label = engine.docker("inspect", "--format", f'{{{{index .Config.Labels "{SUBSTITUTE_LABEL}"}}}}', base).stdout
+    dockerfiles = {HELLO: (HELLO_DOCKERFILE, LESSONS / "app")}
+    dockerfiles |= {name: (project / "strategies" / name / "Dockerfile", project) for name in STRATEGIES}
+    # Include the process ID, because another run may share the engine.
+    mine = f"stages-{os.getpid()}"
+    facts = harness.facts(harness.Engine(engine.environment), base)
+    selected = {name: facts[name] for name in ("date", "machine", "storage", "base", "versions")}
+    try:
+        contents = {
+            name: content(file.read_text("utf-8"), stage_builder(engine, f"{mine}-{name}", folder, file, base), base)
+            for name, (file, folder) in dockerfiles.items()
+        }
+    finally:
+        tags = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{mine}-*").stdout.split()
+        engine.docker("image", "rm", *tags, check=False)
+    return {**selected, "architecture": architecture(engine), "stand_in": bool(label.strip()), "contents": contents}
+
+
+def architecture(engine: Engine) -> str:
+    """Return the architecture of the built images, which determines their sizes."""
+    return engine.docker("version", "--format", "{{.Server.Arch}}").stdout.strip()
+
+
+def title_of(name: str) -> str:
+    """Return a strategy's description, from its label in cookiecutter.json."""
+    label: str = QUESTIONS["__prompts__"]["strategy"].get(name, f"{HELLO}: {HELLO_TITLE}")
+    return label.partition(": ")[2].removesuffix(" (recommended)")
+
+
+def render(report: dict[str, Any], folder: Path) -> None:
+    """Draw all pictures into a directory."""
+    folder.mkdir(exist_ok=True)
+    for name, content in report["contents"].items():
+        draw(folder / name, name, title_of(name), report["base"], content)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure the images, update docs/stages.json, and draw the pictures."""
+    parser = argparse.ArgumentParser(prog="stages", description="Draw the stages of each strategy.")
+    parser.add_argument("--render", action="store_true", help="build nothing; only redraw, from docs/stages.json")
+    if not parser.parse_args(arguments).render:
+        with tempfile.TemporaryDirectory() as folder, running_engine() as engine:
+            # lesson.py finds the engine through the environment.
+            os.environ.update(engine.environment)
+            report = measure(engine, generate(Path(folder), "strategy=all", f"python_version={PYTHON}"))
+        STAGES.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+    render(json.loads(STAGES.read_text("utf-8")), PICTURES)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (harness.CompareError, DockerError, EngineUnavailable, OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"stages: {error}")

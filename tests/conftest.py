@@ -205,6 +205,17 @@ def build(engine: Engine, base_image: Callable[[str], str]) -> Iterator[Build]:
         engine.docker("image", "rm", *tags, check=False)
 
 
+@pytest.fixture(scope="session")
+def index(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Fail in one sentence if no package can be downloaded, because the tests would fail in many."""
+    target = tmp_path_factory.mktemp("index")
+    command = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(target), "setuptools")
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        reason = result.stderr.strip().splitlines()[-1]
+        pytest.fail(f"This test needs a package index, but pip could not download setuptools: {reason}", pytrace=False)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that use the Docker engine or a package index, so that `make quick` can exclude them."""
     for item in items:

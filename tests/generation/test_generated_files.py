@@ -156,6 +156,7 @@ def test_hadolint_and_shellcheck_pass(bake: Bake, strategy: str, app: str) -> No
 
 
 @every_app
+@pytest.mark.usefixtures("index")
 def test_generated_tests_pass_in_a_virtualenv(bake: Bake, app: str) -> None:
     project = bake(app=app)
     uv = [sys.executable, "-m", "uv"]

@@ -274,7 +274,7 @@ def test_target_paths_include_files_of_all_answers() -> None:
 def test_reserved_names_include_each_source() -> None:
     reserved = local_extensions.reserved_names()
     assert reserved == sorted({*reserved})
-    assert {"json", "class", "fastapi", "typing-extensions", "test-image-pex", "release", "lpt9", "on"} <= {*reserved}
+    assert {"json", "class", "fastapi", "typing-extensions", "lpt9", "on"} <= {*reserved}
     assert "typing_extensions" not in reserved
 
 

@@ -93,6 +93,7 @@ def run_with_uvx(work_dir: Path, python: Path, cookiecutter_version: str, *argum
     assert result.returncode == 0, result.stdout
 
 
+@pytest.mark.usefixtures("index")
 @pytest.mark.parametrize(("python", "version"), [("3.11", "2.1.1"), ("3.8", "2.2.0")])
 def test_older_cookiecutter_or_python_is_rejected_in_one_sentence(work_dir: Path, python: str, version: str) -> None:
     found = interpreter(python)
@@ -109,6 +110,7 @@ def test_older_cookiecutter_or_python_is_rejected_in_one_sentence(work_dir: Path
     assert list(work_dir.iterdir()) == []
 
 
+@pytest.mark.usefixtures("index")
 def test_oldest_accepted_cookiecutter_generates_the_same(
     work_dir: Path, expected: tuple[str, dict[str, bytes]]
 ) -> None:
@@ -158,6 +160,7 @@ def run_in_container(
     return run
 
 
+@pytest.mark.usefixtures("index")
 @pytest.mark.parametrize(
     ("python", "version"),
     [
@@ -246,6 +249,7 @@ def test_locale_does_not_affect_the_project(
     assert files(work_dir / slug) == contents
 
 
+@pytest.mark.usefixtures("index")
 def test_replay_generates_the_same_project(work_dir: Path, bake_once: Bake) -> None:
     result = cookiecutter(work_dir, "--no-input", TEMPLATE, "project_slug=again", "strategy=pex", "ci=none")
     assert result.returncode == 0, result.stdout
@@ -265,6 +269,7 @@ def test_replay_generates_the_same_project(work_dir: Path, bake_once: Bake) -> N
     assert files(work_dir / "by-old/again") == contents
 
 
+@pytest.mark.usefixtures("index")
 def test_pipx_run_generates_the_same_project(work_dir: Path, expected: tuple[str, dict[str, bytes]]) -> None:
     # pipx uses uv instead of pip to create the environment.
     options = ("--quiet", "--no-path-check", "--spec", f"cookiecutter=={NEW}")

@@ -11,6 +11,8 @@ import pytest
 
 from tests.conftest import Bake, Project, copied
 
+pytestmark = pytest.mark.usefixtures("index")
+
 BUILDERS = {
     "uv": (".venv/bin/uv", "build", "--quiet", "--wheel", "--no-build-isolation", "--out-dir", "dist", "."),
     "pip": (".venv/bin/pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", "dist", "."),

@@ -11,6 +11,8 @@ import pytest
 
 from tests.conftest import Bake, Project, copied
 
+pytestmark = pytest.mark.usefixtures("index")
+
 NATIVE = "src/checksum_service/_native.c"
 RELEASE = "    PyBuffer_Release(&data);\n"
 

@@ -37,6 +37,7 @@ def pins(project: Project, lock: str) -> set[str]:
     return set(re.findall(r"^[\w.-]+==\S+", project.read(lock), re.M))
 
 
+@pytest.mark.usefixtures("index")
 def test_lock_keeps_versions_and_upgrade_updates_them(installed: Project) -> None:
     before = {}
     for lock, old in OLD.items():
@@ -75,6 +76,7 @@ def write_later(path: Path) -> None:
     os.utime(path, (2**31 + 1, 2**31 + 1))
 
 
+@pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("name", ["a.c", "a.h", "deep/er/a.c", "a.cc", "a.cpp", "a.cxx", "a.hh", "deep/a.hpp", "a.hxx"])
 @pytest.mark.parametrize("folder", ["src/acme", "include"])
 def test_each_c_or_c_plus_plus_file_compiles_again(up_to_date: Project, folder: str, name: str) -> None:
@@ -85,6 +87,7 @@ def test_each_c_or_c_plus_plus_file_compiles_again(up_to_date: Project, folder: 
     assert changed
 
 
+@pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("name", ["._native.c.swp", "_native.c~", ".#_native.c", "#_native.c#", "4913", ".DS_Store"])
 def test_files_of_editors_do_not_compile_again(up_to_date: Project, name: str) -> None:
     path = up_to_date.path / "src/acme" / name
@@ -94,6 +97,7 @@ def test_files_of_editors_do_not_compile_again(up_to_date: Project, name: str) -
     assert unchanged
 
 
+@pytest.mark.usefixtures("index")
 def test_serve_restarts_after_a_change_of_python(installed: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -58,6 +58,7 @@ def test_skeleton_does_not_know_the_sample(project: Project) -> None:
     assert sample == []
 
 
+@pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("target", ["test", "types", "asan", "leaks", "coverage"])
 def test_make_target_passes(project: Project, target: str) -> None:
     run(project, "make", target)
@@ -77,6 +78,7 @@ print(Settings().token)
 """
 
 
+@pytest.mark.usefixtures("index")
 def test_required_setting_passes_the_type_check(project: Project, tmp_path: Path) -> None:
     if project.answers["app"] == "cli":
         pytest.skip("a command has no settings")
@@ -156,6 +158,7 @@ def follow_rows_to_add(project: Project) -> None:
         project.edit(name, " gcc ", " gcc g++ ")
 
 
+@pytest.mark.usefixtures("index")
 def test_additions_are_in_sdist_and_wheel(bake: Bake) -> None:
     project = bake(project_slug="acme", app="cli")
     follow_rows_to_add(project)

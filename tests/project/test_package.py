@@ -41,6 +41,7 @@ def built(project: Project, *what: str) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("app", APPS)
 def test_wheel_contains_modules_but_no_c_source(bake: Bake, app: str) -> None:
     project = bake(project_slug="acme", app=app)
@@ -52,6 +53,7 @@ def test_wheel_contains_modules_but_no_c_source(bake: Bake, app: str) -> None:
         assert "acme-0.1.0.dist-info/licenses/LICENSE" in wheel.namelist()
 
 
+@pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("app", APPS)
 def test_sdist_contains_all_build_inputs(bake: Bake, app: str) -> None:
     project = bake(project_slug="acme", app=app)
@@ -108,6 +110,7 @@ def installed(request: pytest.FixtureRequest, bake_once: Bake, tmp_path_factory:
     return project
 
 
+@pytest.mark.usefixtures("index")
 def test_basedpyright_finds_nothing(installed: Project) -> None:
     settings = {"include": ["src", "setup.py"], "typeCheckingMode": "standard", "venvPath": ".", "venv": ".venv"}
     (installed.path / "pyrightconfig.json").write_text(json.dumps(settings), "utf-8")
@@ -116,6 +119,7 @@ def test_basedpyright_finds_nothing(installed: Project) -> None:
     assert "0 errors, 0 warnings" in result.stdout
 
 
+@pytest.mark.usefixtures("index")
 def test_deptry_finds_nothing(installed: Project) -> None:
     result = installed.run(TOOLS / "deptry", "src")
     assert result.returncode == 0, result.stderr

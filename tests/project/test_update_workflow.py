@@ -36,7 +36,10 @@ if sys.argv[1:3] == ["pr", "list"] and opened:
     if state in ("all", os.environ.get("STATE", "open")):
         print(7)
 """
-pytestmark = pytest.mark.skipif(not shutil.which("jq"), reason="the workflow needs jq: install it")
+pytestmark = [
+    pytest.mark.skipif(not shutil.which("jq"), reason="the workflow needs jq: install it"),
+    pytest.mark.usefixtures("index"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -443,6 +443,7 @@ def explicit_answers() -> Iterator[dict[str, str]]:
             yield {"project_slug": text}
 
 
+@pytest.mark.usefixtures("index")
 def test_answers_are_either_reproduced_or_rejected(answer_stats: AnswerStats) -> None:
     print(answer_stats)
     assert answer_stats.baked >= 0.7 * EXAMPLES
@@ -497,6 +498,7 @@ def worst_case_project(request: pytest.FixtureRequest, bake_here: BakeHere) -> P
     return bake_here({**texts, "project_slug": slug, "strategy": strategy, "ci": ci, "license": license_})
 
 
+@pytest.mark.usefixtures("index")
 def test_wheel_builds_with_worst_case_answers(worst_case_project: Project, build_python: Path, tmp_path: Path) -> None:
     uv = (sys.executable, "-m", "uv")
     build = (*uv, "build", "--wheel", "--no-build-isolation", "--python", build_python, "--out-dir", tmp_path)

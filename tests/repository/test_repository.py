@@ -29,6 +29,7 @@ SCHEMAS = [
 ]
 
 
+@pytest.mark.usefixtures("index")
 def test_pre_commit_hooks_pass() -> None:
     result = subprocess.run(
         [TOOLS / "pre-commit", "run", "--all-files", "--show-diff-on-failure", "--color=never"],
@@ -41,6 +42,7 @@ def test_pre_commit_hooks_pass() -> None:
     assert result.returncode == 0, result.stdout
 
 
+@pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("source", sources(), ids=lambda path: path.relative_to(TEMPLATE).as_posix())
 def test_lock_file_matches_its_source(source: Path, tmp_path: Path) -> None:
     for path in (source, source.with_suffix(".txt")):
@@ -50,6 +52,7 @@ def test_lock_file_matches_its_source(source: Path, tmp_path: Path) -> None:
     assert pins(tmp_path / lock.name) == pins(lock)
 
 
+@pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("app", APPS)
 def test_runtime_lock_matches_pyproject(bake: Bake, app: str) -> None:
     project = bake(app=app)
@@ -58,6 +61,7 @@ def test_runtime_lock_matches_pyproject(bake: Bake, app: str) -> None:
     assert pins(project.path / "requirements.txt") == before
 
 
+@pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("group", shipped_locks())
 def test_group_lock_matches_pyproject(bake: Bake, group: str) -> None:
     project = bake(strategy="all")

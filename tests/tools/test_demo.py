@@ -34,6 +34,7 @@ def test_demo_prints_response_from_container(engine: Engine) -> None:
     assert engine.docker("ps", "--quiet", "--filter", "ancestor=checksum-service").stdout == ""
 
 
+@pytest.mark.usefixtures("index")
 def test_demo_without_engine_prints_response_from_virtualenv() -> None:
     printed = demo("-c", WITHOUT_ENGINE, environment={**os.environ, "DOCKER_HOST": "unix:///nowhere/docker.sock"})
     assert RESPONSE in printed

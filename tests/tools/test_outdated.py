@@ -76,6 +76,7 @@ CASES = {
 }
 
 
+@pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("case", CASES)
 def test_old_version_is_listed(tmp_path: Path, environment: dict[str, str], case: str) -> None:
     file, text, line, prefix = CASES[case]

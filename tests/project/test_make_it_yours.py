@@ -40,8 +40,9 @@ def project(request: pytest.FixtureRequest, bake_once: Bake, tmp_path_factory: p
     """Return a project in which the sample is replaced."""
     project = copied(bake_once(project_slug="acme", app=request.param), tmp_path_factory.mktemp("yours"))
     replaced = copy_files(project) - NEW
-    # `settings.py` has no field of the sample, so nothing in it needs to be replaced.
-    assert replaced | {"src/acme/settings.py"} >= files_to_replace(project.read("README.md"))
+    # They contain nothing of the sample.
+    empty = {"src/acme/settings.py", "tests/schemathesis.toml", "tests/settings.env"}
+    assert replaced | empty >= files_to_replace(project.read("README.md"))
     assert len(replaced) <= 8
     return project
 
@@ -64,27 +65,60 @@ def test_make_target_passes(project: Project, target: str) -> None:
     run(project, "make", target)
 
 
-REQUIRED_SETTING = """
-from pydantic import SecretStr
+CREDENTIALS = """
+from typing import Annotated
 
-from acme.service import ServiceSettings
-
-
-class Settings(ServiceSettings):
-    token: SecretStr
+from fastapi import Header, HTTPException
 
 
-print(Settings().token)
+@app.get("/protected")
+def get_protected(authorization: Annotated[str, Header()] = "") -> str:
+    if authorization != f"Bearer {app.settings.api_token.get_secret_value()}":
+        raise HTTPException(401, "The token is wrong.")
+    return "welcome"
 """
 
 
+@pytest.fixture(scope="module")
+def protected_project(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a service with a required secret setting, and a route that needs it."""
+    project = copied(bake_once(project_slug="acme", app="service"), tmp_path_factory.mktemp("protected"))
+    project.edit("src/acme/settings.py", "from .service", "from pydantic import SecretStr\n\nfrom .service")
+    project.edit("src/acme/settings.py", '    """\n', '    """\n\n    api_token: SecretStr\n')
+    with (project.path / "src/acme/api.py").open("a", encoding="utf-8") as file:
+        file.write(CREDENTIALS)
+    with (project.path / "tests/settings.env").open("a", encoding="utf-8") as file:
+        file.write("ACME_API_TOKEN=only-for-tests\n")
+    return project
+
+
 @pytest.mark.usefixtures("index")
-def test_required_setting_passes_the_type_check(project: Project, tmp_path: Path) -> None:
-    if project.answers["app"] == "cli":
-        pytest.skip("a command has no settings")
-    (tmp_path / "required.py").write_text(REQUIRED_SETTING, "utf-8")
-    run(project, "make", "dev")
-    run(project, ".venv/bin/mypy", tmp_path / "required.py")
+def test_required_setting_passes_tests_and_type_check(protected_project: Project) -> None:
+    run(protected_project, "make", "types")
+    run(protected_project, "make", "test", "ARGS=tests/test_api.py -k checksum")
+
+
+@pytest.mark.usefixtures("index")
+def test_contract_fails_until_it_has_the_credentials(protected_project: Project) -> None:
+    result = protected_project.run("make", "contract")
+    assert "1 operation returned only 401/403 responses" in result.stdout
+    assert result.returncode != 0
+    headers = 'headers = { authorization = "Bearer ${ACME_API_TOKEN}" }'
+    protected_project.edit("tests/schemathesis.toml", f"# {headers}", headers)
+    run(protected_project, "make", "contract")
+
+
+def test_smoke_test_passes_with_a_required_setting(protected_project: Project, engine: Engine, base_image: Any) -> None:
+    base_image(protected_project.answers["python_version"])
+    environment = dict(engine.environment)
+    engine.docker("build", "--tag", "acme-protected", str(protected_project.path))
+    run(protected_project, "make", "smoke", "IMAGE=acme-protected", **environment)
+    protected_project.edit("tests/settings.env", "ACME_API_TOKEN=", "# ACME_API_TOKEN=")
+    result = protected_project.run("make", "smoke", "IMAGE=acme-protected", env={**os.environ, **environment})
+    protected_project.edit("tests/settings.env", "# ACME_API_TOKEN=", "ACME_API_TOKEN=")
+    engine.docker("image", "rm", "acme-protected")
+    assert result.returncode != 0
+    assert "ACME_API_TOKEN: is required, as a variable or a file in /run/secrets" in result.stdout + result.stderr
 
 
 def test_lint_passes(project: Project, hooks: Hooks, tmp_path: Path) -> None:

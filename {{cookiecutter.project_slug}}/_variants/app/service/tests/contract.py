@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .service.process import run_service
+from .service.process import environment, run_service
 
 
 def test_service_follows_its_openapi_document(tmp_path):
@@ -13,4 +13,5 @@ def test_service_follows_its_openapi_document(tmp_path):
     with run_service(tmp_path, *command, docs=True) as service:
         document = f"http://{service.host}:{service.port}/openapi.json"
         schemathesis = Path(sys.executable).with_name("schemathesis")
-        subprocess.run([schemathesis, "run", document], cwd=tmp_path, check=True)
+        config = Path(__file__).with_name("schemathesis.toml")
+        subprocess.run([schemathesis, "--config-file", config, "run", document], env=environment(), check=True)

@@ -83,8 +83,10 @@ def free_port():
 
 
 def environment(**settings):
-    """Return the environment of this process, with some settings of the service."""
-    return os.environ | {f"{PREFIX}{name.upper()}": str(value) for name, value in settings.items()}
+    """Return the environment of this process, with tests/settings.env and some more settings of the service."""
+    lines = Path(__file__).parents[1].joinpath("settings.env").read_text().splitlines()
+    own = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    return os.environ | own | {f"{PREFIX}{name.upper()}": str(value) for name, value in settings.items()}
 
 
 @contextlib.contextmanager

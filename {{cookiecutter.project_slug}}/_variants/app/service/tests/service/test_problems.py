@@ -43,6 +43,22 @@ def fail(status: int, text: bool = True):
     assert (response.status, response.body) == (304, b"")
 
 
+def test_upload_that_could_not_be_stored_is_a_server_error(start):
+    code = """
+from fastapi import HTTPException
+
+@app.post("/upload")
+def fail():
+    try:
+        raise OSError("disk full")
+    except OSError as error:
+        raise HTTPException(400, "There was an error parsing the body") from error
+"""
+    service = start(*extended_command(code))
+    assert_problem(service.request("POST", "/upload", headers={"x-request-id": "abc"}), 500)
+    assert "disk full" in service.events("abc")[0]["traceback"]
+
+
 def test_invalid_parameter_returns_problem_document(service):
     assert service.request("GET", "/typed?number=1").json() == 1
     problem = assert_problem(service.request("GET", "/typed?number=one"), 422)

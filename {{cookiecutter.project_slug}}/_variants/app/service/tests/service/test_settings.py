@@ -1,9 +1,12 @@
 """The settings of every service."""
 
+import os
 import socket
 import subprocess
 import sys
+import tempfile
 import traceback
+from pathlib import Path
 from typing import Annotated
 
 import pytest
@@ -115,7 +118,7 @@ def secrets(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        (f"{PREFIX}API_TOKEN", None, "Field required"),
+        (f"{PREFIX}API_TOKEN", None, "is required, as a variable or a file in /run/secrets; expected: token"),
         (f"{PREFIX}API_TOKEN", "hunter-2", "Value should have at least 30 items"),
         (f"{PREFIX}DATABASE_URL", "mysql://app:hunter-2@localhost/app", "URL scheme should be 'postgres'"),
         (f"{PREFIX}DATABASE_URL", "hunter-2", "is invalid; expected: URL of the database"),
@@ -184,6 +187,27 @@ def test_file_that_is_not_text_is_reported(monkeypatch, tmp_path):
     with pytest.raises(settings.SettingsError, match=f"^{PREFIX}API_TOKEN: could not be read$") as error:
         settings.load(FileSettings)
     assert "hunter" not in "".join(traceback.format_exception(error.value))
+
+
+@pytest.mark.usefixtures("secrets")
+def test_file_that_is_unreadable_is_reported(monkeypatch):
+    monkeypatch.delenv(f"{PREFIX}API_TOKEN")
+    with tempfile.TemporaryDirectory() as directory:
+
+        class FileSettings(SecretSettings, secrets_dir=directory):
+            pass
+
+        Path(directory).chmod(0o755)
+        token = Path(directory, f"{PREFIX}API_TOKEN")
+        token.write_text("hunter-2")
+        token.chmod(0)
+        user = os.geteuid()
+        os.seteuid(user or 12345)  # root can read every file
+        try:
+            with pytest.raises(settings.SettingsError, match=r"could not be read: Permission denied \(as user \d+\)$"):
+                settings.load(FileSettings)
+        finally:
+            os.seteuid(user)
 
 
 @pytest.mark.usefixtures("secrets")

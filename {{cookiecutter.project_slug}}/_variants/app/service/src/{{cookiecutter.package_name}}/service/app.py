@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
@@ -26,10 +26,10 @@ from .settings import ServiceSettings, SettingsError
 S = TypeVar("S", bound=ServiceSettings)
 
 
-class Service(FastAPI):
+class Service(FastAPI, Generic[S]):
     """A FastAPI app whose limits and telemetry also cover the exceptions that no handler expects."""
 
-    def __init__(self, settings_class: type[ServiceSettings], **options: Any) -> None:
+    def __init__(self, settings_class: type[S], **options: Any) -> None:
         """Create the app; its settings are read when they are first used."""
         super().__init__(**options)
         self.settings_class = settings_class
@@ -37,7 +37,7 @@ class Service(FastAPI):
         self.is_stopping = False
 
     @cached_property
-    def settings(self) -> ServiceSettings:
+    def settings(self) -> S:
         """The settings, read from the environment once."""
         loaded = settings.load(self.settings_class)
         if loaded.metrics and is_one_of_several():
@@ -94,7 +94,7 @@ def create_app(
     *,
     lifespan: Callable[[FastAPI, S], AbstractAsyncContextManager[Any]] | None = None,
     **fastapi_options: Any,
-) -> Service:
+) -> Service[S]:
     """Return a FastAPI app that is the whole service, to which you add your routes.
 
     Args:
@@ -106,7 +106,7 @@ def create_app(
     """
 
     @asynccontextmanager
-    async def service_lifespan(app: Service) -> AsyncGenerator[Any]:
+    async def service_lifespan(app: Service[S]) -> AsyncGenerator[Any]:
         loaded: Any = app.settings
         logs.configure_if_missing(loaded.log_level)
         app.root_path = loaded.root_path or app.root_path
@@ -138,7 +138,7 @@ def is_one_of_several() -> bool:
     return "gunicorn" in sys.modules or (multiprocessing.parent_process() is not None and not is_reloaded)
 
 
-def run(app: Service, prog: str) -> int:
+def run(app: Service[Any], prog: str) -> int:
     """Serve until SIGTERM or SIGINT, and return the exit status.
 
     It is 0, 2 if a setting is missing or invalid, or 3 if the lifespan fails, at the start or at the end.

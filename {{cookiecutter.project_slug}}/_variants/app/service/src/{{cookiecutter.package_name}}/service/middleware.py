@@ -58,7 +58,7 @@ class RequestLimits:
     turned into another response by the middleware in between.
     """
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
+    def __init__(self, app: ASGIApp, service: Service[Any]) -> None:
         """Wrap an app; the limits are settings of the service."""
         self.app = app
         self.service = service
@@ -192,7 +192,7 @@ class RequestBody:
 class RequestTelemetry:
     """Give every request an ID, measure and log it, and respond if everything else failed."""
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
+    def __init__(self, app: ASGIApp, service: Service[Any]) -> None:
         """Wrap the app of a service."""
         self.app = app
         self.service = service

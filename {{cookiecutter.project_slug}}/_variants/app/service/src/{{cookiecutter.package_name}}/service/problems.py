@@ -44,7 +44,14 @@ def problem(status: int, detail: str, headers: dict[str, str] | None = None, **m
 
 
 async def handle_http_exception(_request: Request, error: HTTPException) -> Response:
-    """Return the error of a route or of the router."""
+    """Return the error of a route or of the router.
+
+    Raises:
+        OSError: FastAPI could not write an upload to /tmp, and blames the client.
+
+    """
+    if isinstance(error.__cause__, OSError):
+        raise error.__cause__
     headers = dict(error.headers or {})
     if error.status_code in {204, 304}:  # they have no body
         return Response(status_code=error.status_code, headers=headers)

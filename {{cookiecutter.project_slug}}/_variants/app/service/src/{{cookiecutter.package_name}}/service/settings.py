@@ -1,5 +1,6 @@
 """The base settings, read from the environment. No error and no help text contains the value of a setting."""
 
+import os
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,7 +22,7 @@ SECRETS = Path("/run/secrets")
 
 # The errors of pydantic whose messages name only what is allowed. All others may quote the value, which may be secret.
 PUBLIC_ERRORS = {
-    *("missing", "bool_parsing", "int_parsing", "int_from_float", "float_parsing", "literal_error", "enum"),
+    *("bool_parsing", "int_parsing", "int_from_float", "float_parsing", "literal_error", "enum"),
     *("greater_than", "greater_than_equal", "less_than", "less_than_equal", "multiple_of"),
     *("string_too_short", "string_too_long", "string_pattern_mismatch", "too_short", "too_long", "url_scheme"),
 }
@@ -134,12 +135,18 @@ def load(settings: type[S]) -> S:
     try:
         return settings()
     except SourceError as error:
-        problems = {variable(settings, str(error).split('"')[1]): "could not be read"}
+        problems = {variable(settings, str(error).split('"')[1]): f"could not be read{cause(error)}"}
     except ValidationError as error:
         found = error.errors()
         problems = {variable(settings, *each["loc"][:1]): reason(settings, each) for each in found}
     # Raise it here, because a traceback would also show the errors above, which contain the values of all settings.
     raise SettingsError("\n".join(f"{name}: {text}" for name, text in problems.items()))
+
+
+def cause(error: SourceError) -> str:
+    """Return why a file could not be opened, or nothing, because other causes may quote its content."""
+    found = error.__cause__
+    return f": {found.strerror} (as user {os.geteuid()})" if isinstance(found, OSError) else ""
 
 
 def aliases(field: FieldInfo) -> list[str]:
@@ -164,10 +171,13 @@ def reason(settings: type[ServiceSettings], error: Mapping[str, Any]) -> str:
     kind, location = error["type"], error["loc"]
     if kind == "int_parsing" and str(error["input"]).startswith("tcp://"):
         return "is the address of a Service in Kubernetes: set enableServiceLinks to false, or rename the Service"
-    if kind in PUBLIC_ERRORS and (kind != "missing" or len(location) == 1):
+    if kind in PUBLIC_ERRORS:
         return str(error["msg"])
     # A type cannot be wrong at this level unless the text was not decoded.
     problem = "must be JSON" if kind.endswith("_type") and len(location) == 1 else "is invalid"
+    problem = (
+        f"is required, as a variable or a file in {SECRETS}" if kind == "missing" and len(location) == 1 else problem
+    )
     field = settings.model_fields.get(str(location[0])) if location else None
     return f"{problem}; expected: {field.description}" if field and field.description else problem
 

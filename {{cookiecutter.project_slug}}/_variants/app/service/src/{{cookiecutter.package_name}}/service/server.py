@@ -25,7 +25,7 @@ class Protocol(HttpToolsProtocol):
         """Prevent headers, trailers and chunk extensions without an end: uvicorn limits neither time nor size."""
         self.unparsed_bytes += len(data)
         with suppress(HttpParserError, HttpParserUpgrade):
-            self.parse(data)
+            self.parse(self.parser, data)
             if self.unparsed_bytes <= MAX_HEADER_BYTES:
                 return
         cycle: Any = self.cycle  # None before the first request
@@ -36,16 +36,16 @@ class Protocol(HttpToolsProtocol):
         else:
             self.send_400_response("The request is malformed, or its headers are too large.")
 
-    def parse(self, data: bytes) -> None:
+    def parse(self, parser: Any, data: bytes) -> None:
         """Prevent the loss of the body after `Upgrade: h2c`, Java's default (github.com/Kludex/uvicorn/issues/2722)."""
         try:
-            self.parser.feed_data(data)
+            parser.feed_data(data)
         except HttpParserUpgrade as error:
             if super()._should_upgrade():
                 self.handle_websocket_upgrade()
                 return
             lines = [b"%s: %s" % each for each in self.headers if each[0] != b"upgrade"] + [b"", data[error.args[0] :]]
-            self.parser.feed_data(b"\r\n".join([b"%s %s HTTP/1.1" % (self.parser.get_method(), self.url), *lines]))
+            parser.feed_data(b"\r\n".join([b"%s %s HTTP/1.1" % (parser.get_method(), self.url), *lines]))
 
     def _should_upgrade(self) -> bool:
         return True  # so that super() skips the request until parse() upgrades it, or repeats it without the upgrade

@@ -18,14 +18,14 @@ from jinja2.ext import Extension
 QUESTIONS = json.loads(Path(__file__).with_name("cookiecutter.json").read_text("utf-8"))
 PROJECT = Path(__file__).with_name("{{cookiecutter.project_slug}}")
 STRATEGIES = {path.parent.name: path.read_text("utf-8") for path in PROJECT.glob("_variants/strategy/*/Dockerfile")}
-# In use in the project, its image or its cluster; then words that YAML does not parse as strings; devices on Windows.
+# Names in use in the project, its image or its cluster; words that YAML does not parse as strings; Windows devices.
 RESERVED = "python python3 pip pip3 pex tests default kube-node-lease kube-public kube-system"
 RESERVED += " null true false yes no on off y n"
 RESERVED += " con prn aux nul com1 com2 com3 com4 com5 com6 com7 com8 com9 lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8 lpt9"
 
 
 def check_command(cookiecutter: str, python: tuple[int, ...], options: dict[str, object]) -> None:
-    """Reject a cookiecutter that cannot include the files in templates/, an old Python, and a refusal of the hooks."""
+    """Reject a cookiecutter that cannot include the files in templates/, an old Python, and --accept-hooks=no."""
     if tuple(map(int, re.findall(r"\d+", cookiecutter)[:2])) < (2, 2) or python < (3, 10):
         found = f"cookiecutter {cookiecutter} on Python {'.'.join(map(str, python))}"
         raise FailedHookException(
@@ -37,7 +37,7 @@ def check_command(cookiecutter: str, python: tuple[int, ...], options: dict[str,
 
 
 def strategies(answers: dict[str, str], stage: str = "") -> list[str]:
-    """List the strategies of a project, or only those whose Dockerfile contains a stage."""
+    """List the strategies of a project, or only those whose Dockerfile contains the given stage."""
     chosen = (name for name in STRATEGIES if answers["strategy"] in (name, "all"))
     return sorted(name for name in chosen if re.search(rf"^FROM .* AS {stage}", STRATEGIES[name], re.MULTILINE))
 
@@ -49,7 +49,7 @@ def strategy_files(answers: dict[str, str]) -> list[str]:
 
 
 def docker_build(answers: dict[str, str], strategy: str) -> str:
-    """Return the command that builds a strategy, whose Dockerfile is in strategies/ if the project contains all."""
+    """Return the build command of a strategy. With strategy=all, its Dockerfile is in strategies/."""
     return f"docker build --file strategies/{strategy}/Dockerfile" if answers["strategy"] == "all" else "docker build"
 
 
@@ -62,7 +62,7 @@ def target_paths(package_name: object) -> list[str]:
 
 
 def reserved_names() -> list[str]:
-    """List, with hyphens, the names that a project must not have, because they are in use or would shadow another."""
+    """List, with hyphens, the names that a project must not have: those in use, or that would shadow a module."""
     locked = re.findall(r"(?m)^([a-z0-9-]+)==", "".join(path.read_text("utf-8") for path in PROJECT.rglob("*.txt")))
     modules = {module.lower() for module in sys.stdlib_module_names}
     return sorted(name.replace("_", "-") for name in {*RESERVED.split(), *locked, *modules, *keyword.kwlist})
@@ -85,7 +85,7 @@ def one_line(value: str) -> str:
 
 
 def literal(value: str) -> str:
-    """Quote text as a string literal that is valid, and the same, in TOML, YAML, JSON and Python."""
+    """Quote text as a string literal that is valid and has the same value in TOML, YAML, JSON and Python."""
     quoted = json.dumps(value, ensure_ascii=False)
     # JSON allows these characters unescaped; TOML (DEL and controls) and YAML (line separators) do not.
     return re.sub("[\x7f-\x9f\u2028\u2029\ufeff]", lambda match: f"\\u{ord(match[0]):04x}", quoted)
@@ -93,7 +93,7 @@ def literal(value: str) -> str:
 
 def label(value: str) -> str:
     """Quote text as the value of a Dockerfile LABEL, in which backslash, quote and dollar are special."""
-    # Hadolint misreads a quote after an escaped backslash as an escaped one, so put such backslashes outside of quotes.
+    # Hadolint misreads a quote after an escaped backslash as escaped, so put such backslashes outside the quotes.
     special = re.compile(r'(?<!\\)(\\+)(?="|\Z)|[\\"$]')
     return '"' + special.sub(lambda found: f'"{2 * found[0]}"' if found[1] else f"\\{found[0]}", one_line(value)) + '"'
 

@@ -11,8 +11,8 @@ CONTEXT = r"""{{ (cookiecutter, cookiecutter | docker_build("venv")) | tojson }}
 
 
 def answer_files(directory: Path, answer: str) -> dict[Path, Path]:
-    """Map the target path of each file in the directory of an answer, which may be among all, to its current path."""
-    # .gitkeep keeps the directory of an answer without files in git.
+    """Map the target path of each file of an answer to its current path; `all` moves Dockerfiles into strategies/."""
+    # .gitkeep lets git store the directory of an answer that has no files.
     paths = (path for path in directory.rglob("*") if path.is_file() and path.name != ".gitkeep")
     files = {path.relative_to(directory): path for path in paths}
     if answer == "all" and (dockerfile := files.pop(Path("Dockerfile"), None)):

@@ -20,12 +20,12 @@ NAME = "at most 63 characters, not reserved by Python or YAML, and not the name 
 
 
 def is_text(value: str) -> bool:
-    """Return whether an answer is non-blank UTF-8 text that fits into a line of a Dockerfile, limited to 64 KiB."""
+    """Return whether an answer is non-blank UTF-8 text that fits into a Dockerfile line of at most 64 KiB."""
     return bool(value.strip()) and len(value) <= 10_000 and not re.search("[\ud800-\udfff]", value)
 
 
 def is_name(separator: str, reserved: set[str], value: str) -> bool:
-    """Return whether a name is valid, also as a host name, which is limited to 63 characters, and not reserved."""
+    """Return whether a name is not reserved, and is a valid host name, which has at most 63 characters."""
     pattern = f"[a-z][a-z0-9]*({separator}[a-z0-9]+)*"
     return bool(re.fullmatch(pattern, value)) and len(value) <= 63 and value.replace("_", "-") not in reserved
 

@@ -1,5 +1,5 @@
-# development-image is for work on the project: a compiler, a debugger, and an editable install. No other stage uses
-# it; docs/debugging.md explains how to.
+# development-image contains a compiler, a debugger, and an editable install, for work on the project. No other stage
+# uses it; docs/debugging.md explains how to use it.
 FROM requirements-image AS development-image
 
 # hadolint ignore=DL3008
@@ -7,7 +7,7 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends g++ gdb git make \
     && rm -rf /var/lib/apt/lists/*
 
-# Keep debug information. The Makefile builds with the locked backend, for which pip accepts no constraint.
+# Keep debug information. The Makefile builds without isolation, and pip then rejects build constraints.
 ENV CFLAGS="-Og -g" \
     CXXFLAGS="-Og -g" \
     LDFLAGS="" \

@@ -1,1 +1,1 @@
-"""Tests of the template, and of what it generates."""
+"""Tests of the template and of generated projects."""

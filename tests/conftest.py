@@ -21,10 +21,10 @@ import pytest
 from tools.engine import Engine
 
 pytest_plugins = ["tools.engine.fixtures"]
-# Its tests belong to a generated project.
+# The tests in this directory belong to a generated project.
 collect_ignore = ["project/edit_distance"]
 
-# Reset state inherited from `make test` and background shells, which changes make's output and ignores Ctrl-C.
+# Reset what `make test` and background shells pass on: variables that change make's output, and an ignored Ctrl-C.
 for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
     os.environ.pop(name, None)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -207,7 +207,7 @@ def build(engine: Engine, base_image: Callable[[str], str]) -> Iterator[Build]:
 
 @pytest.fixture(scope="session")
 def index(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Fail in one sentence if no package can be downloaded, because the tests would fail in many."""
+    """Fail with one sentence if no package can be downloaded; otherwise, each test would fail with a long log."""
     target = tmp_path_factory.mktemp("index")
     command = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(target), "setuptools")
     result = subprocess.run(command, capture_output=True, text=True, check=False)

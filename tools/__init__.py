@@ -1,1 +1,1 @@
-"""Commands of the template: what is run, and is not a test."""
+"""Development commands of the template."""

@@ -1,6 +1,6 @@
 """Measure the generated C extension against the google-crc32c package: `python -m tools.benchmark`.
 
-No lock file lists google-crc32c, because nothing else needs it: it is installed in a temporary virtualenv.
+google-crc32c is in no lock file, because nothing else needs it; it is installed in a temporary virtualenv.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from tools.demo import generate
 
 GOOGLE_CRC32C = "google-crc32c==1.9.0"
 
-# From 8 KiB on, the C extension releases the GIL: the sizes on both sides show the cost. The fastest of several
-# alternating runs counts, because other programs can only slow a run down.
+# From 8 KiB on, the C extension releases the GIL, so the sizes just below and at 8 KiB show the cost. The fastest of
+# several alternating runs counts, because other programs can only slow a run down.
 MEASURE = """
 import timeit
 

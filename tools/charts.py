@@ -82,13 +82,13 @@ def chart(theme: Theme, about: Any, figures: dict[str, dict[str, Any]], peers: C
     first = next(iter(figures))
     scale = ", logarithmic scale" if logarithmic else ""
     drawing.text(0.01, 1 - 0.2 / height, about.title.capitalize(), color=theme.text, fontsize=10, fontweight="bold")
-    drawing.text(0.01, 1 - 0.4 / height, f"{first} = 1; less is better{scale}", color=theme.quiet)
+    drawing.text(0.01, 1 - 0.4 / height, f"{first} = 1; lower is better{scale}", color=theme.quiet)
     drawing.text(0.99, 1 - 0.4 / height, "this template", color=theme.ours, ha="right")
     return drawing
 
 
 def rounded(value: float) -> str:
-    """Format a number with one decimal, or none from 9.95."""
+    """Format a number with one decimal place, or with none from 9.95 on."""
     return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}"
 
 

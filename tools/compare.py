@@ -28,7 +28,7 @@ DOCS = TEMPLATE / "docs"
 PEERS = DOCS / "peers"
 STRATEGY = TEMPLATE / "{{cookiecutter.project_slug}}/_variants/strategy"
 PYTHON = "3.14"
-# Has an extension module and no wheels, so that every build must compile it.
+# A package with an extension module and no wheels, so that every build must compile it.
 COMPILED = "crcmod==1.7"
 UV = "strategies/uv-multistage"
 FILES = 100
@@ -56,7 +56,7 @@ harness = compare
 
 harness.FIGURES |= {
     "one_of_100_c": harness.Figure(f"rebuild after changing one .c of {FILES}", "s"),
-    "one_of_100_c_ratio": harness.Figure("relative to one .c of 1", ""),
+    "one_of_100_c_ratio": harness.Figure("relative to the only .c", ""),
     "shared_cache": harness.Figure("build on a fresh builder, from a registry cache", "s"),
     "shared_cache_ratio": harness.Figure("relative to its cold build", ""),
 }
@@ -88,7 +88,7 @@ def largest_strategy(summaries: Summaries) -> float:
 # Targets: the metric of venv, what it is relative to, the target, and a function that computes the ratio.
 TARGETS: tuple[tuple[str, str, float, Callable[[Summaries], float]], ...] = (
     ("above the base image", "`article-venv`", 0.65, against("size", "article-venv")),
-    ("above the base image, the largest strategy", "`venv`", 1.05, largest_strategy),
+    ("above the base image, the largest of all strategies", "`venv`", 1.05, largest_strategy),
     ("rebuild after changing one .py", "`article-venv`", 0.35, against("edit_py", "article-venv")),
     ("rebuild after changing one .py", "`uv-multistage`", 0.6, against("edit_py", "uv-multistage")),
     ("rebuild after changing one .c of 100", "one .c of 1", 1.3, of_the_first("one_of_100_c_ratio")),
@@ -172,7 +172,7 @@ def create_project(engine: Engine, directory: Path) -> harness.Project:
 
 
 def add_requirement(project: harness.Project, token: str) -> None:
-    """Add a dependency, also to the files for uv."""
+    """Add a dependency to the project and to its files for uv."""
     harness.add_requirement(project, token)
     pyproject = project.path / UV / "pyproject.toml"
     text = pyproject.read_text("utf-8").replace("dependencies = [", f'dependencies = ["{harness.REQUIREMENT}", ', 1)
@@ -263,7 +263,7 @@ def describe_environment(report: dict[str, Any]) -> str:
     """Describe when, where, with which versions and how often the metrics were measured."""
     machine, versions = report["machine"], dict(report["versions"])
     rounds = "1 round" if report["rounds"] == 1 else f"{report['rounds']} rounds"
-    base = "a substitute built from packages of CPython and Debian" if report["stand_in"] else "the official image"
+    base = "a substitute built from CPython and Debian packages" if report["stand_in"] else "the official image"
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
         f"{report['date'][:10]}, {rounds}, on {machine['cpus']} CPUs ({machine['cpu']}) with "

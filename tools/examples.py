@@ -1,6 +1,6 @@
 """Publish an example project for each strategy as a branch: `python -m tools.examples REMOTE`.
 
-`example/venv` and its siblings contain only the project that the template's last commit generates. A branch gets a
+Branches such as `example/venv` contain only the project that the template's last commit generates. A branch gets a
 commit if the project has changed; the message names the template's commit. All branches are pushed, or none.
 """
 
@@ -121,4 +121,4 @@ if __name__ == "__main__":
     try:
         main()
     except subprocess.CalledProcessError as error:
-        sys.exit(f"examples: git {error.cmd[3]} failed, see above")
+        sys.exit(f"examples: git {error.cmd[3]} failed; see above")

@@ -1,4 +1,4 @@
-"""Compare the service under load with the same route in a bare FastAPI app, alternately and in the same image.
+"""Compare the service under load with the same routes in a bare FastAPI app, alternately, in the same image.
 
     python -m tools.load [--rounds N] [--seconds N] [--json FILE]
 
@@ -37,7 +37,7 @@ PROBE_PAUSE_MS = 10
 CLOCK_TICKS = 100
 WRK = "wrk -t1 --timeout 30s -s /load.lua"
 
-# What the service would be without its skeleton: uvicorn's defaults include an access log on stdout.
+# The same routes without the template's skeleton. uvicorn's defaults include an access log on stdout.
 BARE = """
 import sys
 
@@ -199,7 +199,7 @@ def wait_for(engine: Engine, name: str) -> None:
     """Wait until a container responds. The image's health check works for both apps.
 
     Raises:
-        LoadError: it does not within 30 seconds.
+        LoadError: if it does not respond within 30 seconds.
 
     """
     check = ("python", "-P", "-m", "checksum_service.service.healthcheck")

@@ -46,7 +46,7 @@ def compile_group(project: Path, group: str, *options: str) -> None:
 
 
 def ship(project: Path, name: str, target: Path) -> None:
-    """Copy a lock file into the template. Its comments contain the name of the project."""
+    """Copy a lock file into the template, and replace the project's name in its comments with an expression."""
     lock = (project / name).read_text("utf-8")
     target.write_text(re.sub(r"checksum-service(?= \(pyproject)", "{{ cookiecutter.project_slug }}", lock), "utf-8")
 
@@ -61,7 +61,7 @@ def generate(folder: Path, app: str) -> Path:
 
 
 def main() -> None:
-    """Update all lock files. The groups are in a file that must be generated first."""
+    """Update all lock files. Generate projects first, because the groups are listed in their pyproject.toml."""
     for source in sources():
         compile_source(source, "--upgrade")
     for app in APPS:
@@ -69,7 +69,7 @@ def main() -> None:
             project = generate(Path(folder), app)
             compile_runtime(project, "--upgrade")
             ship(project, "requirements.txt", SHIPPED / "_variants/app" / app / "requirements.txt")
-            # app=service is last: with its dependencies, a group is locked for both apps.
+            # app=service is last, because a group locked with its dependencies is valid for both apps.
             if app == APPS[-1]:
                 for group, target in shipped_locks().items():
                     compile_group(project, group, "--upgrade")

@@ -53,7 +53,7 @@ def newest(name: str) -> str:
 
 
 def run(*command: str) -> str:
-    """Return what a command prints."""
+    """Run a command, and return its output."""
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 

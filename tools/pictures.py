@@ -181,7 +181,7 @@ def summary(boxes: dict[str, list[Box]], not_copied: list[Box]) -> str:
     building = sum(box.bytes for box in building_of(boxes))
     shipped, rest = (sum(box.bytes for box in some) for some in (boxes[RUNTIME], not_copied))
     return (
-        f"{format_size(building)} to build it, {format_size(shipped)} in the image; {format_size(rest)} are not copied"
+        f"{format_size(building)} in build stages, {format_size(shipped)} in the image; {format_size(rest)} not copied"
     )
 
 
@@ -197,7 +197,7 @@ def picture(theme: Theme, name: str, title: str, base: str, content: Content) ->
     not_copied = [box for box in building_of(boxes) if box.name != BASE and [box.stage, box.name] not in crossing]
     bottom = boxes[RUNTIME][-1].top + boxes[RUNTIME][-1].height
     height = round(bottom + 34)
-    scale = f"Heights are to scale, but never less than that of {MIN_HEIGHT / PER_MB:.0f} MB."
+    scale = f"Heights are to scale; the minimum height corresponds to {MIN_HEIGHT / PER_MB:.0f} MB."
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"',
         f'  role="img" aria-labelledby="title desc" font-family="system-ui, sans-serif" font-size="{FONT}"',

@@ -47,4 +47,4 @@ if __name__ == "__main__":
     except ValueError as error:
         sys.exit(f"release: {error}")
     except subprocess.CalledProcessError as error:
-        sys.exit(f"release: gh failed with status {error.returncode}, see above")
+        sys.exit(f"release: gh failed with status {error.returncode}; see above")

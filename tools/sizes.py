@@ -133,7 +133,7 @@ def main() -> None:
         lock = (projects["service"] / "requirements.txt").read_text("utf-8")
         rows = added(engine, "sizes-service", "sizes-cli", lock)
         difference = layers(engine, "sizes-service") - layers(engine, "sizes-cli")
-    say(f"\nWhat app=service adds to the image that app=cli has:\n\n{table(rows, difference)}")
+    say(f"\nSize that app=service adds to the image of app=cli:\n\n{table(rows, difference)}")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ HELLO, HELLO_TITLE = "hello-c", "copy one binary"
 HELLO_DOCKERFILE = LESSONS / "01-hello-c/Dockerfile"
 # Instructions that create a layer; all others change only the image configuration.
 LAYERED = ("RUN ", "COPY ", "ADD ", "WORKDIR ")
-# The step that compiles the standard library only reads the project; another step copies it into a layer.
+# The step that compiles the standard library only reads the project; another step copies the project into a layer.
 BYTECODE = "python /imports.py"
 
 Content = dict[str, Any]
@@ -96,7 +96,7 @@ def lineage(stages: dict[str, Stage], name: str) -> list[str]:
 
 
 def crossings_of(step: str, stages: Collection[str]) -> list[Crossing]:
-    """Return what an instruction copies or mounts from other stages."""
+    """Return the paths that an instruction copies or mounts from other stages."""
     flags = [] if BYTECODE in step else re.findall(r"(?<= )--\w+=\S+", step)
     found = []
     for flag in flags:

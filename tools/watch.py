@@ -1,4 +1,4 @@
-"""Measure how soon a service that `docker compose watch` runs responds with a change of Python, and of C.
+"""Measure how long `docker compose watch` takes to apply a change to Python or C code to a running service.
 
 Arguments are answers, such as `strategy=platter`.
 """
@@ -32,13 +32,13 @@ FILES = ("--file", "deploy/compose.yaml", "--file", "deploy/compose.dev.yaml")
 
 @dataclass(frozen=True)
 class WatchedService:
-    """A generated service that follows its source: the directory of its package, and the URL of a checksum."""
+    """A running service that is updated after source changes: its package directory, and the URL of a checksum."""
 
     package: Path
     url: str
 
     def checksum(self) -> str:
-        """Return the service's response to a request, or nothing while it restarts."""
+        """Return the service's response to a request, or an empty string while it restarts."""
         body = json.dumps({"text": "123456789"}).encode()
         request = urllib.request.Request(self.url, data=body, headers={"Content-Type": "application/json"})
         try:
@@ -48,10 +48,10 @@ class WatchedService:
             return ""
 
     def wait_for(self, text: str, seconds: float = 120) -> float:
-        """Return after how many seconds a response contains a text.
+        """Wait until a response contains a text, and return the elapsed seconds.
 
         Raises:
-            TimeoutError: no response contains it in time.
+            TimeoutError: if no response contains it in time.
 
         """
         start = time.monotonic()
@@ -62,19 +62,19 @@ class WatchedService:
         return time.monotonic() - start
 
     def change(self, name: str, pattern: str, replacement: str) -> None:
-        """Replace a part of a source."""
+        """Replace text in a source file."""
         path = self.package / name
         text, count = re.subn(pattern, replacement, path.read_text("utf-8"), count=1)
         assert count == 1, name
         path.write_text(text, "utf-8")
 
     def change_python(self, number: int) -> float:
-        """Change the format of the checksum, and return how long it takes."""
+        """Change the format of the checksum in Python, and return the seconds until the service returns it."""
         self.change("api.py", r'08x\}\w*"', f'08x}}version{number}"')
         return self.wait_for(f"version{number}")
 
     def change_c(self, number: int) -> float:
-        """Add a number to the checksum, and return how long it takes."""
+        """Add a number to the checksum in C, and return the seconds until the service returns it."""
         self.change("_native.c", r"return ~crc.*;", f"return ~crc + {number}u;")
         return self.wait_for(f"{CRC32C + number:08x}")
 
@@ -101,7 +101,7 @@ def watched_service(engine: Engine, project: Path) -> Iterator[WatchedService]:
 
 
 def measure(service: WatchedService) -> dict[str, list[float]]:
-    """Return the seconds until each of several changes of Python, and of C, is visible."""
+    """Change the Python and C code several times, and return how many seconds each change takes to apply."""
     seconds: dict[str, list[float]] = {"Python": [], "C": []}
     for number in range(1, ROUNDS + 1):
         for kind, change in (("Python", service.change_python), ("C", service.change_c)):
@@ -121,7 +121,7 @@ def main() -> int:
     print(f"load average: {os.getloadavg()[0]:.1f}, {os.cpu_count()} CPUs")
     for kind, target in TARGETS.items():
         times = ", ".join(f"{value:.2f}" for value in seconds[kind])
-        print(f"a change of {kind}: median {median(seconds[kind]):.2f} s, target {target} s ({times})")
+        print(f"change to {kind} code: median {median(seconds[kind]):.2f} s, target {target} s ({times})")
     return int(any(median(seconds[kind]) > target for kind, target in TARGETS.items()))
 
 

@@ -1,1 +1,1 @@
-"""What the hooks do: variants, existing files, updates."""
+"""Tests of the hooks: variants, existing files, updates."""

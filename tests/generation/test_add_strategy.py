@@ -104,7 +104,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> ExtendedTemplate:
 
 @pytest.fixture(scope="module")
 def bake_extended(template: ExtendedTemplate, cookies_session: Any) -> Callable[[str], Project]:
-    """Return a function that generates a project from the copy with a strategy."""
+    """Return a function that generates a project with the given strategy from the copy."""
 
     @cache
     def bake(strategy: str) -> Project:

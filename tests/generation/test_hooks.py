@@ -1,4 +1,4 @@
-"""The hooks and the extension: unit tests, and checks of the template's variants."""
+"""The hooks and the Jinja extension: unit tests, and checks of the template's variants."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ VARIANTS = {
 
 
 def answers(strategy: str, license_: str = "MIT", ci: str = "none") -> dict[str, str]:
-    """Return the answers that the second hook reads."""
+    """Return the answers that the post-generation hook reads."""
     return {"strategy": strategy, "license": license_, "ci": ci}
 
 
@@ -157,7 +157,7 @@ def test_hooks_import_only_the_standard_library(hook: str) -> None:
     assert {name.partition(".")[0] for name in names} - {"__main__", "__mp_main__"} <= sys.stdlib_module_names
 
 
-# The first hook.
+# The pre-generation hook.
 
 VALID = {
     "project_name": "Acme",
@@ -260,7 +260,7 @@ def test_link_error_names_the_first_outside_target(tmp_path: Path) -> None:
     )
 
 
-# The extension.
+# The Jinja extension.
 
 
 def test_target_paths_include_files_of_all_answers() -> None:

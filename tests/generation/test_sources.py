@@ -98,7 +98,7 @@ def run_with_uvx(work_dir: Path, python: Path, cookiecutter_version: str, *argum
 def test_older_cookiecutter_or_python_is_rejected_in_one_sentence(work_dir: Path, python: str, version: str) -> None:
     found = interpreter(python)
     if not found:
-        pytest.skip(f"there is no Python {python} on this machine")
+        pytest.skip(f"Python {python} is not installed")
     options = ("--quiet", "--python", found, "--from", f"cookiecutter=={version}")
     command = (TOOLS / "uv", "tool", "run", *options, "cookiecutter")
     result = cookiecutter(work_dir, "--no-input", TEMPLATE, command=command, UV_CACHE_DIR=uv_cache())

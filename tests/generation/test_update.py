@@ -31,7 +31,7 @@ def created(versions: Template, tmp_path_factory: pytest.TempPathFactory) -> Pro
 
 @pytest.fixture
 def project(created: Project, tmp_path: Path) -> Project:
-    """Return a copy of that project; it refers to the template by its URL."""
+    """Return a copy of the created project, which refers to the template by its URL."""
     return copied(created, tmp_path)
 
 

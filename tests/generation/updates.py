@@ -111,7 +111,7 @@ class Template:
         self.git(folder, "commit", "--quiet", "--message", message)
 
     def release(self, version: str) -> None:
-        """Set the version that is the newest."""
+        """Make a version the newest one."""
         self.git(self.path, "reset", "--quiet", "--hard", version)
 
     def cruft(self, folder: Path, *arguments: str, status: int = 0) -> str:

@@ -73,14 +73,14 @@ class Builder:
         return self.engine.docker("inspect", "--format", "{{.Id}}", self.project.slug).stdout
 
     def output(self, tag: str) -> str:
-        """Return the output of the command in an image for the nine digits."""
+        """Run the program of an image with nine digits as input, and return its output."""
         options = ("run", "--rm", "--interactive", "--network=none")
         return self.engine.docker(*options, tag, self.project.slug, "crc32c", input="123456789").stdout
 
 
 @pytest.fixture(scope="module")
 def builder(engine: Engine, base_image: Any, bake_once: Bake) -> Iterator[Any]:
-    """Return a function that returns a project with a strategy, and the engine."""
+    """Return a function that returns a builder for a project with the given strategy."""
 
     def with_strategy(strategy: str, app: str = "cli") -> Builder:
         project = bake_once(project_slug="acme-bake", strategy=strategy, app=app)
@@ -335,7 +335,7 @@ def test_fresh_engine_compiles_nothing_and_builds_the_same_image(
     assert there.steps("--load", BRANCH="new", **variables) == dict.fromkeys(first, True)
     assert there.image_id() == here.image_id()
     assert there.output("acme-bake") == OUTPUT
-    # The cache that it wrote for its own branch is complete, although it built nothing itself.
+    # The cache that the fresh engine wrote for its own branch is complete, although that engine built nothing.
     forget(fresh_engine)
     assert there.steps("--load", MAIN="new", **variables) == dict.fromkeys(first, True)
 

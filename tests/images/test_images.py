@@ -113,7 +113,7 @@ print(*(s.name for s in specs if s and s.cached and s.origin.startswith(stdlib) 
 def test_startup_compiles_no_standard_library_module(image: Image) -> None:
     modules = {"service": "acme_sums.cli, acme_sums.api, acme_sums.service.healthcheck", "cli": "acme_sums.cli"}
     code = f"import {modules[image.project.answers['app']]}{UNCOMPILED}"
-    # Not with `-c`, for which Python imports modules that the program does not need.
+    # Do not use `-c`, because Python then imports modules that the program does not need.
     assert image.run("python", "-", input=code).stdout.split() == []
 
 
@@ -222,7 +222,7 @@ def test_images_of_all_strategies_have_the_same_size(bake_once: Bake, build: Bui
 def test_unloadable_dependency_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="service"))
     project = copied(image.project, tmp_path)
-    # Has no wheel, and its extension module is linked with a library that runtime-image does not contain.
+    # crcmod has no wheel, and its extension module is linked with a library that runtime-image does not contain.
     project.edit("pyproject.toml", "dependencies = [", 'dependencies = ["crcmod==1.7",')
     compile_runtime(project.path)
     library = "USER 0\nRUN echo 'int f(void) { return 1; }' | gcc -shared -xc - -o /usr/lib/libmissing.so\n"
@@ -268,7 +268,7 @@ def test_custom_base_image_works(bake_once: Bake, build: Build, strategy: str, o
 def test_broken_extension_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
     project = copied(image.project, tmp_path)
-    # It compiles and links; only loading it shows that a function is undefined.
+    # The extension compiles and links; only loading it shows that a function is undefined.
     project.edit(
         "src/acme_sums/_native.c",
         "static int\nnative_exec(PyObject *module)\n{",

@@ -18,7 +18,7 @@ from tools.locks import compile_runtime
 
 pytestmark = pytest.mark.serial
 
-# Has no wheel, so that its C code is compiled in the build.
+# A package without a wheel, so that its C code is compiled in the build.
 COMPILED = "crcmod==1.7"
 COMMIT_TIMES = "1760000000", "1770000000"
 

@@ -106,7 +106,7 @@ def run(project: Project, command: Command, environment: dict[str, str]) -> None
     transcript = f"$ {command.line}\n{done.stdout}"
     assert (done.returncode != 0) == command.fails, f"ended with status {done.returncode}:\n{transcript}"
     mismatch = first_mismatch(command.shown, printed) if command.shown else None
-    assert mismatch is None, f"not printed in this place: {mismatch}\n{transcript}"
+    assert mismatch is None, f"expected here, but not printed: {mismatch}\n{transcript}"
 
 
 def dockerfiles(folder: Path) -> dict[str, str]:
@@ -131,9 +131,15 @@ def broken_links(page: Path) -> list[str]:
 
 # Each fault: a page, and the expected error message.
 FAULTS = {
-    "a line that is not printed": ("```console\n$ echo one\ntwo\n```\n", "in this place: two"),
-    "a line that is not shown": ("```console\n$ printf '1\\n2\\n'\n1\n```\n", "in this place: (the end)"),
-    "lines in another order": ("```console\n$ printf '1\\n2\\n'\n...\n2\n1\n```\n", "in this place: 1"),
+    "a line that is not printed": ("```console\n$ echo one\ntwo\n```\n", "expected here, but not printed: two"),
+    "a line that is not shown": (
+        "```console\n$ printf '1\\n2\\n'\n1\n```\n",
+        "expected here, but not printed: (the end)",
+    ),
+    "lines in another order": (
+        "```console\n$ printf '1\\n2\\n'\n...\n2\n1\n```\n",
+        "expected here, but not printed: 1",
+    ),
     "a command that fails": ("```console\n$ false\n```\n", "ended with status 1"),
     "an early command that fails": ("```console error\n$ false\n$ false\n```\n", "ended with status 1"),
     "a missing error": ("```console error\n$ true\n```\n", "ended with status 0"),
@@ -169,7 +175,7 @@ def project(bake_once: Bake) -> Project:
 
 @pytest.fixture
 def lesson_lock() -> Iterator[None]:
-    """Lock: only one test run may build the lessons at a time, because their image names are fixed."""
+    """Hold a lock, so that only one test run builds the lessons at a time: their image names are fixed."""
     with (cache_folder() / "lessons.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

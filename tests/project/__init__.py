@@ -1,1 +1,1 @@
-"""What is in a generated project, and what its own commands do without an engine."""
+"""Tests of a generated project: its files, and its own commands."""

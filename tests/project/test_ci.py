@@ -241,7 +241,7 @@ def test_scripts_pass_shellcheck(bake_once: Bake, ci: str) -> None:
     project = bake_once(ci=ci)
     assert scripts_of(project)
     for name, script in scripts_of(project).items():
-        assert "${{" not in script, "an expression in a script is a way to inject commands"
+        assert "${{" not in script, "an expression in a script allows command injection"
         shell = "bash" if ci == "github" else "sh"
         check = project.run(TOOLS / "shellcheck", f"--shell={shell}", "-", input=f"{script}\n")
         assert check.returncode == 0, f"{name}: {check.stdout}"

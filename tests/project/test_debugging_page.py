@@ -1,4 +1,4 @@
-"""docs/debugging.md of a generated project: its commands do what the page says, also in a development container."""
+"""Debugging of a generated project: the commands in docs/debugging.md, and the development container."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_commands_of_the_debugging_page_work(
         for block in blocks:
             # There is no terminal here. A debugger ends at the end of its input.
             script = block.replace(" --interactive --tty", "")
-            # Until then, the service imports its modules.
+            # Wait until the service has imported its modules.
             script = script.replace("docker run --rm --pid", "sleep 3\ndocker run --rm --pid")
             result = project.run("bash", "-euc", script, input="", env=engine.environment)
             assert result.returncode == 0, f"{script}\n{result.stdout}\n{result.stderr}"

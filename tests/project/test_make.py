@@ -1,4 +1,4 @@
-"""The Makefile of a generated project: lock files, what is compiled again, C++, and the server for development."""
+"""The Makefile of a generated project: lock files, recompilation, C++, and the development server."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_lock_keeps_versions_and_upgrade_updates_them(installed: Project) -> Non
 
 
 def is_up_to_date(project: Project) -> bool:
-    """Return whether make would not repeat the editable install."""
+    """Return whether make considers the editable install up to date."""
     return project.run("make", "--question", ".venv/installed", "--assume-old=.venv/ready").returncode == 0
 
 

@@ -94,7 +94,7 @@ def test_pyroma_rates_ten_of_ten(bake: Bake, app: str) -> None:
 
 @pytest.mark.parametrize("app", APPS)
 def test_repo_review_finds_only_the_declined_checks(bake_once: Bake, app: str) -> None:
-    # Without GitHub, its own checks of GitHub and pre-commit.ci would not apply.
+    # With another CI service, the checks for GitHub and pre-commit.ci would not apply.
     result = bake_once(app=app, ci="github").run(TOOLS / "repo-review", "--format=json", ".")
     failed = {name for name, check in json.loads(result.stdout)["checks"].items() if check["result"] is False}
     declined = set(re.findall(r"^\| `([A-Z]+\d+)` \|", (TEMPLATE / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE))

@@ -70,7 +70,7 @@ class Repository:
 
     @property
     def folder(self) -> Path:
-        """The directory that contains everything."""
+        """The directory that contains the template, the repository and the clones."""
         return self.template.path.parent
 
     @property
@@ -162,7 +162,7 @@ def bundles(initial_repository: Repository) -> dict[str, Path]:
 
 @pytest.fixture
 def repository(initial_repository: Repository, tmp_path: Path) -> Repository:
-    """Return a copy of that repository, and of a template whose newest version is the second."""
+    """Return a copy of the initial repository, and of a template whose newest version is the second."""
     for name in ("template", "acme", "origin.git"):
         shutil.copytree(initial_repository.folder / name, tmp_path / name)
     shutil.copy(initial_repository.folder / "gh", tmp_path)
@@ -222,9 +222,9 @@ def test_no_pull_request_without_cruft_json(repository: Repository) -> None:
     assert not bundle.exists()
 
 
-@pytest.mark.parametrize("fault", ["out of reach", "broken in its newest version"])
+@pytest.mark.parametrize("fault", ["unreachable", "broken in its newest version"])
 def test_unusable_template_fails_the_job(repository: Repository, fault: str) -> None:
-    if fault == "out of reach":
+    if fault == "unreachable":
         repository.template.path.rename(repository.folder / "gone")
     else:
         (repository.template.path / "cookiecutter.json").write_text("{", "utf-8")

@@ -311,7 +311,7 @@ def metadata(build_python: Path) -> Iterator[Metadata]:
 
 
 class ComposeLoader(yaml.CSafeLoader):  # type: ignore[misc]
-    """Loads YAML with the tag with which Compose removes a value."""
+    """A YAML loader that accepts `!reset`, the tag with which Compose removes a value."""
 
 
 ComposeLoader.add_constructor("!reset", lambda *_: None)

@@ -17,7 +17,7 @@ from tests.conftest import QUESTIONS, TEMPLATE, TOOLS, Bake, Project
 from tests.project.test_ci import SOURCES, WORKFLOW, actionlint, jobs_of, scripts_of
 from tools.locks import APPS, compile_group, compile_runtime, compile_source, shipped_locks, sources
 
-# Lets the functions that test a generated project's pipelines check this repository.
+# This repository as a project, so that the functions that test generated pipelines can check its workflow.
 REPOSITORY = Project(TEMPLATE, {"ci": "github"})
 SCHEMAS = [
     (WORKFLOW, "vendor.github-workflows"),

@@ -1,8 +1,8 @@
 """Clients that put a service under load until they are refused or stopped, and count the responses.
 
-Like a load balancer, they stop once the path that they get responds with 503, and the requests in flight are finished.
+Like a load balancer, they stop once their GET path responds with 503, after the requests in flight have finished.
 
-A container runs this file by itself: it needs nothing but Python.
+This file needs only Python, because it runs alone in a container.
 """
 
 from __future__ import annotations

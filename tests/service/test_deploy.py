@@ -21,7 +21,7 @@ from tools.engine.fixtures import skip_or_fail
 from tools.watch import CRC32C, watched_service
 
 BASE, PRODUCTION = "deploy/kubernetes/base", "deploy/kubernetes/overlays/production"
-OLDEST_KUBERNETES = "1.30"  # its kubelet is the first that knows preStop's `sleep` without a feature gate
+OLDEST_KUBERNETES = "1.30"  # its kubelet is the first that supports preStop's `sleep` without a feature gate
 NAME = {"app.kubernetes.io/name": "acme-sums"}
 LONGEST = "a-" * 31 + "a"
 DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -414,7 +414,7 @@ def composed(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[ComposeService]:
     if engine.docker("compose", "version", check=False).returncode != 0:
-        skip_or_fail(EngineUnavailable("There is no `docker compose`: install Docker's plugin of that name."))
+        skip_or_fail(EngineUnavailable("`docker compose` is not available. Install the Docker Compose plugin."))
     project = bake_once(project_slug="acme-sums", app="service", strategy=request.param)
     base_image(project.answers["python_version"])
     override = tmp_path_factory.mktemp("compose") / "override.yaml"

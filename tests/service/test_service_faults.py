@@ -118,7 +118,7 @@ def until(condition: Callable[[], object], seconds: float = 60) -> None:
     """Wait until a condition is true."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.1)
 
 
@@ -140,7 +140,7 @@ def started(image: Image, *options: str) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def service(image: Image) -> Iterator[Service]:
-    """Start a service shared by several tests, with the memory of the manifests and short timeouts."""
+    """Start a service shared by several tests, with the manifests' memory limit and short timeouts."""
     settings = ("--env=ACME_SUMS_IDLE_SECONDS=3", "--env=ACME_SUMS_KEEP_ALIVE_SECONDS=3")
     with started(image, *MEMORY, *settings) as service:
         pid = service.state("State.Pid")
@@ -150,7 +150,7 @@ def service(image: Image) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def default_service(image: Image) -> Iterator[Service]:
-    """Start a service shared by several tests, with the memory of the manifests and all settings at their defaults."""
+    """Start a service shared by several tests, with the manifests' memory limit and the default settings."""
     with started(image, *MEMORY) as service:
         pid = service.state("State.Pid")
         yield service
@@ -288,8 +288,8 @@ def test_killed_service_is_restarted(image: Image, policy: str) -> None:
         service.wait()
 
 
-# Checksums of repeated clients.BODY, combined from the checksum of one: that of a + b follows from both and the
-# size of b.
+# Checksums of clients.BODY repeated N times. They were combined from the checksum of a single BODY: the checksum of
+# a + b follows from those of a and b and the length of b.
 BODY_SUMS = {100: "b389d33e", 200: "464be2ea", 1600: "47280b76", 32800: "f129ca9a"}
 
 
@@ -305,7 +305,7 @@ def test_hundred_concurrent_uploads_fit_into_memory(service: Service) -> None:
 
 
 async def post(port: int, path: str, body: bytes) -> str:
-    """Post a body, and return the status of the response, or the error; it may arrive before the body is sent."""
+    """Post a body, and return the status or the error. The response may arrive before the whole body is sent."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     head = (
         f"POST {path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -324,7 +324,7 @@ async def post(port: int, path: str, body: bytes) -> str:
 
 
 async def send(writer: asyncio.StreamWriter, head: bytes, body: bytes) -> None:
-    """Send a request in parts, of which few are in memory."""
+    """Send a request in chunks, so that only a few are in memory at a time."""
     with suppress(OSError):
         writer.write(head)
         for start in range(0, len(body), 65536):

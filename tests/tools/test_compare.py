@@ -106,7 +106,7 @@ def test_many_c_files_ratio_is_within_tolerance_of_committed(comparison_run: Any
 def test_source_change_pushes_less_than_article_venv(comparison_run: Any) -> None:
     ours, peer, _ = comparison_run[1]["ways"].values()
     assert ours["pushed"]["median"] < ours["compressed"]["median"] / 10
-    # The single layer of article-venv, the image configuration, manifests and attestation.
+    # article-venv pushes its single layer, the image configuration, manifests and attestation.
     assert peer["compressed"]["median"] < peer["pushed"]["median"] < peer["compressed"]["median"] * 1.1
 
 

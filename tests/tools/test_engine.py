@@ -116,7 +116,7 @@ def test_substitute_base_image_is_labelled_and_contains_only_pip(
     labels = json.loads(engine.docker("image", "inspect", "--format", "{{json .Config.Labels}}", tag).stdout) or {}
     if SUBSTITUTE_LABEL not in labels:
         pytest.skip(f"{tag} is the official image")
-    assert "stand-in" in labels["org.opencontainers.image.description"]
+    assert "substitute" in labels["org.opencontainers.image.description"]
     listed = engine.docker("run", "--rm", tag, "pip", "list", "--format=json").stdout
     assert [package["name"] for package in json.loads(listed)] == ["pip"]
 
@@ -131,7 +131,7 @@ def test_failed_command_error_includes_output(engine: Engine) -> None:
         engine.docker("image", "inspect", "nothing:here")
 
 
-# What users without an engine and without root see. These tests start nothing.
+# Messages for users without an engine and without root. These tests start no engine.
 
 WITHOUT_ROOT = "import os, runpy, sys; os.geteuid = lambda: 65534; sys.argv = sys.argv[1:]; "
 RUN_MODULE = WITHOUT_ROOT + "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"

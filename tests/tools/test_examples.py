@@ -25,7 +25,7 @@ NOTE = "{{cookiecutter.project_slug}}/note.pex"  # which the project's .gitignor
 
 @pytest.fixture(autouse=True)
 def _git_identity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Give git an identity that does not depend on the user's configuration."""
+    """Configure a git identity that does not depend on the user's configuration."""
     settings = tmp_path / "gitconfig"
     settings.write_text("[user]\n  name = Ada\n  email = ada@example.com\n[init]\n  defaultBranch = main\n", "utf-8")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
@@ -130,7 +130,7 @@ def test_no_branch_is_pushed_if_one_is_rejected(remote: Path) -> None:
     command = [sys.executable, "-m", "tools.examples", str(remote)]
     result = subprocess.run(command, cwd=TEMPLATE, capture_output=True, text=True, check=False)
     assert result.returncode == 1
-    assert result.stderr.endswith("examples: git push failed, see above\n")
+    assert result.stderr.endswith("examples: git push failed; see above\n")
     assert heads(remote) == {}
 
 

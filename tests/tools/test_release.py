@@ -102,7 +102,7 @@ def test_tag_creates_release_with_notes(tmp_path: Path) -> None:
     [
         (["v999.0.0"], 0, "release: the tag is v999.0.0, but the newest version"),
         ([], 0, "usage: python -m tools.release TAG"),
-        ([f"v{NEWEST}"], 4, "release: gh failed with status 4, see above"),
+        ([f"v{NEWEST}"], 4, "release: gh failed with status 4; see above"),
     ],
     ids=["no section", "no tag", "gh fails"],
 )

@@ -39,7 +39,7 @@ _CLIENT_SETTINGS = (
 
 
 class EngineUnavailable(Exception):
-    """No Docker engine or base image is available. The message is one line that says how to get one."""
+    """No Docker engine or base image is available. The message is one line that explains how to get one."""
 
 
 class DockerError(Exception):
@@ -87,7 +87,7 @@ class Engine:
         if not _is_root_on_debian():
             message = f"{tag} is missing and could not be pulled, and only root on Debian can create a substitute"
             raise EngineUnavailable(message)
-        environment = {**self.environment, "STAND_IN_STORE": str(cache_folder() / "base-images")}
+        environment = {**self.environment, "SUBSTITUTE_DIR": str(cache_folder() / "base-images")}
         _run_script([_HERE / "base-image", version], environment)
 
 
@@ -115,7 +115,7 @@ def running_engine() -> Iterator[Engine]:
     # A shell started by `python -m tools.engine` passes the private engine on in its environment.
     is_given = os.environ.get("DOCKER_HOST") != private.environment["DOCKER_HOST"] and _is_running(given)
     if not is_given and not _is_root_on_debian():
-        message = f"No Docker engine is running: {HOW_TO_GET_AN_ENGINE}"
+        message = f"No Docker engine is running: {HOW_TO_GET_AN_ENGINE}."
         raise EngineUnavailable(message)
     engine = given if is_given else private
     cache.mkdir(parents=True, exist_ok=True)
@@ -173,7 +173,7 @@ def _link_or_copy(source: str, target: str) -> None:
 
 @contextmanager
 def _engine_lock(cache: Path) -> Iterator[None]:
-    """Lock: only one process at a time may start or stop an engine."""
+    """Hold a lock, so that only one process at a time starts or stops an engine."""
     with (cache / "engine.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

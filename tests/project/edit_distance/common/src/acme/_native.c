@@ -22,7 +22,7 @@ native_distance(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
     if (!PyUnicode_Check(args[0]) || !PyUnicode_Check(args[1])) {
-        PyErr_SetString(PyExc_TypeError, "distance() takes two texts");
+        PyErr_SetString(PyExc_TypeError, "distance() arguments must be str");
         return NULL;
     }
     size_t a_size = (size_t)PyUnicode_GET_LENGTH(args[0]);

@@ -10,7 +10,7 @@ APP = "acme.api:app"
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands and options."""
-    parser = argparse.ArgumentParser(description="Compare texts, or serve this over HTTP.")
+    parser = argparse.ArgumentParser(description="Compare texts on the command line or over HTTP.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     command = commands.add_parser("distance", help="print the edit distance of two texts")

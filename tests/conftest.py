@@ -38,10 +38,10 @@ QUESTIONS: dict[str, Any] = {
     if not name.startswith("_")
 }
 STRATEGIES = [name for name in QUESTIONS["strategy"] if name != "all"]
-STRATEGY_FOLDER = TEMPLATE / "{{cookiecutter.project_slug}}/_variants/strategy"
+STRATEGY_DIR = TEMPLATE / "{{cookiecutter.project_slug}}/_variants/strategy"
 # Strategies that can also export artifacts.
 WITH_ARTIFACTS = [
-    name for name in STRATEGIES if " AS artifacts\n" in (STRATEGY_FOLDER / name / "Dockerfile").read_text("utf-8")
+    name for name in STRATEGIES if " AS artifacts\n" in (STRATEGY_DIR / name / "Dockerfile").read_text("utf-8")
 ]
 APPS = QUESTIONS["app"]
 BAKE = ("buildx", "bake", "--file", "deploy/docker-bake.hcl")

@@ -70,12 +70,12 @@ def against(name: str, peer: str) -> Callable[[Summaries], float]:
     return lambda summaries: 1 / float(summaries[peer][name]["ratio"]["median"])
 
 
-def against_the_best(name: str) -> Callable[[Summaries], float]:
+def ratio_to_best_alternative(name: str) -> Callable[[Summaries], float]:
     """Return a function that divides the metric of venv by that of the best alternative."""
     return lambda summaries: 1 / min(float(summaries[peer][name]["ratio"]["median"]) for peer in peers())
 
 
-def of_the_first(name: str) -> Callable[[Summaries], float]:
+def metric_of_venv(name: str) -> Callable[[Summaries], float]:
     """Return a function that returns the metric of venv."""
     return lambda summaries: float(summaries[harness.FIRST][name]["median"])
 
@@ -91,13 +91,13 @@ TARGETS: tuple[tuple[str, str, float, Callable[[Summaries], float]], ...] = (
     ("above the base image, the largest of all strategies", "`venv`", 1.05, largest_strategy),
     ("rebuild after changing one .py", "`article-venv`", 0.35, against("edit_py", "article-venv")),
     ("rebuild after changing one .py", "`uv-multistage`", 0.6, against("edit_py", "uv-multistage")),
-    ("rebuild after changing one .c of 100", "one .c of 1", 1.3, of_the_first("one_of_100_c_ratio")),
+    ("rebuild after changing one .c of 100", "one .c of 1", 1.3, metric_of_venv("one_of_100_c_ratio")),
     ("rebuild with one more dependency", "`article-venv`", 0.35, against("add_requirement", "article-venv")),
-    ("pushed after changing one .py", "40 kB", 1, lambda summaries: of_the_first("pushed")(summaries) / 40_000),
+    ("pushed after changing one .py", "40 kB", 1, lambda summaries: metric_of_venv("pushed")(summaries) / 40_000),
     ("pushed after changing one .py", "`article-venv`", 0.01, against("pushed", "article-venv")),
-    ("cold build", "the fastest alternative", 1.1, against_the_best("cold")),
-    ("build on a fresh builder, from a registry cache", "its cold build", 0.1, of_the_first("shared_cache_ratio")),
-    ("docker run to first response", "the fastest alternative", 1, against_the_best("start")),
+    ("cold build", "the fastest alternative", 1.1, ratio_to_best_alternative("cold")),
+    ("build on a fresh builder, from a registry cache", "its cold build", 0.1, metric_of_venv("shared_cache_ratio")),
+    ("docker run to first response", "the fastest alternative", 1, ratio_to_best_alternative("start")),
 )
 
 # A small but realistic source file, so that its compilation takes a realistic time.

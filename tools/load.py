@@ -118,7 +118,7 @@ def container(engine: Engine, *arguments: str) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Arena:
+class LoadSetup:
     """A container with wrk, whose network namespace the containers of both apps share."""
 
     engine: Engine
@@ -179,7 +179,7 @@ def cpus(engine: Engine) -> tuple[str, str]:
 
 
 @contextmanager
-def arena(engine: Engine) -> Iterator[Arena]:
+def arena(engine: Engine) -> Iterator[LoadSetup]:
     """Start the containers of wrk, the service and the bare app."""
     own, other = cpus(engine)
     commands = {"service": ["checksum-service", "serve"], "bare": ["python", "-c", BARE, str(PORTS["bare"])]}
@@ -192,7 +192,7 @@ def arena(engine: Engine) -> Iterator[Arena]:
             port = f"--env=CHECKSUM_SERVICE_PORT={PORTS[app]}"
             apps[app] = stack.enter_context(container(engine, *options, port, IMAGE, *command))
             wait_for(engine, apps[app])
-        yield Arena(engine, loader, apps)
+        yield LoadSetup(engine, loader, apps)
 
 
 def wait_for(engine: Engine, name: str) -> None:

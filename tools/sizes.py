@@ -86,17 +86,17 @@ def normal(name: str) -> str:
 
 def required_by(lock: str) -> dict[str, set[str]]:
     """Map each distribution to the direct dependencies that require it, using uv's comments in a lock file."""
-    asked_by: dict[str, set[str]] = {}
+    requirers: dict[str, set[str]] = {}
     for block in re.split(r"\n(?=\S)", lock):
         name, pinned, _ = block.partition("==")
         if pinned:
-            asked_by[name] = set(re.findall(r"^ +#(?: via)? +(\S.*)$", block, re.MULTILINE)) - {"via"}
+            requirers[name] = set(re.findall(r"^ +#(?: via)? +(\S.*)$", block, re.MULTILINE)) - {"via"}
 
     def roots(name: str) -> set[str]:
-        own = {name} if any("(pyproject.toml)" in each for each in asked_by[name]) else set()
-        return own.union(*(roots(each) for each in asked_by[name] if each in asked_by))
+        own = {name} if any("(pyproject.toml)" in each for each in requirers[name]) else set()
+        return own.union(*(roots(each) for each in requirers[name] if each in requirers))
 
-    return {name: roots(name) for name in asked_by}
+    return {name: roots(name) for name in requirers}
 
 
 def added(engine: Engine, service: str, cli: str, lock: str) -> list[Row]:

@@ -65,7 +65,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Crossing:
+class StageCopy:
     """A path that an instruction copies or mounts from another stage."""
 
     stage: str
@@ -95,7 +95,7 @@ def lineage(stages: dict[str, Stage], name: str) -> list[str]:
     return [*lineage(stages, stages[name].parent), name] if name in stages else []
 
 
-def crossings_of(step: str, stages: Collection[str]) -> list[Crossing]:
+def crossings_of(step: str, stages: Collection[str]) -> list[StageCopy]:
     """Return the paths that an instruction copies or mounts from other stages."""
     flags = [] if BYTECODE in step else re.findall(r"(?<= )--\w+=\S+", step)
     found = []
@@ -103,9 +103,9 @@ def crossings_of(step: str, stages: Collection[str]) -> list[Crossing]:
         options = dict(option.partition("=")[::2] for option in flag.removeprefix("--mount=").split(","))
         if copied := options.get("--from"):
             *sources, _ = (word for word in step.split()[1:] if word not in flags)
-            found += [Crossing(copied, "COPY", source) for source in sources]
+            found += [StageCopy(copied, "COPY", source) for source in sources]
         elif mounted := options.get("from"):
-            found.append(Crossing(mounted, f"{options['type']} mount", options.get("source", "/")))
+            found.append(StageCopy(mounted, f"{options['type']} mount", options.get("source", "/")))
     return [crossing for crossing in found if crossing.stage in stages]
 
 
@@ -133,7 +133,7 @@ def parts_of(stages: dict[str, Stage], name: str, found: list[Layer]) -> list[Pa
     return [Part(*origin, layer) for origin, layer in zip(made, found[-len(made) :], strict=True)]
 
 
-def sources_of(crossing: Crossing, stages: dict[str, Stage], parts: list[Part]) -> list[Part]:
+def sources_of(crossing: StageCopy, stages: dict[str, Stage], parts: list[Part]) -> list[Part]:
     """Return the layers that contain the copied files, lowest first."""
     below = crossing.source.rstrip("/") + "/"
     seen: dict[str, Part] = {}
@@ -175,7 +175,7 @@ def content(dockerfile: str, build: Callable[[str], str], base: str) -> Content:
     crossings: list[dict[str, Any]] = []
     crossed: set[tuple[str, Part]] = set()
     for part in parts:
-        origins: dict[Crossing, list[Part]] = {}
+        origins: dict[StageCopy, list[Part]] = {}
         for crossing in crossings_of(part.step, stages):
             if not (sources := sources_of(crossing, stages, parts)):
                 continue

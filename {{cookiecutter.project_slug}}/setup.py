@@ -4,8 +4,8 @@ from tempfile import TemporaryDirectory
 from setuptools import Extension, setup
 from setuptools.command.sdist import sdist
 
-# All C and C++ sources of the package, without hidden files, which editors create, belong to one extension module. To
-# add another module, list the sources of each.
+# All C and C++ sources of the package belong to one extension module. Skip hidden files, which editors create. To add
+# another module, list the sources of each.
 package = Path("src/{{ cookiecutter.package_name }}")
 files = sorted(str(path) for path in package.rglob("[!.]*"))
 native = Extension(
@@ -23,7 +23,7 @@ class SourceDistribution(sdist):
         super().make_release_tree(base_dir, [name for name in files if Path(name).parts[0] != "tests"])
 
 
-# Metadata is in pyproject.toml. A fresh build directory, because setuptools would reuse what an earlier build
-# compiled with other flags, such as those of the sanitizers, and modules that no longer exist.
+# Metadata is in pyproject.toml. Use a fresh build directory, because setuptools would reuse files that an earlier
+# build compiled with other flags, such as those of the sanitizers, and modules that no longer exist.
 with TemporaryDirectory() as build:
     setup(ext_modules=[native], cmdclass={"sdist": SourceDistribution}, options={"build": {"build_base": build}})

@@ -9,7 +9,7 @@ import tomllib
 
 import pytest
 
-from tests.conftest import APPS, QUESTIONS, STRATEGIES, STRATEGY_FOLDER, TOOLS, Bake
+from tests.conftest import APPS, QUESTIONS, STRATEGIES, STRATEGY_DIR, TOOLS, Bake
 
 COMMON = {
     ".devcontainer/devcontainer.json",
@@ -82,7 +82,7 @@ BY_APP: dict[str, set[str]] = {
 }
 BY_STRATEGY = {
     name: {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    for name, folder in ((name, STRATEGY_FOLDER / name) for name in QUESTIONS["strategy"])
+    for name, folder in ((name, STRATEGY_DIR / name) for name in QUESTIONS["strategy"])
 }
 BY_STRATEGY["all"] |= {f"strategies/{name}/Dockerfile" for name in STRATEGIES}
 BY_STRATEGY["all"] |= {name for strategy in STRATEGIES for name in BY_STRATEGY[strategy] - {"Dockerfile"}}

@@ -189,7 +189,7 @@ CHOICES = [question for question, choices in QUESTIONS.items() if isinstance(cho
 
 
 @pytest.mark.parametrize("question", CHOICES)
-def test_answer_that_is_no_choice_is_rejected(question: str) -> None:
+def test_unlisted_choice_is_rejected(question: str) -> None:
     for value in ("", "x", f"{QUESTIONS[question][0]}\nRUN x", f"{QUESTIONS[question][0]} "):
         error = pre_gen.answer_error({**VALID, question: value}, rules(), hint=False)
         first = QUESTIONS[question][0]
@@ -323,7 +323,7 @@ def test_label_escapes_special_characters(text: str, quoted: str) -> None:
         ("a\nb", r'"a\nb"'),
     ],
 )
-def test_literal_escapes_what_toml_and_yaml_require(text: str, quoted: str) -> None:
+def test_literal_escapes_toml_and_yaml_special_characters(text: str, quoted: str) -> None:
     assert local_extensions.literal(text) == quoted
 
 
@@ -351,7 +351,7 @@ def test_derived_slug_gets_a_prefix_if_invalid(slug: str, derived: str) -> None:
     assert local_extensions.prefix_if_invalid(slug) == derived
 
 
-def test_strategies_are_those_with_the_stage() -> None:
+def test_strategies_are_filtered_by_stage() -> None:
     every = sorted({*QUESTIONS["strategy"]} - {"all"})
     assert local_extensions.strategies({"strategy": "all"}) == every
     assert local_extensions.strategies({"strategy": "pex"}) == ["pex"]
@@ -366,6 +366,6 @@ def test_strategy_files_exclude_dockerfile_and_locks(strategy: str, found: list[
     assert local_extensions.strategy_files({"strategy": strategy}) == found
 
 
-def test_docker_build_names_the_dockerfile_among_all() -> None:
+def test_docker_build_passes_dockerfile_with_strategy_all() -> None:
     assert local_extensions.docker_build({"strategy": "pex"}, "pex") == "docker build"
     assert local_extensions.docker_build({"strategy": "all"}, "pex") == "docker build --file strategies/pex/Dockerfile"

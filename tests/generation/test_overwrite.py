@@ -304,7 +304,7 @@ IN_THE_MIDDLE = Path(PROJECT, "src", PACKAGE, "_middle.pyi")
 AT_THE_END = Path(PROJECT, "tests", "zz")
 
 
-def test_ctrl_c_in_new_project_changes_nothing_else(work_dir: Path, tmp_path: Path) -> None:
+def test_ctrl_c_leaves_only_the_new_project(work_dir: Path, tmp_path: Path) -> None:
     template = copy_template(tmp_path)
     with paused_generation(work_dir, template / IN_THE_MIDDLE, template) as generation:
         generation.interrupt()

@@ -111,7 +111,7 @@ def test_older_cookiecutter_or_python_is_rejected_in_one_sentence(work_dir: Path
 
 
 @pytest.mark.usefixtures("index")
-def test_oldest_accepted_cookiecutter_generates_the_same(
+def test_oldest_supported_cookiecutter_generates_same_project(
     work_dir: Path, expected: tuple[str, dict[str, bytes]]
 ) -> None:
     python = interpreter("3.10") or Path(sys.executable)

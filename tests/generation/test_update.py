@@ -67,7 +67,7 @@ def edit_unrelated_lines(project: Project) -> None:
     (project.path / "docs/CHANGELOG.md").unlink()
 
 
-def unmerged(template: Template, project: Project) -> list[str]:
+def conflicted_files(template: Template, project: Project) -> list[str]:
     """List the files with conflicts."""
     return template.git(project.path, "diff", "--name-only", "--diff-filter=U").splitlines()
 
@@ -108,7 +108,7 @@ def test_update_merges_new_version_with_edits(template: Template, tmp_path: Path
     assert "interval: monthly" in after[".github/dependabot.yml"]
     assert (after["notes.txt"], after["src/acme/extra.c"]) == ("mine\n", "int extra;\n")
 
-    assert unmerged(template, project) == ["docs/CONTRIBUTING.md"]
+    assert conflicted_files(template, project) == ["docs/CONTRIBUTING.md"]
     ours, theirs = "Before you submit a patch", "Version 2: before you submit a change"
     rest = ", make sure that these commands succeed:"
     conflict = rf"<<<<<<< ours\n{ours}{rest}\n=======\n{theirs}{rest}\n>>>>>>> theirs\n"
@@ -167,7 +167,7 @@ def test_changed_answers_replace_files_of_old_answers(template: Template, projec
     for change in CHANGED_ANSWERS:
         options = ("--checkout", "v1", "--variables-to-update", json.dumps(change))
         template.cruft(project.path, "update", "--skip-apply-ask", *options)
-        assert unmerged(template, project) == []
+        assert conflicted_files(template, project) == []
         template.commit(project.path)
         answers |= change
         expected = texts(bake_once(**answers))
@@ -175,7 +175,7 @@ def test_changed_answers_replace_files_of_old_answers(template: Template, projec
         assert texts(project) == {**expected, "notes.txt": "mine\n"}
 
 
-def test_dockerfile_edit_follows_change_to_strategy_all(template: Template, project: Project) -> None:
+def test_dockerfile_edits_move_with_strategy_all(template: Template, project: Project) -> None:
     project.edit("Dockerfile", "# Do not buffer stdout", "# Mine. Write stdout at once")
     template.commit(project.path)
     command = ("update", "--skip-apply-ask", "--checkout", "v1", "--variables-to-update", '{"strategy": "all"}')

@@ -78,7 +78,7 @@ def script() -> str:
     return "\n".join(lines)
 
 
-def test_commands_print_what_the_page_shows(tmp_path: Path) -> None:
+def test_commands_print_documented_output(tmp_path: Path) -> None:
     if not shutil.which("jq"):
         pytest.skip("the commands of the page need jq; install it")
     template = make_template(tmp_path)

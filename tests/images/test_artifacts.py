@@ -116,7 +116,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_installer_imports_no_module_from(bundle: Host, place: str) -> None:
+def test_installer_ignores_hostile_modules(bundle: Host, place: str) -> None:
     write = f"python -I - <<'EOF'\n{HOSTILE}EOF\n"
     # Twice, because the second run starts the interpreter of the virtualenv as well.
     install = "for run in 1 2; do sh /tmp/acme_sums-*/install.sh /tmp/venv; done; cat /tmp/imported || true"
@@ -156,7 +156,7 @@ FAULTS = {
         create_fake_interpreter("/tmp/fake", "CPython 3.14t", "linux-x86_64 glibc")
         + "PYTHON=/tmp/fake sh install.sh /tmp/venv",
         1,
-        "/tmp/fake is CPython 3.14t, the bundle is for CPython 3.14; set PYTHON",
+        "/tmp/fake is CPython 3.14t, but the bundle needs CPython 3.14; set PYTHON",
     ),
     "no Python": (
         "mkdir /tmp/bin; for tool in cat dirname sed cut; do ln -s $(command -v $tool) /tmp/bin; done; "
@@ -168,13 +168,13 @@ FAULTS = {
         create_fake_interpreter("/tmp/fake", "CPython 3.9", "linux-x86_64 glibc")
         + "PYTHON=/tmp/fake sh install.sh /tmp/venv",
         1,
-        "/tmp/fake is CPython 3.9, the bundle is for CPython 3.14; set PYTHON to the path of one",
+        "/tmp/fake is CPython 3.9, but the bundle needs CPython 3.14; set PYTHON to the path of one",
     ),
     "wrong platform": (
         create_fake_interpreter("/tmp/fake", "CPython 3.14", "linux-aarch64 without glibc")
         + "PYTHON=/tmp/fake sh install.sh /tmp/venv",
         1,
-        "this machine is linux-aarch64 without glibc, the bundle is for linux-x86_64 glibc",
+        "this host is linux-aarch64 without glibc, but the bundle is for linux-x86_64 glibc",
     ),
     "not a Python": ("PYTHON=/bin/false sh install.sh /tmp/venv", 1, "/bin/false does not run; set PYTHON"),
     "damaged wheel": (
@@ -216,7 +216,7 @@ def test_installer_reports_the_required_python_version(bundle: Host, base_image:
     result = other.run(f"{UNPACK}sh install.sh /tmp/venv")
     assert result.returncode == 1
     assert result.stderr.endswith(
-        "python3 is CPython 3.13, the bundle is for CPython 3.14; set PYTHON to the path of one.\n"
+        "python3 is CPython 3.13, but the bundle needs CPython 3.14; set PYTHON to the path of one.\n"
     )
 
 

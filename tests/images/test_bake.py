@@ -160,7 +160,7 @@ def test_each_branch_and_strategy_has_its_own_cache(builder: Any, strategy: str)
 
 @pytest.mark.parametrize("name", ["fix#12", "#12", "grün/x", "(x", "a" * 200, "v1.2.3+4"])
 @pytest.mark.parametrize("strategy", ["venv", "all"])
-def test_any_branch_is_a_valid_tag(builder: Any, strategy: str, name: str) -> None:
+def test_any_branch_name_gives_a_valid_tag(builder: Any, strategy: str, name: str) -> None:
     for target in builder(strategy).plan(CACHE="registry.example.com/cache", BRANCH=name, TAG=name).values():
         references = [*target["tags"], *(found["ref"] for found in target["cache-from"] + target["cache-to"])]
         assert all(re.fullmatch(r"[^:]+:\w[\w.-]{0,127}", reference, re.ASCII) for reference in references), references
@@ -209,7 +209,7 @@ def test_make_runs_selected_tests_in_the_image(builder: Any) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["venv", "platter"])
-def test_files_of_editors_do_not_rebuild_the_image(builder: Any, strategy: str, tmp_path: Path) -> None:
+def test_editor_files_do_not_trigger_rebuild(builder: Any, strategy: str, tmp_path: Path) -> None:
     given: Builder = builder(strategy)
     given = replace(given, project=copied(given.project, tmp_path))
     package = given.project.path / "src" / given.project.package
@@ -222,7 +222,7 @@ def test_files_of_editors_do_not_rebuild_the_image(builder: Any, strategy: str, 
 
 
 @pytest.mark.parametrize("strategy", ["venv", "all"])
-def test_make_runs_the_image_that_it_built(builder: Any, strategy: str) -> None:
+def test_make_runs_the_built_image(builder: Any, strategy: str) -> None:
     given: Builder = builder(strategy)
     assert given.run("make", "run", "IMAGE=acme-bake:mine", "TAG=other").stdout.count("usage: acme-bake") == 1
     assert given.output("acme-bake:mine") == OUTPUT
@@ -258,7 +258,7 @@ def test_build_reports_a_checkout_of_another_owner(committed_builder: Builder) -
     assert "The image gets the current time" in plan.stderr
 
 
-def test_build_of_a_signed_commit_has_its_time(committed_builder: Builder) -> None:
+def test_signed_commit_sets_the_image_timestamp(committed_builder: Builder) -> None:
     def git(*command: str, text: str = "") -> str:
         result = committed_builder.project.run("git", *command, input=text)
         assert result.returncode == 0, result.stderr

@@ -151,7 +151,7 @@ def test_crash_in_c_prints_a_traceback(image: Image) -> None:
     assert 'File "<string>", line 1' in result.stderr
 
 
-def test_home_can_be_written_and_is_not_imported_from(image: Image) -> None:
+def test_home_is_writable_and_not_on_import_path(image: Image) -> None:
     script = """
 set -eu
 packages=$(python -c 'import os, sys; print(f"{os.path.expanduser("~")}/.local/lib/python3.{sys.version_info[1]}")')

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import QUESTIONS, TEMPLATE, Bake, Project
-from tools.engine import Engine, cache_folder
+from tools.engine import Engine, cache_dir
 
 LESSONS = TEMPLATE / "{{cookiecutter.project_slug}}/_variants/strategy/all/lessons"
 FOLDERS = sorted(folder.name for folder in LESSONS.glob("[0-9][0-9]-*"))
@@ -176,7 +176,7 @@ def project(bake_once: Bake) -> Project:
 @pytest.fixture
 def lesson_lock() -> Iterator[None]:
     """Hold a lock, so that only one test run builds the lessons at a time: their image names are fixed."""
-    with (cache_folder() / "lessons.lock").open("w") as lock:
+    with (cache_dir() / "lessons.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -192,7 +192,7 @@ def remove_images(engine: Engine, number: int) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("lesson_lock")
 @every_lesson
-def test_commands_print_what_the_page_shows(
+def test_commands_print_documented_output(
     engine: Engine, base_image: Callable[[str], str], project: Project, lesson: str
 ) -> None:
     base_image(QUESTIONS["python_version"][0])

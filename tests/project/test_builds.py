@@ -59,7 +59,7 @@ def test_wheel_after_an_instrumented_build_is_not_instrumented(project: Project,
 
 
 @pytest.mark.parametrize("builder", BUILDERS)
-def test_wheel_is_compiled_with_the_flags_of_its_own_build(project: Project, builder: str) -> None:
+def test_wheel_uses_only_its_own_build_flags(project: Project, builder: str) -> None:
     flags = {"CFLAGS": "-fsanitize=undefined", "LDFLAGS": "-fsanitize=undefined"}
     assert b"__ubsan_" in extension_module(wheel(project, builder, **flags))
     assert b"__ubsan_" not in extension_module(wheel(project, builder))

@@ -331,7 +331,7 @@ def test_github_determines_valid_image_names_and_commit_time(
 BAKE_ACTION = "docker/bake-action@"
 
 
-def baked_by_github(project: Project, engine: Engine, job: str, suffix: str) -> dict[str, Any]:
+def github_bake_target(project: Project, engine: Engine, job: str, suffix: str) -> dict[str, Any]:
     """Return the target that a GitHub job builds with the bake action."""
     (step,) = (step for step in jobs_of(project)[job]["steps"] if step.get("uses", "").startswith(BAKE_ACTION))
     found = {"name": "ghcr.io/acme/sums", "time": str(COMMIT_TIME)}
@@ -355,8 +355,8 @@ def test_github_shares_layers_and_pushes_tested_image(
     bake_once: Bake, engine: Engine, strategy: str, suffix: str
 ) -> None:
     project = bake_once(ci="github", strategy=strategy)
-    tested = baked_by_github(project, engine, "image", suffix)
-    pushed = baked_by_github(project, engine, "push-image", suffix)
+    tested = github_bake_target(project, engine, "image", suffix)
+    pushed = github_bake_target(project, engine, "push-image", suffix)
     scope = {"type": "gha", "scope": f"image{suffix}"}
     assert (tested["tags"], tested["output"]) == (["tested"], [{"type": "docker"}])
     assert (tested["cache-from"], tested["cache-to"]) == ([scope], [{**scope, "mode": "max"}])

@@ -79,7 +79,7 @@ def write_later(path: Path) -> None:
 @pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("name", ["a.c", "a.h", "deep/er/a.c", "a.cc", "a.cpp", "a.cxx", "a.hh", "deep/a.hpp", "a.hxx"])
 @pytest.mark.parametrize("folder", ["src/acme", "include"])
-def test_each_c_or_c_plus_plus_file_compiles_again(up_to_date: Project, folder: str, name: str) -> None:
+def test_changed_c_or_cpp_file_triggers_recompilation(up_to_date: Project, folder: str, name: str) -> None:
     path = up_to_date.path / folder / name
     write_later(path)
     changed = not is_up_to_date(up_to_date)
@@ -89,7 +89,7 @@ def test_each_c_or_c_plus_plus_file_compiles_again(up_to_date: Project, folder: 
 
 @pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("name", ["._native.c.swp", "_native.c~", ".#_native.c", "#_native.c#", "4913", ".DS_Store"])
-def test_files_of_editors_do_not_compile_again(up_to_date: Project, name: str) -> None:
+def test_editor_files_do_not_trigger_recompilation(up_to_date: Project, name: str) -> None:
     path = up_to_date.path / "src/acme" / name
     write_later(path)
     unchanged = is_up_to_date(up_to_date)
@@ -98,7 +98,7 @@ def test_files_of_editors_do_not_compile_again(up_to_date: Project, name: str) -
 
 
 @pytest.mark.usefixtures("index")
-def test_serve_restarts_after_a_change_of_python(installed: Project) -> None:
+def test_serve_restarts_after_python_code_change(installed: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     environment = {**os.environ, "UVICORN_PORT": str(port)}

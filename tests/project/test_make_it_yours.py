@@ -53,7 +53,7 @@ def run(project: Project, *command: str | Path, **environment: str) -> str:
     return result.stdout
 
 
-def test_skeleton_does_not_know_the_sample(project: Project) -> None:
+def test_skeleton_does_not_mention_the_sample(project: Project) -> None:
     texts = [name for name in project.files if not name.startswith((".venv", "requirements", "build"))]
     sample = [name for name in texts if not name.endswith((".so", ".pyc")) and "crc32c" in project.read(name).lower()]
     assert sample == []
@@ -168,7 +168,7 @@ def test_additions_are_used() -> None:
 """
 
 
-def follow_rows_to_add(project: Project) -> None:
+def apply_addition_steps(project: Project) -> None:
     """Follow the README's rows for a header outside `src`, for C++ and for a data file."""
     readme = project.read("README.md")
     assert all(f"`{step}`" in readme for step in (INCLUDE_DIRS, IGNORED, COPY, COPY_ABOVE, "depends", "package-data"))
@@ -195,7 +195,7 @@ def follow_rows_to_add(project: Project) -> None:
 @pytest.mark.usefixtures("index")
 def test_additions_are_in_sdist_and_wheel(bake: Bake) -> None:
     project = bake(project_slug="acme", app="cli")
-    follow_rows_to_add(project)
+    apply_addition_steps(project)
     run(project, "make", "test", PYTEST_ADDOPTS="-p no:cacheprovider -k test_additions")
     # This builds the wheel from the sdist.
     run(project, ".venv/bin/uv", "build", "--quiet", "--no-build-isolation")
@@ -208,5 +208,5 @@ def test_additions_are_in_sdist_and_wheel(bake: Bake) -> None:
 def test_additions_are_in_the_image_of_each_strategy(bake: Bake, engine: Engine, base_image: Any) -> None:
     project = bake(project_slug="acme", app="cli", strategy="all")
     base_image(project.answers["python_version"])
-    follow_rows_to_add(project)
+    apply_addition_steps(project)
     run(project, "make", "test-image", "ARGS=-k test_additions", **engine.environment)

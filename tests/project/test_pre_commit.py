@@ -17,7 +17,7 @@ from tests.conftest import QUESTIONS, TOOLS, Bake, Project
 from tests.generation.updates import make_template
 from tests.project import hook_repositories
 from tests.questions.test_questions import NASTY
-from tools.engine import cache_folder
+from tools.engine import cache_dir
 
 Hooks = Callable[..., CompletedProcess[str]]
 LONGEST = "a-" * 31 + "a"
@@ -32,7 +32,7 @@ def hooks(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Hooks:
     fakes = tmp_path_factory.mktemp("hook-repositories")
     configuration = bake_once().read(".pre-commit-config.yaml")
     hook_repositories.create_fake_repositories(fakes, configuration)
-    store = cache_folder() / "pre-commit" / hook_repositories.digest(configuration)
+    store = cache_dir() / "pre-commit" / hook_repositories.digest(configuration)
     store.mkdir(parents=True, exist_ok=True)
     os.utime(store)
     for folder in store.parent.iterdir():

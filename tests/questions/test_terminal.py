@@ -128,7 +128,7 @@ def test_template_syntax_at_a_prompt_is_not_rendered(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["c", "d"])
 @pytest.mark.parametrize("answered", [0, 7], ids=["at a text", "at a choice"])
-def test_ctrl_c_and_ctrl_d_at_a_prompt_create_nothing(tmp_path: Path, answered: int, key: str) -> None:
+def test_ctrl_c_and_ctrl_d_create_nothing(tmp_path: Path, answered: int, key: str) -> None:
     terminal = Terminal(tmp_path / "work")
     terminal.type(*([""] * answered))
     terminal.child.expect(WAITING)

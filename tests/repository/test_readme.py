@@ -49,7 +49,7 @@ def test_readmes_have_at_most_120_lines(bake: Bake) -> None:
         assert len(bake(strategy=strategy).read("README.md").splitlines()) <= 120
 
 
-def test_root_has_at_most_18_entries_and_contributing_explains_each(bake: Bake) -> None:
+def test_root_entries_are_few_and_explained(bake: Bake) -> None:
     for app in APPS:
         project = bake(app=app)
         entries = {name.partition("/")[0] for name in project.files}

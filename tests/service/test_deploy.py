@@ -524,7 +524,7 @@ def test_compose_passes_settings_to_the_service(composed: ComposeService) -> Non
 
 
 @pytest.mark.parametrize("strategy", ["venv", "platter"])
-def test_compose_watch_applies_changes_of_python_and_c(
+def test_compose_watch_applies_python_and_c_changes(
     bake: Bake, engine: Engine, strategy: str, base_image: Callable[[str], str]
 ) -> None:
     project = bake(app="service", strategy=strategy)

@@ -350,7 +350,7 @@ def test_thousand_concurrent_uploads_get_responses(default_service: Service, pat
 
 
 @pytest.mark.slow
-def test_thousand_concurrent_bodies_that_are_too_large_are_rejected(default_service: Service) -> None:
+def test_thousand_oversized_bodies_are_rejected(default_service: Service) -> None:
     statuses = asyncio.run(post_concurrently(default_service.port(), "/checksums", bytes(20_000_000)))
     print(statuses, peak(default_service))
     assert statuses == {"413": 1000}
@@ -493,7 +493,7 @@ def peak(service: Service) -> int:
 
 
 @pytest.mark.slow
-def test_two_gigabyte_body_needs_no_more_memory(image: Image) -> None:
+def test_two_gigabyte_body_does_not_increase_memory(image: Image) -> None:
     with started(image, "--memory=128m", "--memory-swap=128m") as service:
         assert service.sum(bodies(1600)) == BODY_SUMS[1600]
         before = peak(service)

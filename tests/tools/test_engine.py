@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tools.engine import SUBSTITUTE_LABEL, DockerError, Engine, EngineUnavailable, cache_folder
+from tools.engine import SUBSTITUTE_LABEL, DockerError, Engine, EngineUnavailable, cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -201,7 +201,7 @@ class SpareEngine:
     @property
     def home(self) -> Path:
         """Return the engine's directory."""
-        return self.caches / cache_folder().name / "engine"
+        return self.caches / cache_dir().name / "engine"
 
     def command(self, *command: str) -> tuple[list[str], dict[str, Any]]:
         """Return the `subprocess` arguments and options that run a command with this engine."""
@@ -232,63 +232,63 @@ class SpareEngine:
 
 
 @pytest.fixture
-def spare(engine: Engine) -> Iterator[SpareEngine]:
+def spare_engine(engine: Engine) -> Iterator[SpareEngine]:
     if not engine.private:
         pytest.skip("only a private engine includes the programs for a second one")
     # Unix socket paths have a length limit, so pytest's deeply nested directory is not used.
     with tempfile.TemporaryDirectory() as folder:
-        spare = SpareEngine(Path(folder))
-        shutil.copytree(cache_folder() / "engine/root", spare.home / "root", symlinks=True)
-        (spare.home / "config").mkdir()
-        (spare.home / "config/cli-plugins").symlink_to(spare.home / "root/usr/libexec/docker/cli-plugins")
-        (spare.home.parent / "base-images").symlink_to(cache_folder() / "base-images")
-        yield spare
-        spare.run("true")
+        spare_engine = SpareEngine(Path(folder))
+        shutil.copytree(cache_dir() / "engine/root", spare_engine.home / "root", symlinks=True)
+        (spare_engine.home / "config").mkdir()
+        (spare_engine.home / "config/cli-plugins").symlink_to(spare_engine.home / "root/usr/libexec/docker/cli-plugins")
+        (spare_engine.home.parent / "base-images").symlink_to(cache_dir() / "base-images")
+        yield spare_engine
+        spare_engine.run("true")
 
 
-def test_last_user_stops_the_engine_after_failure(spare: SpareEngine) -> None:
-    finished = spare.run("sh", "-c", "docker version && cat $XDG_CACHE_HOME/*/engine/dockerd.pid && exit 7")
+def test_last_user_stops_the_engine_after_failure(spare_engine: SpareEngine) -> None:
+    finished = spare_engine.run("sh", "-c", "docker version && cat $XDG_CACHE_HOME/*/engine/dockerd.pid && exit 7")
     assert finished.returncode == 7, finished.stderr
     assert "Server" in finished.stdout
-    assert spare.leftovers() == []
+    assert spare_engine.leftovers() == []
 
 
-def test_interrupted_run_stops_the_engine(spare: SpareEngine) -> None:
+def test_interrupted_run_stops_the_engine(spare_engine: SpareEngine) -> None:
     # Set the handler explicitly, because background shells make their processes ignore SIGINT.
     interruptible = "import signal, time; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     with_engine = "from tools.engine import *\nwith running_engine(): print(flush=True); time.sleep(60)"
-    arguments, options = spare.command()
+    arguments, options = spare_engine.command()
     arguments[arguments.index("-m") :] = ["-c", interruptible + with_engine]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        assert spare.leftovers()
+        assert spare_engine.leftovers()
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
     assert process.returncode != 0
-    assert spare.leftovers() == []
+    assert spare_engine.leftovers() == []
 
 
-def test_next_run_stops_the_engine_of_a_killed_run(spare: SpareEngine) -> None:
-    arguments, options = spare.command("sh", "-c", "echo && read wait")
+def test_next_run_stops_the_engine_of_a_killed_run(spare_engine: SpareEngine) -> None:
+    arguments, options = spare_engine.command("sh", "-c", "echo && read wait")
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.kill()
-    pid = spare.pid()
-    assert spare.run("sh", "-c", "cat $XDG_CACHE_HOME/*/engine/dockerd.pid").stdout.strip() == str(pid)
-    assert spare.leftovers() == []
+    pid = spare_engine.pid()
+    assert spare_engine.run("sh", "-c", "cat $XDG_CACHE_HOME/*/engine/dockerd.pid").stdout.strip() == str(pid)
+    assert spare_engine.leftovers() == []
 
 
-def test_killed_engine_is_restarted(spare: SpareEngine) -> None:
-    arguments, options = spare.command("sh", "-c", "echo && read wait")
+def test_killed_engine_is_restarted(spare_engine: SpareEngine) -> None:
+    arguments, options = spare_engine.command("sh", "-c", "echo && read wait")
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        os.kill(spare.pid(), signal.SIGKILL)
+        os.kill(spare_engine.pid(), signal.SIGKILL)
         process.kill()
-    assert spare.run().returncode == 0
-    assert spare.leftovers() == []
+    assert spare_engine.run().returncode == 0
+    assert spare_engine.leftovers() == []
 
 
 USE_EXISTING_ENGINE = """
@@ -303,12 +303,14 @@ print("after", *engine.docker("images", "--quiet").stdout.split())
 """
 
 
-def test_existing_engine_keeps_running_without_substitute(spare: SpareEngine, base_image: Callable[[str], str]) -> None:
+def test_existing_engine_keeps_running_without_substitute(
+    spare_engine: SpareEngine, base_image: Callable[[str], str]
+) -> None:
     base_image("3.14")
-    given = spare.caches / "given" / cache_folder().name
+    given = spare_engine.caches / "given" / cache_dir().name
     given.mkdir(parents=True)
-    (given / "base-images").symlink_to(cache_folder() / "base-images")
-    finished = spare.run(sys.executable, "-c", USE_EXISTING_ENGINE)
+    (given / "base-images").symlink_to(cache_dir() / "base-images")
+    finished = spare_engine.run(sys.executable, "-c", USE_EXISTING_ENGINE)
     # There is no network, so the substitute can only be created from the cached file.
     assert finished.returncode == 0, finished.stderr
     tag, during, after = finished.stdout.splitlines()

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import TEMPLATE
 from tools.engine import Engine
-from tools.load import PORTS, WRK, Arena, LoadError, arena
+from tools.load import PORTS, WRK, LoadError, LoadSetup, arena
 
 pytestmark = [pytest.mark.serial, pytest.mark.slow]
 
@@ -45,7 +45,7 @@ def load_run(
 
 
 @pytest.fixture(scope="module")
-def running(engine: Engine, load_run: Any) -> Iterator[Arena]:  # noqa: ARG001
+def running(engine: Engine, load_run: Any) -> Iterator[LoadSetup]:  # noqa: ARG001
     """Start both apps again, from the script's images."""
     with arena(engine) as there:
         yield there
@@ -72,12 +72,12 @@ def test_containers_are_stopped(engine: Engine, load_run: Any) -> None:  # noqa:
         assert engine.docker("ps", "--quiet", "--filter", f"ancestor={image}").stdout == ""
 
 
-def test_both_apps_return_the_same_response(running: Arena) -> None:
+def test_both_apps_return_the_same_response(running: LoadSetup) -> None:
     ports = map(str, PORTS.values())
     ours, bare = running.engine.docker("exec", running.loader, "python", "-c", ASK, *ports).stdout.splitlines()
     assert ours == bare == '{"crc32c":"e3069283","bytes":9}'
 
 
-def test_failed_request_invalidates_results(running: Arena) -> None:
+def test_failed_request_invalidates_results(running: LoadSetup) -> None:
     with pytest.raises(LoadError, match="requests failed"):
         running.wrk(f"{WRK} -c1 -d1s http://127.0.0.1:8000/nowhere -- 0 10")

@@ -21,10 +21,10 @@ from tools.stages import (
     HELLO_DOCKERFILE,
     PICTURES,
     STAGES,
-    Crossing,
     Layer,
     Part,
     Stage,
+    StageCopy,
     architecture,
     content,
     crossings_of,
@@ -131,7 +131,7 @@ def test_copied_files_are_attributed_to_visible_layers() -> None:
     upper = Part("two", "", "project", Layer("", "2", {"/opt/venv/b": 2}, {"/opt/venv/a"}))
 
     def found(stage: str, source: str) -> list[Part]:
-        return sources_of(Crossing(stage, "COPY", source), stages, [lower, upper])
+        return sources_of(StageCopy(stage, "COPY", source), stages, [lower, upper])
 
     assert found("one", "/opt/") == [lower]
     assert found("two", "/opt/venv/b") == [upper]

@@ -87,11 +87,11 @@ class Engine:
         if not _is_root_on_debian():
             message = f"{tag} is missing and could not be pulled, and only root on Debian can create a substitute"
             raise EngineUnavailable(message)
-        environment = {**self.environment, "SUBSTITUTE_DIR": str(cache_folder() / "base-images")}
+        environment = {**self.environment, "SUBSTITUTE_DIR": str(cache_dir() / "base-images")}
         _run_script([_HERE / "base-image", version], environment)
 
 
-def cache_folder() -> Path:
+def cache_dir() -> Path:
     """Return the directory for files that are kept between runs."""
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(caches) / "cookiecutter-multistage-python"
@@ -108,7 +108,7 @@ def running_engine() -> Iterator[Engine]:
 
     Raises EngineUnavailable if no engine is running and none can be started.
     """
-    cache = cache_folder()
+    cache = cache_dir()
     home = cache / "engine"
     given = Engine({**os.environ, "DOCKER_BUILDKIT": "1"}, private=False)
     private = Engine(_private_environment(home), private=True)
@@ -132,7 +132,7 @@ def running_engine() -> Iterator[Engine]:
         finally:
             with _engine_lock(cache):
                 if _is_alone(users):
-                    _leave(engine, home)
+                    _clean_up(engine, home)
 
 
 @contextmanager
@@ -147,13 +147,13 @@ def second_engine(engine: Engine, *images: str) -> Iterator[Engine]:
     # Unix socket paths have a length limit, so avoid a deeply nested directory.
     with tempfile.TemporaryDirectory(prefix="engine-") as folder:
         home = Path(folder)
-        shutil.copytree(cache_folder() / "engine/root", home / "root", symlinks=True, copy_function=_link_or_copy)
+        shutil.copytree(cache_dir() / "engine/root", home / "root", symlinks=True, copy_function=_link_or_copy)
         (home / "config").mkdir()
         (home / "config/cli-plugins").symlink_to(home / "root/usr/libexec/docker/cli-plugins")
         second = Engine(_private_environment(home), private=True)
         try:
             # Two engines that start at the same time may choose the same address range.
-            with _engine_lock(cache_folder()):
+            with _engine_lock(cache_dir()):
                 _run_script([_HERE / "start-engine"], {**second.environment, "ENGINE_HOME": str(home)})
             if images:
                 saved = home / "images.tar"
@@ -186,10 +186,10 @@ def _is_alone(users: IO[str]) -> bool:
     return False
 
 
-def _leave(engine: Engine, home: Path) -> None:
+def _clean_up(engine: Engine, home: Path) -> None:
     if engine.private:
         if _is_running(engine):
-            _bound_disk_use(engine, home)
+            _limit_disk_use(engine, home)
         _stop(home)
     else:
         # Remove the substitutes, so that nobody mistakes them for official images later.
@@ -205,7 +205,7 @@ def _substitutes(engine: Engine) -> list[str]:
     return listed.stdout.split()
 
 
-def _bound_disk_use(engine: Engine, home: Path) -> None:
+def _limit_disk_use(engine: Engine, home: Path) -> None:
     """Keep base images and a limited build cache; remove everything else."""
     containers = engine.docker("ps", "--all", "--quiet", check=False).stdout.split()
     if containers:

@@ -12,7 +12,7 @@ from psleak import Checkers, MemoryLeakTestCase
 OPTIONS = {
     # Reference cycles are not leaks, because the garbage collector removes them.
     "checkers": Checkers.exclude("gcgarbage"),
-    # Calls in the first run; each of the others has half as many again, and a test passes when memory is stable.
+    # Calls in the first run. Each further run makes 50% more, until memory is stable and the test passes.
     "times": 40,
     "retries": 6,
     # The size of the process varies by some pages. The size of the heap is exact, and has no tolerance.

@@ -2,7 +2,7 @@
  *
  * The algorithm is slicing-by-16, a variant of the slicing-by-8 of Kounavis and Berry ("A
  * systematic approach to building high performance software-based CRC generators", 2005).
- * It looks up 16 bytes at once in a table each; no look-up depends on the result of another. */
+ * It looks up 16 bytes at once, each in its own table; no look-up depends on another. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <stdint.h>
@@ -12,7 +12,7 @@
 #define SLICES 16
 
 /* Releasing and reacquiring the GIL takes some tens of nanoseconds, which is a small part
- * of the call for data of this size or more. */
+ * of the duration of a call with this much data or more. */
 #define GIL_RELEASE_BYTES 8192
 
 /* table[k][byte] is the checksum of `byte` followed by k zero bytes. */
@@ -83,7 +83,7 @@ native_crc32c(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 }
 
 static PyMethodDef native_methods[] = {
-    /* The cast avoids a compiler warning: METH_FASTCALL functions have another signature. */
+    /* The cast avoids a compiler warning: METH_FASTCALL functions have a different signature. */
     {"crc32c", (PyCFunction)(void (*)(void))native_crc32c, METH_FASTCALL, crc32c_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -112,13 +112,13 @@ static PyModuleDef_Slot native_slots[] = {
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif
 #ifdef Py_MOD_GIL_NOT_USED
-    /* The tables are only read after the import, so that threads need no lock. */
+    /* After the import, the tables are only read, so threads need no lock. */
     {Py_mod_gil, Py_MOD_GIL_NOT_USED},
 #endif
     {0, NULL},
 };
 
-/* The state contains no Python objects, so that m_traverse, m_clear and m_free are not needed. */
+/* The state contains no Python objects, so m_traverse, m_clear and m_free are not needed. */
 static struct PyModuleDef native_module = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_native",

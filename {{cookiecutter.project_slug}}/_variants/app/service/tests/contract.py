@@ -1,4 +1,4 @@
-"""The service does what its OpenAPI document says: `make contract`."""
+"""Compare the service with its OpenAPI document; `make contract` runs this test."""
 
 import subprocess
 import sys

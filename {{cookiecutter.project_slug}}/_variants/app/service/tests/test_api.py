@@ -41,7 +41,7 @@ def test_body_returns_checksum(service, body, expected, chunked):
     assert (response.status, response.json()) == (200, {"crc32c": expected, "bytes": len(body)})
 
 
-def test_api_description_contains_the_models(service):
+def test_openapi_document_describes_bodies(service):
     paths = service.request("GET", "/openapi.json").json()["paths"]
     assert paths.keys() == {"/checksums", "/crc32c"}
     assert "application/octet-stream" in paths["/crc32c"]["post"]["requestBody"]["content"]

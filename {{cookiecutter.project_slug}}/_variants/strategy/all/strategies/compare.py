@@ -38,12 +38,12 @@ HERE = Path(__file__).resolve().parent
 FIRST = "venv"
 TIMEOUT_SECONDS = 60
 ATTEMPTS = 3
-# The startup varies more than the other measurements, so each one is the median of several.
+# The startup varies more than the other measurements, so each value is the median of several starts.
 STARTS = 5
 # Files of a project that no build needs.
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "build", "dist", "*.egg-info", "*.so", "__pycache__", ".*_cache")
 
-# It has no dependencies, so one line locks it.
+# six has no dependencies, so one line locks it.
 REQUIREMENT = "six==1.17.0"
 HASHES = (
     "sha256:4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274",
@@ -51,7 +51,7 @@ HASHES = (
 )
 
 REGISTRY_PORT = 5000
-# The configuration in Debian's package requires a password.
+# Replace the configuration of Debian's package, because it requires a password.
 REGISTRY_DOCKERFILE = """
 ARG BASE=scratch
 FROM ${BASE}
@@ -218,7 +218,7 @@ def c_source(project: Project) -> str:
 
 
 def check(project: Project) -> None:
-    """Check that each edit can be made, before anything is measured.
+    """Check that each change can be made, before anything is measured.
 
     Raises:
         CompareError: if one cannot.
@@ -337,7 +337,7 @@ def wait_for(url: str) -> None:
 
 
 def kept_a_layer(output: str) -> bool:
-    """Return whether a build used a cached RUN step, from its plain log."""
+    """Return whether the plain log of a build shows a cached RUN step."""
     return any(f"\n#{number} CACHED\n" in output for number in re.findall(r"^#(\d+) \[.*\] RUN ", output, re.MULTILINE))
 
 
@@ -371,7 +371,7 @@ class Turn:
     def build(self, step: str, edit: Edit = edit_nothing, *options: str) -> float:
         """Edit a copy of the project, build it, and return the seconds that the build takes."""
         self.built.add(step)
-        # A namespace for this round makes its cache mounts empty.
+        # The namespace is new in each round, so that its cache mounts start empty.
         own = (f"--build-arg=BUILDKIT_CACHE_MOUNT_NS={self.token}", f"--tag={self.tag(step)}", *options)
         with self.project.copied() as copy:
             edit(copy, self.token)
@@ -381,7 +381,7 @@ class Turn:
             took = time.perf_counter() - begin
         if edit is not edit_nothing and not kept_a_layer(output):
             # BuildKit merges identical uncached steps of builds that run at the same time.
-            raise CompareError(f"no layer of {self.strategy} was cached. Is another build running on this engine?")
+            raise CompareError(f"no layer of {self.strategy} was cached; stop other builds on this engine")
         return took
 
     def record(self, **figures: float) -> None:
@@ -391,7 +391,7 @@ class Turn:
             log(f" {name} {format_value(name, value)}", end="")
 
     def builds(self) -> None:
-        """Build without a cache, then after each kind of edit."""
+        """Build without a cache, then after each kind of change."""
         self.record(cold=self.build("cold", edit_nothing, "--no-cache"))
         self.record(edit_py=self.build("edit_py", edit_py))
         self.record(edit_c=self.build("edit_c", edit_c))
@@ -403,7 +403,7 @@ class Turn:
         return self.registry.image(self.repository, step)
 
     def sizes(self) -> None:
-        """Measure the layers above the base image, and the bytes pushed after an edit."""
+        """Measure the layers above the base image, and the bytes pushed after a change."""
         cold, edited = self.push("cold"), self.push("edit_py")
         base = self.project.base(self.strategy)
         below = self.engine.image(base)["RootFS"]["Layers"]

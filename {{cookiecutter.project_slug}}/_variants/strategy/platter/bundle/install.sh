@@ -49,9 +49,9 @@ find_python() {
     [ -n "$python" ] || fail "no Python found; install Python $version, or set PYTHON to the path of one"
     found=$(describe "$python") || fail "$python does not run; set PYTHON to the path of a Python $version"
     [ "$(line 1 "$found")" = "$(line 1 "$needed")" ] ||
-        fail "$python is $(line 1 "$found"), the bundle is for $(line 1 "$needed"); set PYTHON to the path of one"
+        fail "$python is $(line 1 "$found"), but the bundle needs $(line 1 "$needed"); set PYTHON to the path of one"
     [ "$(line 2 "$found")" = "$(line 2 "$needed")" ] ||
-        fail "this machine is $(line 2 "$found"), the bundle is for $(line 2 "$needed"); get the one for this machine"
+        fail "this host is $(line 2 "$found"), but the bundle is for $(line 2 "$needed"); use a bundle for this host"
     printf '%s\n' "$python"
 }
 
@@ -72,7 +72,7 @@ prepare() {
     [ -e "$target/bin/python" ] && [ -z "$repair" ] || run_python "$python" -m venv --without-pip "$target"
 }
 
-# Runs pip from its wheel, because the virtualenv does not need it. pip fails if a dependency of the project is not
+# Runs pip from its wheel, so that the virtualenv does not contain pip. pip fails if a dependency of the project is not
 # among the wheels.
 install() {
     run_python "$target/bin/python" "$(echo "$bundle"/pip/*.whl)/pip" --isolated install --quiet \

@@ -40,7 +40,7 @@ def print_checksums(names: Sequence[str], prog: str) -> int:
     """Print a line for each file that can be read, and return the exit status."""
     status = 0
     try:
-        # Not sys.stdout, which rejects names that are not UTF-8, and is flushed once more at exit.
+        # Do not use sys.stdout: it rejects names that are not UTF-8, and flushing it at exit could fail again.
         with open(1, "w", errors="surrogateescape", closefd=False) as stdout:
             for name in names:
                 try:
@@ -51,7 +51,7 @@ def print_checksums(names: Sequence[str], prog: str) -> int:
                 else:
                     print(line, file=stdout, flush=True)
     except OSError as error:
-        # A reader that has closed the pipe, such as `head`, has what it needs.
+        # Print no error if the reader, such as `head`, has closed the pipe.
         if not isinstance(error, BrokenPipeError):
             print_error(f"{prog}: standard output: {error.strerror}")
         return 1

@@ -16,16 +16,16 @@ THREAD_BYTES = 1 << 16
 
 @asynccontextmanager
 async def lifespan(_app: FastAPI, _settings: Settings) -> AsyncGenerator[None]:
-    """Open what requests share, such as a connection pool, before `yield`, and close it after."""
+    """Open resources that requests share, such as a connection pool, before `yield`, and close them after it."""
     yield
 
 
 app = service.create_app(
     Settings,
     title="Checksums",
-    description="CRC-32C checksums of texts and of any bytes.",
+    description="CRC-32C checksums of text and of binary data.",
     version=__version__,
-    # Not `email`, which FastAPI checks with another package.
+    # Not `email`, because FastAPI needs another package to validate it.
     contact={
         "url": {{ ("mailto:" ~ cookiecutter.author_email) | literal }},
     },
@@ -39,7 +39,7 @@ app = service.create_app(
 
 
 class Text(BaseModel):
-    """A text."""
+    """Text to checksum."""
 
     text: str = Field(examples=["123456789"])
 
@@ -62,17 +62,17 @@ async def create_checksum(text: Text) -> Checksum:
     return Checksum(crc32c=f"{crc32c(data):08x}", bytes=len(data))
 
 
-# Not a parameter of the function, because FastAPI would read the whole body into memory.
+# Describe the body here. With a parameter for it, FastAPI would read the whole body into memory.
 STREAM = {"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
 
 
 @app.post("/crc32c", tags=["checksums"], openapi_extra=STREAM)
 @service.max_body("10GiB")
 async def post_crc32c(request: Request) -> Checksum:
-    """Return the CRC-32C of the body, which may be larger than the memory."""
+    """Return the CRC-32C of the body, which may be larger than the available memory."""
     value = size = 0
     async for chunk in request.stream():
-        # A thread, so that the event loop can process other requests meanwhile.
+        # Use a thread for a large chunk, so that the event loop can process other requests meanwhile.
         large = len(chunk) > THREAD_BYTES
         value = await asyncio.to_thread(crc32c, chunk, value) if large else crc32c(chunk, value)
         size += len(chunk)

@@ -14,7 +14,7 @@ CHUNK_BYTES = 1 << 20
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands and options."""
-    parser = argparse.ArgumentParser(description="Print checksums of files, or serve them over HTTP.")
+    parser = argparse.ArgumentParser(description="Print checksums of files, or serve the HTTP API.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     command = commands.add_parser("crc32c", help="print the CRC-32C of each file")
@@ -42,7 +42,7 @@ def print_checksums(names: Sequence[str], prog: str) -> int:
     """Print a line for each file that can be read, and return the exit status."""
     status = 0
     try:
-        # Not sys.stdout, which rejects names that are not UTF-8, and is flushed once more at exit.
+        # Do not use sys.stdout: it rejects names that are not UTF-8, and flushing it at exit could fail again.
         with open(1, "w", errors="surrogateescape", closefd=False) as stdout:
             for name in names:
                 try:
@@ -53,7 +53,7 @@ def print_checksums(names: Sequence[str], prog: str) -> int:
                 else:
                     print(line, file=stdout, flush=True)
     except OSError as error:
-        # A reader that has closed the pipe, such as `head`, has what it needs.
+        # Print no error if the reader, such as `head`, has closed the pipe.
         if not isinstance(error, BrokenPipeError):
             print_error(f"{prog}: standard output: {error.strerror}")
         return 1

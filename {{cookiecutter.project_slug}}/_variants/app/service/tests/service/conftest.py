@@ -13,7 +13,7 @@ COMMAND = [sys.executable, str(SMALL_APP)]
 
 
 def pytest_collection_modifyitems(items):
-    """Run tests that need a service last, so that none is left running if an error in C ends pytest."""
+    """Run tests that need a service last, so that no service is left running if a crash in C ends pytest."""
     items.sort(key=lambda item: any("service" in name or name == "start" for name in item.fixturenames))
 
 

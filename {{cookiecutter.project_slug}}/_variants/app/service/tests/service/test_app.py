@@ -1,4 +1,4 @@
-"""What the app adds to FastAPI, and how it starts."""
+"""Additions of the app to FastAPI, and its startup."""
 
 import re
 import subprocess
@@ -72,7 +72,7 @@ def test_probes_respond_without_a_body(service, path):
     assert (response.status, response.body) == (200, b"")
 
 
-def test_slash_is_not_redirected(service):
+def test_trailing_slash_is_not_redirected(service):
     response = service.request("POST", "/json/", headers={"host": "elsewhere.example"})
     assert (response.status, response.headers["location"]) == (404, None)
 
@@ -92,14 +92,14 @@ def test_metrics_can_be_switched_off(start):
     assert start(metrics=False).request("GET", "/metrics").status == 404
 
 
-def test_docs_work_behind_a_proxy_that_removes_a_prefix(start):
+def test_docs_respect_root_path(start):
     service = start(docs=True, root_path="/api")
     assert b"'/api/openapi.json'" in service.request("GET", "/docs").body
     assert service.request("GET", "/openapi.json").json()["servers"] == [{"url": "/api"}]
     assert service.post_json("/json", {"number": 1}).json() == {"number": 2}
 
 
-def test_description_has_short_names_and_the_request_id(start):
+def test_openapi_document_has_operation_ids_and_request_id(start):
     paths = start(docs=True).request("GET", "/openapi.json").json()["paths"]
     operations = [operation for path in paths.values() for operation in path.values()]
     assert {operation["operationId"] for operation in operations} >= {"post_json", "post_stream"}
@@ -123,7 +123,7 @@ def test_several_processes_are_rejected():
 
 
 @pytest.mark.parametrize(("option", "settings"), [("--workers=2", {"metrics": False}), ("--reload", {})])
-def test_processes_without_wrong_metrics_start(tmp_path, option, settings):
+def test_workers_without_metrics_and_reloader_start(tmp_path, option, settings):
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "small_app:app", option, f"--port={port}"]
     with run_service(tmp_path, *command, port=port, cwd=SMALL_APP.parent, **settings) as service:

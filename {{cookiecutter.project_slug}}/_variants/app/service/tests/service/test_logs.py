@@ -1,4 +1,4 @@
-"""What the service logs."""
+"""Log lines of the service."""
 
 import os
 import re
@@ -20,7 +20,7 @@ def test_request_is_logged_as_one_json_line(service):
     assert "123456789" not in service.log.read_text()
 
 
-def test_request_id_is_generated_unless_it_can_be_logged(service):
+def test_missing_or_unsafe_request_id_is_replaced(service):
     for given in (None, "", "with space", "x" * 129, "\xe9"):
         response = service.request("GET", "/healthz", headers={} if given is None else {"x-request-id": given})
         assert re.fullmatch("[0-9a-f]{32}", response.headers["x-request-id"])
@@ -50,7 +50,7 @@ def test_log_is_plain_text_on_a_terminal():
     assert re.fullmatch(r"\d\d:\d\d:\d\d INFO +Started server process \[\d+\]", line)
 
 
-def test_blocked_stderr_stops_nothing(start, tmp_path):
+def test_blocked_stderr_does_not_stop_service(start, tmp_path):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -68,7 +68,7 @@ def test_blocked_stderr_stops_nothing(start, tmp_path):
     os.close(reader)
 
 
-def test_closed_stderr_stops_nothing(start):
+def test_closed_stderr_does_not_stop_service(start):
     service = start("sh", "-c", 'exec "$@" 2>&-', "sh", *COMMAND)
     assert service.post_json("/json", {"number": 1}).json() == {"number": 2}
     service.process.terminate()

@@ -88,7 +88,7 @@ async def cancel():
 """
 
 
-def test_route_that_cancels_its_task_fails(start):
+def test_task_cancelled_by_route_returns_500(start):
     service = start(*extended_command(CANCEL))
     assert_problem(service.request("GET", "/cancel", headers={"x-request-id": "cancel"}), 500)
     assert "unexpected error" in [event["message"] for event in service.events("cancel")]
@@ -119,7 +119,7 @@ def test_route_has_a_limit_of_its_own(service):
 
 
 @pytest.mark.parametrize("rest", [b"Content-Length: 600000\r\n\r\n1", b"Transfer-Encoding: chunked\r\n\r\n1\r\n1"])
-def test_bodies_share_a_limited_memory(start, rest):
+def test_bodies_share_limited_memory(start, rest):
     service = start(body_memory_bytes="1MB")
     with service.connect() as client:
         client.sendall(b"POST /json" + HEADERS + rest)

@@ -1,4 +1,4 @@
-"""How the service shuts down, and how it treats clients that misbehave."""
+"""Shutdown, and the handling of clients that misbehave."""
 
 import contextlib
 import os
@@ -102,7 +102,7 @@ def work():
 @pytest.mark.parametrize("blocked", [False, True], ids=["", "blocked stderr"])
 @pytest.mark.parametrize("work", ["time.sleep(60)", "time.sleep(1); re.match('(a+)+$', 40 * 'a' + 'b')"])
 def test_sigterm_ends_the_process_while_c_code_runs(tmp_path, work, blocked):
-    # The regular expression keeps the interpreter's lock.
+    # The regular expression does not release the GIL.
     command = extended_command(f"{THREAD}    {work}")
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
@@ -122,12 +122,12 @@ def test_sigterm_ends_the_process_while_c_code_runs(tmp_path, work, blocked):
         assert "in work" in service.log.read_text()
 
 
-def test_connections_stay_below_the_limit_of_open_files(start):
+def test_connections_stay_below_open_file_limit(start):
     service = start("sh", "-c", 'ulimit -n 128; exec "$@"', "sh", *COMMAND)
     with contextlib.ExitStack() as stack:
         for _ in range(300):
             stack.enter_context(service.connect())
-            time.sleep(0.005)  # the kernel drops a connection that waits to be accepted behind too many others
+            time.sleep(0.005)  # the kernel drops connections if too many wait to be accepted
         assert_responds(service)
     assert service.log.read_text().count("too many connections") == 1
     assert "Too many open files" not in service.log.read_text()
@@ -241,7 +241,7 @@ def test_malformed_rest_of_body_closes_connection(service):
 @pytest.mark.parametrize("parts", [[b""], [b"POST /stream HT", b"T"], [HEADERS, b"X: y"]])
 def test_headers_have_a_deadline(short_timeout_service, number, parts):
     started = time.monotonic()
-    # A byte in between does not extend the deadline, neither for the first request nor for the next one.
+    # A byte in between does not extend the deadline, either for the first request or for the next one.
     response = short_timeout_service.send_raw(READY * number + parts[0], *parts[1:], pause=0.6)
     assert response.count(b"HTTP/1.1 ") == number
     assert 0.9 < time.monotonic() - started < 1.5
@@ -249,7 +249,7 @@ def test_headers_have_a_deadline(short_timeout_service, number, parts):
 
 
 def test_slow_headers_are_read(start):
-    # Within the two seconds for headers, which each request has for itself.
+    # The headers of each request arrive within two seconds; those of both together do not.
     with start(keep_alive_seconds=2).connect() as client:
         for _ in range(2):
             for part in (b"POST /stream HT", b"TP/1.1\r\nHost: t", b"est\r\nContent-Length: 0\r\n\r\n"):

@@ -74,7 +74,7 @@ def test_service_link_of_kubernetes_is_explained(monkeypatch):
 
 
 class Account(BaseModel):
-    """A setting that consists of others."""
+    """A setting with nested fields."""
 
     name: str
     token: SecretStr = Field(min_length=30)
@@ -178,7 +178,7 @@ def test_settings_are_read_from_files(monkeypatch, tmp_path):
 
 
 @pytest.mark.usefixtures("secrets")
-def test_file_that_is_not_text_is_reported(monkeypatch, tmp_path):
+def test_binary_secret_file_is_reported(monkeypatch, tmp_path):
     class FileSettings(SecretSettings, secrets_dir=tmp_path):
         pass
 
@@ -226,7 +226,7 @@ def test_description_contains_neither_secrets_nor_internals():
     assert "Undefined" not in text
 
 
-def test_values_accept_human_friendly_formats(start):
+def test_human_friendly_values_are_accepted(start):
     service = start(log_level="DEBUG", max_body_bytes="1KiB")
     assert service.request("POST", "/stream", bytes(1024)).status == 200
     assert service.request("POST", "/stream", bytes(1025)).status == 413
@@ -253,7 +253,7 @@ def health(directory=None, **variables):
     return subprocess.run(command, env=environment() | variables, cwd=directory, check=False).returncode
 
 
-NEEDS_IPV6 = pytest.mark.skipif(not settings.has_ipv6(), reason="this machine has no IPv6")
+NEEDS_IPV6 = pytest.mark.skipif(not settings.has_ipv6(), reason="this host has no IPv6 address")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", pytest.param("::", marks=NEEDS_IPV6), "*"])
@@ -278,7 +278,7 @@ def test_service_listens_on_all_addresses_by_default(tmp_path):
     assert ServiceSettings.model_fields["host"].default == "*"
 
 
-def test_small_app_needs_no_environment():
+def test_import_does_not_read_settings():
     """Settings are read when the app starts, so that tools can import it."""
     script = f"import sys; sys.path.insert(0, {str(SMALL_APP.parent)!r}); import small_app"
     variables = environment(port="http")

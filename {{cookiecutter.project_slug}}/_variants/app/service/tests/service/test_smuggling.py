@@ -41,7 +41,7 @@ SIZES = (
 
 
 def requests():
-    """Return the headers and the body of each request; `LENGTH` or `CHUNKED` says what the RFC reads, if anything."""
+    """Return the headers and the body of each request: unusual lengths, alone and next to a valid one."""
     for value in ENCODINGS:
         yield f"Transfer-Encoding: {value}", CHUNKS
         yield f"{LENGTH}\r\nTransfer-Encoding: {value}", CHUNKS
@@ -92,7 +92,7 @@ LINES = [
 
 
 def finds_hidden_request(response):
-    """Return whether the service read another request than the first and the last."""
+    """Return whether the service read a request other than the first and the last."""
     statuses = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", response)]
     if statuses[:1] == [200]:
         return f'"bytes":{SIZE}}}'.encode() not in response or statuses[1:] not in ([], [404])
@@ -100,7 +100,7 @@ def finds_hidden_request(response):
 
 
 def exchange(service, requests):
-    """Send each request on a connection of its own, all at once, and return the responses; empty after a reset."""
+    """Send each request on a connection of its own, all at once, and return the responses, empty after a reset."""
     responses = dict.fromkeys(requests, b"")
     with ExitStack() as stack:
         clients = {request: stack.enter_context(service.connect()) for request in responses}
@@ -114,7 +114,7 @@ def exchange(service, requests):
 
 
 @pytest.mark.parametrize("start", range(0, len(HEADERS + LINES), BATCH))
-def test_bodies_hide_no_request(short_timeout_service, start):
+def test_hidden_requests_are_not_read(short_timeout_service, start):
     batch = [f"{headers}{body}{LAST}".encode("latin-1") for headers, body in (HEADERS + LINES)[start : start + BATCH]]
     responses = exchange(short_timeout_service, batch)
     assert [request for request, response in responses.items() if finds_hidden_request(response)] == []

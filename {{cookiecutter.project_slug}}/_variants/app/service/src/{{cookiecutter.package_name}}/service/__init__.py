@@ -1,4 +1,4 @@
-"""The skeleton of the service, which template updates renew. Your modules import it; it imports none of them."""
+"""The skeleton of the service, maintained by template updates. Your modules import it; it imports none of them."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["ServiceSettings", "add_command", "create_app", "max_body", "problem", "run"]
 
 PREFIX = f"{__name__.partition('.')[0].upper()}_"
-"""The environment variables of all settings start with it."""
+"""The prefix of the environment variables of all settings."""
 MODULES = {
     "ServiceSettings": "settings",
     "add_command": "command",

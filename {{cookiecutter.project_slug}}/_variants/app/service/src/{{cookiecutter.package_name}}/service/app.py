@@ -27,7 +27,7 @@ S = TypeVar("S", bound=ServiceSettings)
 
 
 class Service(FastAPI, Generic[S]):
-    """A FastAPI app whose limits and telemetry also cover the exceptions that no handler expects."""
+    """A FastAPI app whose limits and telemetry also cover unhandled exceptions."""
 
     def __init__(self, settings_class: type[S], **options: Any) -> None:
         """Create the app; its settings are read when they are first used."""
@@ -40,7 +40,7 @@ class Service(FastAPI, Generic[S]):
     def settings(self) -> S:
         """The settings, read from the environment once."""
         loaded = settings.load(self.settings_class)
-        if loaded.metrics and is_one_of_several():
+        if loaded.metrics and is_worker_process():
             raise SettingsError(
                 f"{settings.variable(self.settings_class, 'metrics')}: each of several processes would return only its "
                 "own metrics: run one process per container, or set it to false"
@@ -77,7 +77,7 @@ class Service(FastAPI, Generic[S]):
         return schema
 
     def begin_shutdown(self) -> None:
-        """Stop being ready, and end the process in time, even if a thread runs C code that does not return."""
+        """Report not ready, and set a deadline for the process, in case C code in a thread never returns."""
         self.is_ready = False
         if not self.is_stopping:
             self.is_stopping = True
@@ -85,7 +85,7 @@ class Service(FastAPI, Generic[S]):
             faulthandler.dump_traceback_later(seconds, exit=True, file=logs.open_without_blocking())
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Put telemetry and limits around everything else, where `add_middleware` cannot put them."""
+        """Add telemetry and limits outside of all other middleware, where `add_middleware` cannot add them."""
         return RequestTelemetry(RequestLimits(super().build_middleware_stack(), self), self)
 
 
@@ -95,12 +95,12 @@ def create_app(
     lifespan: Callable[[FastAPI, S], AbstractAsyncContextManager[Any]] | None = None,
     **fastapi_options: Any,
 ) -> Service[S]:
-    """Return a FastAPI app that is the whole service, to which you add your routes.
+    """Return a FastAPI app that is a complete service. Add your routes to it.
 
     Args:
         settings: the class of the settings.
-        lifespan: opens what requests share and closes it at the end, like FastAPI's `lifespan`; is also
-            called with the settings.
+        lifespan: opens and closes resources that requests share, like FastAPI's `lifespan`, but with the settings
+            as a second argument.
         fastapi_options: further arguments of FastAPI.
 
     """
@@ -116,7 +116,7 @@ def create_app(
             yield state
             app.is_ready = False
 
-    # A redirect to the path with or without a slash would follow the Host header, which a client chooses.
+    # A redirect to the path with or without a slash would contain the Host header, which the client controls.
     defaults = {"responses": RESPONSES, "redirect_slashes": False, "generate_unique_id_function": operation_id}
     options = {**defaults, **fastapi_options}
     options["exception_handlers"] = HANDLERS | options.get("exception_handlers", {})
@@ -128,11 +128,11 @@ def create_app(
 
 
 def operation_id(route: APIRoute) -> str:
-    """Return the name of the function, from which generated clients take theirs."""
+    """Return the name of the route's function, which generated clients use as the name of their function."""
     return route.name
 
 
-def is_one_of_several() -> bool:
+def is_worker_process() -> bool:
     """Return whether another server, such as `uvicorn --workers`, may run the app in several processes."""
     is_reloaded = not {"--reload", "dev"}.isdisjoint(sys.argv)
     return "gunicorn" in sys.modules or (multiprocessing.parent_process() is not None and not is_reloaded)
@@ -141,7 +141,8 @@ def is_one_of_several() -> bool:
 def run(app: Service[Any], prog: str) -> int:
     """Serve until SIGTERM or SIGINT, and return the exit status.
 
-    It is 0, 2 if a setting is missing or invalid, or 3 if the lifespan fails, at the start or at the end.
+    The status is 0 after a normal shutdown, 1 if a WebSocket route needs a missing package, 2 if a setting is missing
+    or invalid, or 3 if the lifespan fails at startup or shutdown.
     """
     try:
         settings = app.settings
@@ -169,7 +170,7 @@ def run(app: Service[Any], prog: str) -> int:
     config.load()
     routes = [context.original_route for context in iter_route_contexts(app.routes)]
     if config.ws_protocol_class is None and any(isinstance(route, WebSocketRoute) for route in routes):
-        print(f"{prog}: a route is a WebSocket, which needs the package websockets: add it", file=sys.stderr)
+        print(f"{prog}: WebSocket routes need the package websockets; add it to the dependencies", file=sys.stderr)
         return 1
     server = Server(config)
     server.run()
@@ -177,7 +178,7 @@ def run(app: Service[Any], prog: str) -> int:
 
 
 async def get_healthz(_request: Request) -> Response:
-    """Respond as long as the process can."""
+    """Report that the process responds."""
     return JSONResponse({"status": "ok"})
 
 

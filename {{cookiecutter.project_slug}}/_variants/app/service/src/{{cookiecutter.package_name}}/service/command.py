@@ -8,7 +8,7 @@ from typing import Any
 
 
 def add_command(commands: Any, app: str) -> None:
-    """Add `serve` to the commands of a parser. Its help also lists the settings of the app: `module:variable`."""
+    """Add `serve` to the commands of a parser. Its help also lists the settings of `app`, a `module:variable`."""
     parser = commands.add_parser("serve", help="run the HTTP service", add_help=False)
     text = "show this help message and all settings, and exit"
     parser.add_argument("-h", "--help", action=HelpAction, nargs=0, const=app, help=text)

@@ -1,4 +1,4 @@
-"""Limits for connections, so that the process always has memory, and can open another file."""
+"""Limits for connections, so that the process does not run out of memory or file descriptors."""
 
 import logging
 import resource
@@ -8,20 +8,21 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 MAX_HEADER_BYTES = 1 << 16
-# What one connection can hold before the app asks for it: asyncio reads 256 KiB at once by default, and uvicorn
-# pauses when it has more than 64 KiB of a body.
+# The most that is buffered for one connection before the app reads it: one read of asyncio, whose default is 256 KiB,
+# and 64 KiB of a body, after which uvicorn pauses reading.
 READ_BYTES = 1 << 16
 UNREAD_BYTES = READ_BYTES + (1 << 16)
 
 SOFT_LIMIT, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
 FILES = 1 << 20 if SOFT_LIMIT == resource.RLIM_INFINITY else SOFT_LIMIT
 MAX_FILES = min(FILES, 4096)
-# asyncio accepts this many connections at once, and several times as many before the first one is closed.
+# asyncio accepts up to this many connections in one iteration of the event loop, and there can be several iterations
+# before the first excess connection is closed.
 BACKLOG = min(FILES // 16, 2048)
 
 
 def limit(transport: Any, connections: set[Any]) -> None:
-    """Limit what is read from a new connection; close idle ones if there are many, or the new one if all are busy."""
+    """Limit reads from a new connection. Close idle connections if there are many, or the new one if all are busy."""
     transport.max_size = READ_BYTES
     if len(connections) < MAX_FILES // 2:
         return

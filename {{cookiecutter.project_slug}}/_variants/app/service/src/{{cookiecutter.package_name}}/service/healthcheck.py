@@ -11,7 +11,7 @@ LOOPBACK = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def is_healthy(host: str, port: int, timeout: float = 2.0) -> bool:
-    """Request `/healthz`, directly even if the environment names a proxy."""
+    """Request `/healthz` directly, even if the environment configures a proxy."""
     connection = HTTPConnection(host, port, timeout=timeout)
     try:
         connection.request("GET", "/healthz")
@@ -24,7 +24,7 @@ def is_healthy(host: str, port: int, timeout: float = 2.0) -> bool:
 
 def main() -> int:
     """Check the service that this environment would start."""
-    # Read like settings.py, whose import takes ten times as long: upper and lower case mean the same.
+    # Read the variables as settings.py does, ignoring case. Importing settings.py would take ten times as long.
     environment = {name.upper(): value for name, value in os.environ.items()}
     host = environment.get(f"{PREFIX}HOST", "*")
     port = environment.get(f"{PREFIX}PORT", "8000")

@@ -59,7 +59,7 @@ class StderrHandler(logging.Handler):
     def __init__(self) -> None:
         """Start the thread."""
         super().__init__()
-        # If stderr is closed at startup, another file may have its number.
+        # If stderr is closed at startup, another file may have descriptor 2.
         self.descriptor = 2 if sys.stderr else -1
         self.setFormatter(TerminalFormatter() if sys.stderr and sys.stderr.isatty() else JSONFormatter())
         self.queue: SimpleQueue[str | threading.Event] = SimpleQueue()
@@ -101,7 +101,7 @@ class StderrHandler(logging.Handler):
 
 
 def open_without_blocking() -> int:
-    """Open stderr once more, for a traceback that must not block; /dev/null if that is impossible."""
+    """Open stderr again, in non-blocking mode, for the traceback of a forced exit; or /dev/null if that fails."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY
     with suppress(OSError):
         return os.open("/proc/self/fd/2", flags)

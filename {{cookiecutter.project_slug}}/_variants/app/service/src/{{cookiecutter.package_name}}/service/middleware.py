@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # The histogram also counts requests.
-SECONDS = Histogram("http_request_duration_seconds", "Time from headers to response.", ["method", "route", "status"])
+SECONDS = Histogram("http_request_duration_seconds", "Time to the end of the response.", ["method", "route", "status"])
 IN_FLIGHT = Gauge("http_requests_in_flight", "Requests in progress.")
 
-# A client can send any word as a method, and each would become a time series.
+# Count any other method as "other", because a client can send any word, and each would become a time series.
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 MAX_LOGGED_PATH = 500
-# Requested every few seconds, therefore logged only if they fail or at level debug.
+# Probes are requested every few seconds, so they are logged only if they fail, or at level debug.
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 DISCONNECT: Message = {"type": "http.disconnect"}
 
@@ -42,7 +42,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def max_body(size: str) -> Callable[[F], F]:
-    """Return a decorator for a route that accepts bodies of this size, such as "10GiB", and streams them."""
+    """Return a decorator for a route that streams bodies and accepts up to this size, such as "10GiB"."""
 
     def decorate(route: F) -> F:
         route.max_body_bytes = TypeAdapter(ByteSize).validate_python(size)  # type: ignore[attr-defined]
@@ -78,7 +78,7 @@ class RequestLimits:
         try:
             if encodings and (encodings != ["chunked"] or scope["http_version"] != "1.1"):
                 # A proxy that does not know the encoding might take the body for further requests.
-                await body.reject(400, "The transfer encoding must be chunked, in HTTP/1.1.")
+                await body.reject(400, "The transfer encoding must be chunked, and the version HTTP/1.1.")
             else:
                 await self.app(scope, body.receive, body.send)
         finally:
@@ -96,8 +96,8 @@ class RequestBody:
     is_received = False
     is_rejected = False
     is_response_started = False
-    holds_end = False
-    is_end_held = False
+    delays_end = False
+    is_end_delayed = False
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, limits: RequestLimits) -> None:
         """Wrap the functions of the server."""
@@ -116,7 +116,7 @@ class RequestBody:
         if (self.length or 0) > limit:
             await self.reject_size()
             return
-        # A route with a limit of its own streams the body.
+        # A route with a limit of its own streams the body, so only its unread part is in memory.
         most = default if limit == default else min(default, UNREAD_BYTES)
         needed = most if self.length is None else min(self.length, most)
         if self.limits.reserved and self.limits.reserved + needed > self.settings.body_memory_bytes:
@@ -138,7 +138,7 @@ class RequestBody:
             async with asyncio.timeout(self.settings.idle_seconds):
                 message = await self.server_receive()
         except TimeoutError:
-            self.is_received = True  # nothing more is awaited
+            self.is_received = True  # do not wait for the rest
             await self.reject(408, "The request body stopped arriving.")
             return DISCONNECT
         self.size += len(message.get("body", b""))
@@ -162,8 +162,8 @@ class RequestBody:
     async def send(self, message: Message) -> None:
         """Send a part of the response.
 
-        If the rest of the body is on its way, closing the connection would reset it, and the client might
-        lose the response. The end of such a response is held until the body has arrived.
+        If the client is still sending the body, closing the connection would reset it, and the client might
+        lose the response. The end of such a response is delayed until the body has arrived.
         """
         if self.is_rejected:
             return
@@ -172,15 +172,15 @@ class RequestBody:
             headers = MutableHeaders(scope=message)
             if not self.is_received:
                 headers["connection"] = "close"
-            self.holds_end = not (self.is_received or self.waits_for_continue) and "content-length" in headers
-        elif self.holds_end and not message.get("more_body", False):
-            self.is_end_held = True
+            self.delays_end = not (self.is_received or self.waits_for_continue) and "content-length" in headers
+        elif self.delays_end and not message.get("more_body", False):
+            self.is_end_delayed = True
             message = {**message, "more_body": True}
         await self.server_send(message)
 
     async def finish(self) -> None:
-        """Discard the rest of the body, for a limited time, and end a response that was held."""
-        if not self.is_end_held:
+        """Discard the rest of the request body, for a limited time, then send the delayed end of the response."""
+        if not self.is_end_delayed:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.idle_seconds):
@@ -190,7 +190,7 @@ class RequestBody:
 
 
 class RequestTelemetry:
-    """Give every request an ID, measure and log it, and respond if everything else failed."""
+    """Assign an ID to every request, measure and log the request, and send an error response if nothing else did."""
 
     def __init__(self, app: ASGIApp, service: Service[Any]) -> None:
         """Wrap the app of a service."""
@@ -208,7 +208,7 @@ class RequestTelemetry:
         request_id.set(identity)
         status = 0
 
-        async def identified_send(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -221,10 +221,10 @@ class RequestTelemetry:
 
         IN_FLIGHT.inc()
         try:
-            await self.app(scope, receive, identified_send)
+            await self.app(scope, receive, send_with_id)
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and is_stopped():
-                log.warning("not finished within the grace period")
+                log.warning("request not finished within the grace period")
                 response = problem(503, "The service was stopped before it had finished this request.")
             else:
                 log.error("unexpected error", exc_info=error)
@@ -232,7 +232,7 @@ class RequestTelemetry:
             # Starlette's outermost middleware has responded to an Exception, and raises it again. If a response is
             # incomplete, the server notices that and closes the connection.
             if not status:
-                await response(scope, receive, identified_send)
+                await response(scope, receive, send_with_id)
         finally:
             IN_FLIGHT.dec()
             log_request(scope, status, time.perf_counter() - started)
@@ -251,7 +251,7 @@ def log_request(scope: Scope, status: int, seconds: float) -> None:
     SECONDS.labels(method, route, status).observe(seconds)
     level = logging.DEBUG if route in PROBES and status < 400 else logging.INFO
     if log.isEnabledFor(level):
-        # As it was sent, in ASCII, and without the query, which may contain secrets.
+        # Log the path as it was sent, in ASCII, and without the query, which may contain secrets.
         path = scope["raw_path"][:MAX_LOGGED_PATH].decode("latin-1")
         client = scope["client"][0] if scope["client"] else None
         fields = {"method": method, "path": path, "status": status, "seconds": round(seconds, 6), "client": client}

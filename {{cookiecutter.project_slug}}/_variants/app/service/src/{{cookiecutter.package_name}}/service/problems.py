@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-PHRASES = frozenset(map(int, HTTPStatus))
+KNOWN_STATUSES = frozenset(map(int, HTTPStatus))
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -38,13 +38,13 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None, **members: Any) -> JSONResponse:
     """Return an error response; `members` are added to the document."""
-    title = HTTPStatus(status).phrase if status in PHRASES else "Error"
+    title = HTTPStatus(status).phrase if status in KNOWN_STATUSES else "Error"
     content = Problem(title=title, status=status, detail=detail, **members).model_dump()
     return JSONResponse(content, status, headers, MEDIA_TYPE)
 
 
 async def handle_http_exception(_request: Request, error: HTTPException) -> Response:
-    """Return the error of a route or of the router.
+    """Return the error response for an exception that a route or the router raised.
 
     Raises:
         OSError: FastAPI could not write an upload to /tmp, and blames the client.
@@ -55,7 +55,7 @@ async def handle_http_exception(_request: Request, error: HTTPException) -> Resp
     headers = dict(error.headers or {})
     if error.status_code in {204, 304}:  # they have no body
         return Response(status_code=error.status_code, headers=headers)
-    # FastAPI's `detail` can be any JSON value, although Starlette's is a text.
+    # FastAPI's `detail` can be any JSON value, although Starlette's is a string.
     detail: Any = error.detail
     if isinstance(detail, str):
         return problem(error.status_code, detail, headers)

@@ -1,4 +1,4 @@
-"""Uvicorn's server and HTTP protocol, with the overrides that a public service needs. Each says what it prevents."""
+"""Uvicorn's server and HTTP protocol, with overrides for a public service. Each docstring names what it prevents."""
 
 import asyncio
 from contextlib import suppress
@@ -15,14 +15,14 @@ class Protocol(HttpToolsProtocol):
     """HTTP/1.1 with limits for connections and request headers."""
 
     def connection_made(self, transport: Any) -> None:
-        """Prevent connections that stay open for ever without a request, and more than fit into files and memory."""
+        """Prevent connections that stay open without a request, and more connections than the process can handle."""
         limit(transport, self.connections)
         super().connection_made(transport)
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, transport.close)
         self.unparsed_bytes = 0
 
     def data_received(self, data: bytes) -> None:
-        """Prevent headers, trailers and chunk extensions without an end: uvicorn limits neither time nor size."""
+        """Prevent endless headers, trailers and chunk extensions, because uvicorn limits neither time nor size."""
         self.unparsed_bytes += len(data)
         with suppress(HttpParserError, HttpParserUpgrade):
             self.parse(self.parser, data)
@@ -37,7 +37,7 @@ class Protocol(HttpToolsProtocol):
             self.send_400_response("The request is malformed, or its headers are too large.")
 
     def parse(self, parser: Any, data: bytes) -> None:
-        """Prevent the loss of the body after `Upgrade: h2c`, Java's default (github.com/Kludex/uvicorn/issues/2722)."""
+        """Prevent the loss of the body after `Upgrade: h2c`, which Java's client sends (Kludex/uvicorn issue 2722)."""
         try:
             parser.feed_data(data)
         except HttpParserUpgrade as error:
@@ -51,19 +51,19 @@ class Protocol(HttpToolsProtocol):
         return True  # so that super() skips the request until parse() upgrades it, or repeats it without the upgrade
 
     def on_headers_complete(self) -> None:
-        """End the limits of the headers."""
+        """Stop the time and size limits for the headers."""
         self._unset_keepalive_if_required()
         self.unparsed_bytes = 0
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Count only what is not the body."""
+        """Reset the count, because the limit does not apply to the body."""
         self.unparsed_bytes = 0
         super().on_body(body)
 
 
 class Server(uvicorn.Server):
-    """A server that is not ready after SIGTERM, but accepts connections until load balancers have noticed."""
+    """A server that reports not ready after SIGTERM, but accepts connections until load balancers have noticed."""
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Prevent an exit status other than 0: uvicorn raises the captured signals again at the end."""
@@ -72,7 +72,7 @@ class Server(uvicorn.Server):
         self.config.app.begin_shutdown()  # type: ignore[union-attr]
 
     async def shutdown(self, sockets: Any = None) -> None:
-        """Prevent refused connections while load balancers send more, and the loss of requests on idle connections."""
+        """Prevent refused connections while load balancers still send requests, and lost requests on idle ones."""
         for _ in range(round(10 * self.config.app.settings.drain_seconds)):  # type: ignore[union-attr]
             await asyncio.sleep(0 if self.force_exit else 0.1)
         self.servers[0].close()

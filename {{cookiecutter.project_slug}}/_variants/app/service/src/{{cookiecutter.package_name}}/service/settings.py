@@ -20,7 +20,7 @@ from . import PREFIX
 # Docker, Compose and Podman mount secrets here, one file each.
 SECRETS = Path("/run/secrets")
 
-# The errors of pydantic whose messages name only what is allowed. All others may quote the value, which may be secret.
+# The pydantic errors whose messages show only allowed values. All others may quote the value, which may be secret.
 PUBLIC_ERRORS = {
     *("bool_parsing", "int_parsing", "int_from_float", "float_parsing", "literal_error", "enum"),
     *("greater_than", "greater_than_equal", "less_than", "less_than_equal", "multiple_of"),
@@ -64,7 +64,7 @@ class Files(JSONOrText, SecretsSettingsSource):
 
 
 class ServiceSettings(BaseSettings):
-    """The settings of every service: each field is an environment variable, in upper case, after PREFIX."""
+    """The settings of every service. The variable of each field is its name in upper case, after PREFIX."""
 
     # pydantic warns of a directory that does not exist.
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, secrets_dir=SECRETS if SECRETS.is_dir() else None)
@@ -80,30 +80,30 @@ class ServiceSettings(BaseSettings):
         default=ByteSize(1 << 20), ge=0, description="largest request body, for example 1000000, 500MB or 10GiB"
     )
     body_memory_bytes: ByteSize = Field(
-        default=ByteSize(32 << 20), ge=0, description="memory for request bodies; the response is 503 while it is used"
+        default=ByteSize(32 << 20), ge=0, description="memory for request bodies; the response is 503 if it is used up"
     )
-    idle_seconds: float = Field(default=30, gt=0, description="longest pause of a client within a request body")
+    idle_seconds: float = Field(default=30, gt=0, description="longest wait for the next part of a request body")
     keep_alive_seconds: int = Field(
-        default=75, ge=1, description="longest wait for request headers; set it longer than a proxy keeps connections"
+        default=75, ge=1, description="longest wait for request headers; must exceed the idle timeout of a proxy"
     )
     drain_seconds: float = Field(
-        default=0, ge=0, description="after SIGTERM, time until your load balancer sends no more requests"
+        default=0, ge=0, description="time to accept connections after SIGTERM, until your load balancer has noticed"
     )
-    grace_seconds: int = Field(default=20, ge=0, description="time to finish requests, after drain_seconds")
+    grace_seconds: int = Field(default=20, ge=0, description="time to finish requests in flight, after DRAIN_SECONDS")
     trusted_proxies: Annotated[str, AfterValidator(networks)] = Field(
         default="", description="addresses and networks, separated by commas, whose X-Forwarded-* headers are used"
     )
     root_path: str = Field(
-        default="", pattern=r"^(/[\w.~-]+)*$", description="path that a proxy removes from requests, for example /api"
+        default="", pattern=r"^(/[\w.~-]+)*$", description="prefix that a proxy removes from the path, for example /api"
     )
-    docs: bool = Field(default=False, description="whether /docs, /redoc and /openapi.json describe the API")
+    docs: bool = Field(default=False, description="whether to serve /docs, /redoc and /openapi.json")
     metrics: bool = Field(default=True, description="whether /metrics returns the metrics of this process")
 
     @classmethod
     def settings_customise_sources(  # type: ignore[override]
         cls, settings_cls: type[BaseSettings], init_settings: Source, dotenv_settings: Source, **_: Source
     ) -> tuple[Source, ...]:
-        """Return where settings are read from; the first source that has a value is used."""
+        """Return the sources of settings, in order of precedence."""
         return init_settings, Variables(settings_cls), dotenv_settings, Files(settings_cls)
 
     def bind_host(self) -> str:
@@ -139,7 +139,7 @@ def load(settings: type[S]) -> S:
     except ValidationError as error:
         found = error.errors()
         problems = {variable(settings, *each["loc"][:1]): reason(settings, each) for each in found}
-    # Raise it here, because a traceback would also show the errors above, which contain the values of all settings.
+    # Raise outside of `except`. A traceback would also show the errors above, which contain the values of all settings.
     raise SettingsError("\n".join(f"{name}: {text}" for name, text in problems.items()))
 
 
@@ -157,7 +157,7 @@ def aliases(field: FieldInfo) -> list[str]:
 
 
 def variable(settings: type[ServiceSettings], name: int | str = "*") -> str:
-    """Return the environment variable of a field, or of one of its aliases; `*` is several settings together."""
+    """Return the variable of a field or alias, or PREFIX* for an error that concerns several settings."""
     prefix = settings.model_config.get("env_prefix", "")
     for field_name, field in settings.model_fields.items():
         names = aliases(field)
@@ -167,13 +167,13 @@ def variable(settings: type[ServiceSettings], name: int | str = "*") -> str:
 
 
 def reason(settings: type[ServiceSettings], error: Mapping[str, Any]) -> str:
-    """Explain what would be right, without the value."""
+    """Explain what is expected, without the value."""
     kind, location = error["type"], error["loc"]
     if kind == "int_parsing" and str(error["input"]).startswith("tcp://"):
         return "is the address of a Service in Kubernetes: set enableServiceLinks to false, or rename the Service"
     if kind in PUBLIC_ERRORS:
         return str(error["msg"])
-    # A type cannot be wrong at this level unless the text was not decoded.
+    # At this level, a wrong type means that the text could not be decoded.
     problem = "must be JSON" if kind.endswith("_type") and len(location) == 1 else "is invalid"
     problem = (
         f"is required, as a variable or a file in {SECRETS}" if kind == "missing" and len(location) == 1 else problem
@@ -184,7 +184,7 @@ def reason(settings: type[ServiceSettings], error: Mapping[str, Any]) -> str:
 
 def describe(settings: type[ServiceSettings]) -> str:
     """List the variables, with their meanings and defaults."""
-    lines = [f"environment variables, or files of these names in {SECRETS}:"]
+    lines = [f"environment variables, or files with these names in {SECRETS}:"]
     for name, field in settings.model_fields.items():
         lines += [f"  {variable(settings, name)}", f"      {field.description or name} ({default(field)})"]
     return "\n".join(lines)

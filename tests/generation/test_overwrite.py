@@ -259,6 +259,8 @@ class PausedGeneration:
 
     def interrupt(self) -> None:
         """Send SIGINT to every process of the command, like Ctrl-C."""
+        # Python would not handle a signal that arrives between opening the pipe and reading from it.
+        time.sleep(0.5)
         os.killpg(self.process.pid, signal.SIGINT)
 
     def end(self) -> str:

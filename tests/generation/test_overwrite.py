@@ -306,13 +306,18 @@ IN_THE_MIDDLE = Path(PROJECT, "src", PACKAGE, "_middle.pyi")
 AT_THE_END = Path(PROJECT, "tests", "zz")
 
 
-def test_ctrl_c_leaves_only_the_new_project(work_dir: Path, tmp_path: Path) -> None:
+def interrupt_generation(work_dir: Path, tmp_path: Path) -> None:
+    """Interrupt a generation before its second hook starts, and check that it stops without a traceback."""
     template = copy_template(tmp_path)
     with paused_generation(work_dir, template / IN_THE_MIDDLE, template) as generation:
         generation.interrupt()
         printed = generation.end()
         assert generation.process.returncode == 1
     assert "Traceback" not in printed
+
+
+def test_ctrl_c_leaves_only_the_new_project(work_dir: Path, tmp_path: Path) -> None:
+    interrupt_generation(work_dir, tmp_path)
     assert [path.name for path in work_dir.iterdir()] == [SLUG]
     shutil.rmtree(work_dir / SLUG)
     assert generate(work_dir).returncode == 0
@@ -321,14 +326,10 @@ def test_ctrl_c_leaves_only_the_new_project(work_dir: Path, tmp_path: Path) -> N
 def test_ctrl_c_while_overwriting_keeps_user_files(
     project_in_use: Project, work_dir: Path, bake_once: Bake, tmp_path: Path
 ) -> None:
-    template, fresh = copy_template(tmp_path), files(bake_once().path)
+    fresh = files(bake_once().path)
     project = copy_project(project_in_use, work_dir)
     before = snapshot(project)
-    with paused_generation(work_dir, template / IN_THE_MIDDLE, template) as generation:
-        generation.interrupt()
-        printed = generation.end()
-        assert generation.process.returncode == 1
-    assert "Traceback" not in printed
+    interrupt_generation(work_dir, tmp_path)
     after = snapshot(project)
     assert select(after, before.keys() - fresh) == select(before, before.keys() - fresh)
     # The hook had not started, so the files that it moves were not changed.

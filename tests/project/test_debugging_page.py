@@ -25,7 +25,7 @@ def test_commands_of_the_debugging_page_work(
     printed = []
     try:
         for block in blocks:
-            # There is no terminal here. A debugger ends at the end of its input.
+            # Tests have no terminal. Without one, gdb and bash exit at the end of their input.
             script = block.replace(" --interactive --tty", "")
             # Wait until the service has imported its modules.
             script = script.replace("docker run --rm --pid", "sleep 3\ndocker run --rm --pid")

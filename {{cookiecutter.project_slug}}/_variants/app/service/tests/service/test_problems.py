@@ -33,7 +33,7 @@ from fastapi import HTTPException
 
 @app.get("/raise/{status}")
 def fail(status: int, text: bool = True):
-    raise HTTPException(status, "wrong" if text else {"field": "wrong"})
+    raise HTTPException(status, "wrong" if text else {"field": "wrong"}) from FileNotFoundError()
 """
     service = start(*extended_command(code))
     assert assert_problem(service.request("GET", "/raise/409"), 409)["detail"] == "wrong"

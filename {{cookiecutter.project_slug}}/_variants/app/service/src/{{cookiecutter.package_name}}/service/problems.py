@@ -13,6 +13,8 @@ from starlette.requests import ClientDisconnect
 
 KNOWN_STATUSES = frozenset(map(int, HTTPStatus))
 MEDIA_TYPE = "application/problem+json"
+# FastAPI's detail of every error while it reads a form.
+BODY_ERROR = "There was an error parsing the body"
 
 
 class Problem(BaseModel):
@@ -47,10 +49,10 @@ async def handle_http_exception(_request: Request, error: HTTPException) -> Resp
     """Return the error response for an exception that a route or the router raised.
 
     Raises:
-        OSError: FastAPI could not write an upload to /tmp, and blames the client.
+        OSError: an upload could not be written to /tmp. FastAPI reports this as an error of the client.
 
     """
-    if isinstance(error.__cause__, OSError):
+    if isinstance(error.__cause__, OSError) and error.detail == BODY_ERROR:
         raise error.__cause__
     headers = dict(error.headers or {})
     if error.status_code in {204, 304}:  # they have no body

@@ -271,7 +271,7 @@ def test_user_commit_on_update_branch_is_not_overwritten(repository: Repository,
     repository.template.commit(mended)
     repository.template.git(mended, "push", "--quiet", "origin", BRANCH)
     tip = repository.git("rev-parse", BRANCH)
-    assert "::notice::Somebody has committed to the branch" in repository.run_pull_request_job(bundles["v3"])
+    assert "::notice::Someone has committed to the branch" in repository.run_pull_request_job(bundles["v3"])
     assert repository.git("rev-parse", BRANCH) == tip
     assert len(repository.calls) == 1
 

@@ -151,6 +151,17 @@ FAKES = {
   types: [text]
 """,
     ),
+    "rvben/rumdl-pre-commit": FakeHookRepository(
+        "rumdl",
+        """
+- id: rumdl
+  name: rumdl check
+  entry: rumdl check
+  language: python
+  types: [markdown]
+  require_serial: true
+""",
+    ),
 }
 
 

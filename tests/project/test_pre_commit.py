@@ -167,6 +167,9 @@ FAULTS: dict[str, tuple[str, str, Injection]] = {
     "wrong pipeline": ("check-gitlab-ci", "test.script", append(".gitlab-ci.yml", "test: {script: 1}\n")),
     "injection into a workflow": ("zizmor", "template-injection", append(".github/workflows/new.yml", INJECTION)),
     "misspelling": ("codespell", "README.md:", append("README.md", f"This is {MISSPELT} end.\n")),
+    "link to a missing file": ("rumdl", "[MD057]", append("README.md", "\nSee [this](docs/missing.md).\n")),
+    "link to a missing heading": ("rumdl", "[MD051]", append("README.md", "\nSee [this](docs/building.md#missing).\n")),
+    "table row without a cell": ("rumdl", "[MD056]", append("README.md", "\n| a | b |\n| - | - |\n| c |\n")),
 }
 
 

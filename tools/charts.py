@@ -30,64 +30,64 @@ class Theme:
 
     name: str
     text: str
-    quiet: str
-    ours: str
-    peers: str
+    muted: str
+    accent: str
+    neutral: str
 
 
 THEMES = (
-    Theme("light", text="#1f2328", quiet="#59636e", ours="#0969da", peers="#afb8c1"),
-    Theme("dark", text="#f0f6fc", quiet="#9198a1", ours="#4493f8", peers="#545d68"),
+    Theme("light", text="#1f2328", muted="#59636e", accent="#0969da", neutral="#afb8c1"),
+    Theme("dark", text="#f0f6fc", muted="#9198a1", accent="#4493f8", neutral="#545d68"),
 )
 
 
-def draw(path: Path, about: Any, figures: dict[str, dict[str, Any]], peers: Collection[str]) -> None:
+def draw(path: Path, metric: Any, summaries: dict[str, dict[str, Any]], alternatives: Collection[str]) -> None:
     """Draw the medians of a metric, smallest first, and label each bar with its ratio.
 
     Args:
         path: the target path without the theme and `.svg`.
-        about: title, unit and factor of the metric.
-        figures: the summary of each method; ratios are relative to the first one.
-        peers: the alternatives to this template's strategies.
+        metric: title, unit and factor of the metric.
+        summaries: the summary of each method; ratios are relative to the first one.
+        alternatives: the alternatives to this template's strategies.
 
     """
     with mpl.rc_context(SETTINGS):
         for theme in THEMES:
-            drawing = chart(theme, about, figures, peers)
-            drawing.savefig(f"{path}-{theme.name}.svg", transparent=True, metadata={"Date": None, "Creator": None})
+            figure = chart(theme, metric, summaries, alternatives)
+            figure.savefig(f"{path}-{theme.name}.svg", transparent=True, metadata={"Date": None, "Creator": None})
             clean_svg(Path(f"{path}-{theme.name}.svg"))
 
 
-def chart(theme: Theme, about: Any, figures: dict[str, dict[str, Any]], peers: Collection[str]) -> Figure:
+def chart(theme: Theme, metric: Any, summaries: dict[str, dict[str, Any]], alternatives: Collection[str]) -> Figure:
     """Return the chart for one theme."""
-    ways = sorted(figures, key=lambda way: figures[way]["median"])
-    values = [figures[way]["median"] * about.factor for way in ways]
-    height = HEAD + ROW * len(ways)
-    drawing = Figure(figsize=(WIDTH, height))
-    axes = drawing.add_axes((0.22, 0.02, 0.53, 1 - HEAD / height))
+    methods = sorted(summaries, key=lambda method: summaries[method]["median"])
+    values = [summaries[method]["median"] * metric.factor for method in methods]
+    height = HEAD + ROW * len(methods)
+    figure = Figure(figsize=(WIDTH, height))
+    axes = figure.add_axes((0.22, 0.02, 0.53, 1 - HEAD / height))
     logarithmic = max(values) > LOGARITHMIC_FROM * min(values)
-    colours = [theme.peers if way in peers else theme.ours for way in ways]
-    axes.barh(range(len(ways)), values, height=BAR, color=colours, log=logarithmic)
-    axes.set_yticks(range(len(ways)), ways, color=theme.text)
-    axes.set_ylim(len(ways) - 0.5, -0.5)
+    colours = [theme.neutral if method in alternatives else theme.accent for method in methods]
+    axes.barh(range(len(methods)), values, height=BAR, color=colours, log=logarithmic)
+    axes.set_yticks(range(len(methods)), methods, color=theme.text)
+    axes.set_ylim(len(methods) - 0.5, -0.5)
     axes.set_xlim(min(values) / 3 if logarithmic else 0, max(values))
     axes.tick_params(length=0)
     axes.xaxis.set_visible(False)
     axes.spines[:].set_visible(False)
-    for row, way in enumerate(ways):
-        ratio, value = figures[way]["ratio"]["median"], values[row]
-        label = f"{rounded(ratio)}\u00d7 \u00b7 {rounded(value)} {about.unit}"
+    for row, method in enumerate(methods):
+        ratio, value = summaries[method]["ratio"]["median"], values[row]
+        label = f"{format_rounded(ratio)}\u00d7 \u00b7 {format_rounded(value)} {metric.unit}"
         place = {"xytext": (4, 0), "textcoords": "offset points", "va": "center"}
         axes.annotate(label, (value, row), color=theme.text, **place)
-    first = next(iter(figures))
+    first = next(iter(summaries))
     scale = ", logarithmic scale" if logarithmic else ""
-    drawing.text(0.01, 1 - 0.2 / height, about.title.capitalize(), color=theme.text, fontsize=10, fontweight="bold")
-    drawing.text(0.01, 1 - 0.4 / height, f"{first} = 1; lower is better{scale}", color=theme.quiet)
-    drawing.text(0.99, 1 - 0.4 / height, "this template", color=theme.ours, ha="right")
-    return drawing
+    figure.text(0.01, 1 - 0.2 / height, metric.title.capitalize(), color=theme.text, fontsize=10, fontweight="bold")
+    figure.text(0.01, 1 - 0.4 / height, f"{first} = 1; lower is better{scale}", color=theme.muted)
+    figure.text(0.99, 1 - 0.4 / height, "this template", color=theme.accent, ha="right")
+    return figure
 
 
-def rounded(value: float) -> str:
+def format_rounded(value: float) -> str:
     """Format a number with one decimal place, or with none from 9.95 on."""
     return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}"
 

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from tools.charts import THEMES, Theme, rounded
+from tools.charts import THEMES, Theme, format_rounded
 
 BASE, RUNTIME, ARTIFACTS = "base image", "runtime-image", "artifacts"
 # Units of the drawing: pixels in a README; a phone scales the drawing to less than half that size.
@@ -63,19 +63,19 @@ def height_of(size: int) -> float:
 
 def format_size(size: int) -> str:
     """Format a size in kB or MB."""
-    return f"{rounded(size / 1e6)} MB" if size >= 1e5 else f"{rounded(size / 1e3)} kB"
+    return f"{format_rounded(size / 1e6)} MB" if size >= 1e5 else f"{format_rounded(size / 1e3)} kB"
 
 
-def merge_adjacent(held: list[dict[str, Any]]) -> list[tuple[str, int]]:
+def merge_adjacent(layers: list[dict[str, Any]]) -> list[tuple[str, int]]:
     """Merge adjacent layers with the same name, topmost first."""
-    groups = groupby(reversed(held), key=lambda layer: str(layer["name"]))
+    groups = groupby(reversed(layers), key=lambda layer: str(layer["name"]))
     return [(name, sum(layer["bytes"] for layer in group)) for name, group in groups]
 
 
-def stack(stage: str, held: list[dict[str, Any]], x: float, top: float) -> list[Box]:
+def stack(stage: str, layers: list[dict[str, Any]], x: float, top: float) -> list[Box]:
     """Return a stage's layers as a column of boxes, topmost first."""
     boxes: list[Box] = []
-    for name, size in merge_adjacent(held):
+    for name, size in merge_adjacent(layers):
         boxes.append(Box(stage, name, size, x, boxes[-1].top + boxes[-1].height if boxes else top))
     return boxes
 
@@ -101,11 +101,11 @@ def arrows_of(content: Content, boxes: dict[str, list[Box]]) -> list[Arrow]:
     found = {(box.stage, box.name): box for stage in boxes.values() for box in stage}
     words: dict[Box, list[str]] = {}
     sources: dict[Box, list[Box]] = {}
-    for crossing in content["crossings"]:
-        target = found[crossing["to"], crossing["into"]]
-        sources.setdefault(target, []).extend(found[stage, name] for stage, name in crossing["from"])
-        said = words.setdefault(target, [])
-        said += [word for word in (crossing["how"], crossing["source"]) if word not in said]
+    for copy in content["copies"]:
+        target = found[copy["to"], copy["into"]]
+        sources.setdefault(target, []).extend(found[stage, name] for stage, name in copy["from"])
+        label = words.setdefault(target, [])
+        label += [word for word in (copy["how"], copy["source"]) if word not in label]
     return [
         Arrow(min(sources[target], key=lambda box: box.top), target, words[target])
         for target in sorted(words, key=lambda box: box.top)
@@ -121,12 +121,12 @@ def text(x: float, baseline: float, words: str, **attributes: str) -> str:
 def draw_box(box: Box, look: str, note: str, theme: Theme) -> Iterator[str]:
     """Draw a box with its name, its size and, if it fits, a note."""
     yield f'<rect x="{box.x:g}" y="{box.top:.1f}" width="{COLUMN}" height="{box.height:.1f}" {look}/>'
-    has_room = note and box.height > 2 * LINE
-    baseline = box.middle + FONT * 0.35 - (LINE / 2 if has_room else 0)
+    note_fits = note and box.height > 2 * LINE
+    baseline = box.middle + FONT * 0.35 - (LINE / 2 if note_fits else 0)
     yield text(box.x + PAD, baseline, box.name)
     yield text(box.x + COLUMN - PAD, baseline, format_size(box.bytes), text_anchor="end")
-    if has_room:
-        yield text(box.x + PAD, baseline + LINE, note, fill=theme.quiet)
+    if note_fits:
+        yield text(box.x + PAD, baseline + LINE, note, fill=theme.muted)
 
 
 def draw_stage(boxes: list[Box], not_copied: list[Box], base: str, theme: Theme) -> Iterator[str]:
@@ -135,15 +135,15 @@ def draw_stage(boxes: list[Box], not_copied: list[Box], base: str, theme: Theme)
     yield text(boxes[0].x, top, stage, font_weight="bold")
     if stage == ARTIFACTS or len(boxes) > 1:
         whole = "exported" if stage == ARTIFACTS else format_size(sum(box.bytes for box in boxes))
-        yield text(boxes[0].x + COLUMN - PAD, top, whole, text_anchor="end", fill=theme.quiet)
+        yield text(boxes[0].x + COLUMN - PAD, top, whole, text_anchor="end", fill=theme.muted)
     for box in boxes:
         if box.name == BASE:
-            yield from draw_box(box, f'fill="{theme.peers}" fill-opacity="0.5" stroke="{theme.quiet}"', base, theme)
+            yield from draw_box(box, f'fill="{theme.neutral}" fill-opacity="0.5" stroke="{theme.muted}"', base, theme)
         elif box in not_copied:
-            look = f'fill="url(#hatch)" stroke="{theme.quiet}" stroke-dasharray="5 4"'
+            look = f'fill="url(#hatch)" stroke="{theme.muted}" stroke-dasharray="5 4"'
             yield from draw_box(box, look, "not copied", theme)
         else:
-            yield from draw_box(box, f'fill="{theme.ours}" fill-opacity="0.25" stroke="{theme.ours}"', "", theme)
+            yield from draw_box(box, f'fill="{theme.accent}" fill-opacity="0.25" stroke="{theme.accent}"', "", theme)
 
 
 def draw_arrows(arrows: list[Arrow], theme: Theme) -> Iterator[str]:
@@ -154,7 +154,7 @@ def draw_arrows(arrows: list[Arrow], theme: Theme) -> Iterator[str]:
         start, end = arrow.source.middle, arrow.target.middle
         bend = "" if start == end else f"H{left + BEND * number}V{end:.1f}"
         yield (
-            f'<path d="M{left} {start:.1f}{bend}H{RIGHT - 3}" fill="none" stroke="{theme.ours}" stroke-width="2.5" '
+            f'<path d="M{left} {start:.1f}{bend}H{RIGHT - 3}" fill="none" stroke="{theme.accent}" stroke-width="2.5" '
             'marker-end="url(#head)"/>'
         )
         lines = [arrow.words[0], " ".join(arrow.words[1:])]
@@ -169,23 +169,23 @@ def draw_arrows(arrows: list[Arrow], theme: Theme) -> Iterator[str]:
 def describe(content: Content) -> str:
     """Return a description of the drawing with a sentence for each stage and each copy between stages."""
     stages = (
-        f"{stage}: {', '.join(f'{name} {format_size(size)}' for name, size in reversed(merge_adjacent(held)))}."
-        for stage, held in content["stages"].items()
+        f"{stage}: {', '.join(f'{name} {format_size(size)}' for name, size in reversed(merge_adjacent(layers)))}."
+        for stage, layers in content["stages"].items()
     )
-    crossings = (f"{each['how']} {each['source']} to {each['to']}." for each in content["crossings"])
-    return " ".join([*stages, *crossings])
+    copies = (f"{each['how']} {each['source']} to {each['to']}." for each in content["copies"])
+    return " ".join([*stages, *copies])
 
 
 def summary(boxes: dict[str, list[Box]], not_copied: list[Box]) -> str:
     """Return a one-line summary of the sizes."""
-    building = sum(box.bytes for box in building_of(boxes))
+    building = sum(box.bytes for box in build_stage_boxes(boxes))
     shipped, rest = (sum(box.bytes for box in some) for some in (boxes[RUNTIME], not_copied))
     return (
         f"{format_size(building)} in build stages, {format_size(shipped)} in the image; {format_size(rest)} not copied"
     )
 
 
-def building_of(boxes: dict[str, list[Box]]) -> list[Box]:
+def build_stage_boxes(boxes: dict[str, list[Box]]) -> list[Box]:
     """Return the boxes of the build stages."""
     return [box for stage, some in boxes.items() if stage not in (RUNTIME, ARTIFACTS) for box in some]
 
@@ -193,8 +193,8 @@ def building_of(boxes: dict[str, list[Box]]) -> list[Box]:
 def picture(theme: Theme, name: str, title: str, base: str, content: Content) -> str:
     """Return the SVG for one theme."""
     boxes = place_stages(content)
-    crossing = [origin for each in content["crossings"] for origin in each["from"]]
-    not_copied = [box for box in building_of(boxes) if box.name != BASE and [box.stage, box.name] not in crossing]
+    copied = [origin for each in content["copies"] for origin in each["from"]]
+    not_copied = [box for box in build_stage_boxes(boxes) if box.name != BASE and [box.stage, box.name] not in copied]
     bottom = boxes[RUNTIME][-1].top + boxes[RUNTIME][-1].height
     height = round(bottom + 34)
     scale = f"Heights are to scale; the minimum height corresponds to {MIN_HEIGHT / PER_MB:.0f} MB."
@@ -206,17 +206,17 @@ def picture(theme: Theme, name: str, title: str, base: str, content: Content) ->
         f'<desc id="desc">{escape(describe(content))}</desc>',
         "<defs>",
         '<pattern id="hatch" width="12" height="12" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">',
-        f'<path d="M0 0V12" stroke="{theme.peers}" stroke-width="3" stroke-opacity="0.5"/>',
+        f'<path d="M0 0V12" stroke="{theme.neutral}" stroke-width="3" stroke-opacity="0.5"/>',
         "</pattern>",
         '<marker id="head" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="11" markerHeight="11"',
-        f'  markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L10 5L0 10z" fill="{theme.ours}"/></marker>',
+        f'  markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L10 5L0 10z" fill="{theme.accent}"/></marker>',
         "</defs>",
         f'<text x="{LEFT}" y="26"><tspan font-size="24" font-weight="bold">{escape(name)}</tspan>'
         f'<tspan dx="10">{escape(title)}</tspan></text>',
-        text(LEFT, 54, summary(boxes, not_copied), fill=theme.quiet),
+        text(LEFT, 54, summary(boxes, not_copied), fill=theme.muted),
         *(line for some in boxes.values() for line in draw_stage(some, not_copied, base, theme)),
         *draw_arrows(arrows_of(content, boxes), theme),
-        text(LEFT, bottom + 26, scale, fill=theme.quiet),
+        text(LEFT, bottom + 26, scale, fill=theme.muted),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"

@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.compare import STRATEGY, harness, no_bytecode
+from tools.compare import STRATEGY, harness, without_bytecode
 from tools.demo import TEMPLATE, generate, show
 from tools.engine import SUBSTITUTE_LABEL, DockerError, Engine, EngineUnavailable, running_engine
 from tools.pictures import ARTIFACTS, BASE, RUNTIME, draw
 
 LESSONS = STRATEGY / "all/lessons"
 sys.path.append(str(LESSONS))
-with no_bytecode():
+with without_bytecode():
     from lesson import Layer as Layer
     from lesson import layers
 
@@ -95,18 +95,18 @@ def lineage(stages: dict[str, Stage], name: str) -> list[str]:
     return [*lineage(stages, stages[name].parent), name] if name in stages else []
 
 
-def crossings_of(step: str, stages: Collection[str]) -> list[StageCopy]:
+def copies_of(step: str, stages: Collection[str]) -> list[StageCopy]:
     """Return the paths that an instruction copies or mounts from other stages."""
     flags = [] if BYTECODE in step else re.findall(r"(?<= )--\w+=\S+", step)
     found = []
     for flag in flags:
         options = dict(option.partition("=")[::2] for option in flag.removeprefix("--mount=").split(","))
-        if copied := options.get("--from"):
+        if stage := options.get("--from"):
             *sources, _ = (word for word in step.split()[1:] if word not in flags)
-            found += [StageCopy(copied, "COPY", source) for source in sources]
-        elif mounted := options.get("from"):
-            found.append(StageCopy(mounted, f"{options['type']} mount", options.get("source", "/")))
-    return [crossing for crossing in found if crossing.stage in stages]
+            found += [StageCopy(stage, "COPY", source) for source in sources]
+        elif stage := options.get("from"):
+            found.append(StageCopy(stage, f"{options['type']} mount", options.get("source", "/")))
+    return [copy for copy in found if copy.stage in stages]
 
 
 def name_of(step: str, *, project: bool) -> str:
@@ -125,19 +125,19 @@ def name_of(step: str, *, project: bool) -> str:
 
 def parts_of(stages: dict[str, Stage], name: str, found: list[Layer]) -> list[Part]:
     """Pair the layers of a stage, above the base image, with the instructions that created them."""
-    made = [
+    instructions = [
         (stage, step, name_of(step, project=stages[stage].parent in stages))
         for stage in lineage(stages, name)
         for step in stages[stage].steps
     ]
-    return [Part(*origin, layer) for origin, layer in zip(made, found[-len(made) :], strict=True)]
+    return [Part(*origin, layer) for origin, layer in zip(instructions, found[-len(instructions) :], strict=True)]
 
 
-def sources_of(crossing: StageCopy, stages: dict[str, Stage], parts: list[Part]) -> list[Part]:
+def sources_of(copy: StageCopy, stages: dict[str, Stage], parts: list[Part]) -> list[Part]:
     """Return the layers that contain the copied files, lowest first."""
-    below = crossing.source.rstrip("/") + "/"
+    below = copy.source.rstrip("/") + "/"
     seen: dict[str, Part] = {}
-    for part in (part for part in parts if part.stage in lineage(stages, crossing.stage)):
+    for part in (part for part in parts if part.stage in lineage(stages, copy.stage)):
         hidden = part.layer.hidden(dict.fromkeys(seen, 0))
         seen = {path: owner for path, owner in seen.items() if path not in hidden}
         seen |= {path: part for path in part.layer.sizes if f"{path}/".startswith(below)}
@@ -147,9 +147,9 @@ def sources_of(crossing: StageCopy, stages: dict[str, Stage], parts: list[Part])
 def read(stages: dict[str, Stage], build: Callable[[str], str], base: str) -> tuple[list[Part], int]:
     """Return the non-empty layers of all stages that the outputs need, and the size of the base image."""
     ends = {RUNTIME, ARTIFACTS} & stages.keys()
-    taken = {crossing.stage for end in ends for step in stages[end].steps for crossing in crossings_of(step, stages)}
-    below = {name for other in taken for name in lineage(stages, stages[other].parent)}
-    tags = {name: build(name) for name in stages if name in (taken - below) | ends}
+    copied_stages = {copy.stage for end in ends for step in stages[end].steps for copy in copies_of(step, stages)}
+    parents = {name for other in copied_stages for name in lineage(stages, stages[other].parent)}
+    tags = {name: build(name) for name in stages if name in (copied_stages - parents) | ends}
     found = layers([base, *tags.values()])
     parts = [part for name, tag in tags.items() for part in parts_of(stages, name, found[tag]) if part.layer.size]
     # Two stages may share a base stage.
@@ -168,39 +168,37 @@ def content(dockerfile: str, build: Callable[[str], str], base: str) -> Content:
     """
     stages = stages_of(dockerfile)
     parts, size = read(stages, build, base)
-    held: dict[str, list[dict[str, Any]]] = {
+    layers_by_stage: dict[str, list[dict[str, Any]]] = {
         name: [{"name": BASE, "bytes": size}] if stages[name].parent == "${BASE}" else []
         for name in dict.fromkeys(part.stage for part in parts)
     }
-    crossings: list[dict[str, Any]] = []
-    crossed: set[tuple[str, Part]] = set()
+    copies: list[dict[str, Any]] = []
+    copied: set[tuple[str, Part]] = set()
     for part in parts:
         origins: dict[StageCopy, list[Part]] = {}
-        for crossing in crossings_of(part.step, stages):
-            if not (sources := sources_of(crossing, stages, parts)):
+        for copy in copies_of(part.step, stages):
+            if not (sources := sources_of(copy, stages, parts)):
                 continue
             # Copying an unchanged layer a second time creates no layer.
-            origins[crossing] = [source for source in sources if (part.stage, source) not in crossed] or sources
-            crossed |= {(part.stage, source) for source in sources}
+            origins[copy] = [source for source in sources if (part.stage, source) not in copied] or sources
+            copied |= {(part.stage, source) for source in sources}
         names = dict.fromkeys(source.name for sources in origins.values() for source in sources)
         name = stages[ARTIFACTS].leaves if part.stage == ARTIFACTS else " + ".join(names) or part.name
-        held[part.stage].append({"name": name, "bytes": part.layer.size})
-        for crossing, sources in origins.items():
+        layers_by_stage[part.stage].append({"name": name, "bytes": part.layer.size})
+        for copy, sources in origins.items():
             boxes = [list(box) for box in dict.fromkeys((source.stage, source.name) for source in sources)]
-            crossings.append(
-                {"how": crossing.how, "source": crossing.source, "from": boxes, "to": part.stage, "into": name}
-            )
-    return {"stages": held, "crossings": crossings}
+            copies.append({"how": copy.how, "source": copy.source, "from": boxes, "to": part.stage, "into": name})
+    return {"stages": layers_by_stage, "copies": copies}
 
 
-def stage_builder(engine: Engine, image: str, folder: Path, dockerfile: Path, base: str) -> Callable[[str], str]:
+def stage_builder(engine: Engine, image: str, directory: Path, dockerfile: Path, base: str) -> Callable[[str], str]:
     """Return a function that builds a stage and returns its tag."""
 
     def build(stage: str) -> str:
         tag = f"{image}:{stage}"
         options = ("--target", stage, "--tag", tag, "--build-arg", f"BASE={base}", "--file", str(dockerfile))
-        show("docker", "build", *options, str(folder))
-        engine.docker("build", *options, str(folder))
+        show("docker", "build", *options, str(directory))
+        engine.docker("build", *options, str(directory))
         return tag
 
     return build
@@ -213,18 +211,20 @@ def measure(engine: Engine, project: Path) -> dict[str, Any]:
     dockerfiles = {HELLO: (HELLO_DOCKERFILE, LESSONS / "app")}
     dockerfiles |= {name: (project / "strategies" / name / "Dockerfile", project) for name in STRATEGIES}
     # Include the process ID, because another run may share the engine.
-    mine = f"stages-{os.getpid()}"
-    facts = harness.facts(harness.Engine(engine.environment), base)
-    selected = {name: facts[name] for name in ("date", "machine", "storage", "base", "versions")}
+    repository = f"stages-{os.getpid()}"
+    details = harness.collect_facts(harness.Engine(engine.environment), base)
+    selected = {name: details[name] for name in ("date", "machine", "storage", "base", "versions")}
     try:
         contents = {
-            name: content(file.read_text("utf-8"), stage_builder(engine, f"{mine}-{name}", folder, file, base), base)
-            for name, (file, folder) in dockerfiles.items()
+            name: content(
+                file.read_text("utf-8"), stage_builder(engine, f"{repository}-{name}", directory, file, base), base
+            )
+            for name, (file, directory) in dockerfiles.items()
         }
     finally:
-        tags = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{mine}-*").stdout.split()
+        tags = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{repository}-*").stdout.split()
         engine.docker("image", "rm", *tags, check=False)
-    return {**selected, "architecture": architecture(engine), "stand_in": bool(label.strip()), "contents": contents}
+    return {**selected, "architecture": architecture(engine), "substitute": bool(label.strip()), "contents": contents}
 
 
 def architecture(engine: Engine) -> str:
@@ -238,11 +238,11 @@ def title_of(name: str) -> str:
     return label.partition(": ")[2].removesuffix(" (recommended)")
 
 
-def render(report: dict[str, Any], folder: Path) -> None:
+def render(report: dict[str, Any], directory: Path) -> None:
     """Draw all pictures into a directory."""
-    folder.mkdir(exist_ok=True)
+    directory.mkdir(exist_ok=True)
     for name, content in report["contents"].items():
-        draw(folder / name, name, title_of(name), report["base"], content)
+        draw(directory / name, name, title_of(name), report["base"], content)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -250,10 +250,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="stages", description="Draw the stages of each strategy.")
     parser.add_argument("--render", action="store_true", help="build nothing; only redraw, from docs/stages.json")
     if not parser.parse_args(arguments).render:
-        with tempfile.TemporaryDirectory() as folder, running_engine() as engine:
+        with tempfile.TemporaryDirectory() as directory, running_engine() as engine:
             # lesson.py finds the engine through the environment.
             os.environ.update(engine.environment)
-            report = measure(engine, generate(Path(folder), "strategy=all", f"python_version={PYTHON}"))
+            report = measure(engine, generate(Path(directory), "strategy=all", f"python_version={PYTHON}"))
         STAGES.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     render(json.loads(STAGES.read_text("utf-8")), PICTURES)
 

@@ -15,19 +15,19 @@ import pytest
 
 from tests.conftest import TEMPLATE, container
 from tools.compare import (
+    ADDITIONAL_METRICS,
+    ALTERNATIVES,
     BEGIN,
     DOCS,
     END,
-    FURTHER,
     LESSON,
-    PEERS,
     create_project,
     generated_section,
     harness,
-    peers,
+    list_alternatives,
+    list_methods,
     render,
     replace_between_markers,
-    ways,
 )
 from tools.demo import ask
 from tools.engine import Engine
@@ -35,7 +35,7 @@ from tools.engine import Engine
 pytestmark = pytest.mark.serial
 
 COMMITTED = json.loads((DOCS / "comparison.json").read_text("utf-8"))
-ALL_PEERS = sorted(path.name for path in PEERS.iterdir())
+ALL_ALTERNATIVES = sorted(path.name for path in ALTERNATIVES.iterdir())
 MEASURED = ["venv", "article-venv", "uv-multistage"]
 ROUNDS = 2
 TOLERANCE = 1.2
@@ -45,7 +45,7 @@ TOLERANCE = 1.2
 def cached_before(engine: Engine, base_image: Any) -> set[str]:
     """Return the records in the build cache before the measurement."""
     base_image("3.14")
-    return harness.Engine(engine.environment).cached()
+    return harness.Engine(engine.environment).cached_records()
 
 
 @pytest.fixture(scope="module")
@@ -65,49 +65,53 @@ def comparison_run(
 @pytest.mark.slow
 def test_comparison_measures_all_metrics_of_all_methods(comparison_run: Any) -> None:
     result, report = comparison_run
-    assert list(report["ways"]) == MEASURED
-    for way, figures in report["ways"].items():
+    assert list(report["methods"]) == MEASURED
+    for method, metrics in report["methods"].items():
         expected = {name for group in harness.GROUPS.values() for name in group}
-        assert expected <= figures.keys() <= {*expected, *FURTHER}
-        assert all(figure[key] > 0 for figure in figures.values() for key in ("median", "min", "max"))
-        assert f"\n  {way}: cold " in result.stdout
+        assert expected <= metrics.keys() <= {*expected, *ADDITIONAL_METRICS}
+        assert all(metric[key] > 0 for metric in metrics.values() for key in ("median", "min", "max"))
+        assert f"\n  {method}: cold " in result.stdout
     assert generated_section(report) in result.stdout
 
 
 @pytest.mark.slow
 def test_reported_ratios_match_measurements(comparison_run: Any) -> None:
     _, report = comparison_run
-    ours, *peers = report["ways"].values()
+    venv, *alternatives = report["methods"].values()
     for name in (name for group in harness.GROUPS.values() for name in group):
-        assert ours[name]["ratio"] == {"median": 1, "min": 1, "max": 1}
-        for peer in peers:
-            least, most = peer[name]["min"] / ours[name]["max"], peer[name]["max"] / ours[name]["min"]
-            assert least <= peer[name]["ratio"]["min"] <= peer[name]["ratio"]["max"] <= most
-        assert peer["size"]["ratio"]["median"] == pytest.approx(peer["size"]["median"] / ours["size"]["median"])
+        assert venv[name]["ratio"] == {"median": 1, "min": 1, "max": 1}
+        for other in alternatives:
+            least, most = other[name]["min"] / venv[name]["max"], other[name]["max"] / venv[name]["min"]
+            assert least <= other[name]["ratio"]["min"] <= other[name]["ratio"]["max"] <= most
+        assert other["size"]["ratio"]["median"] == pytest.approx(other["size"]["median"] / venv["size"]["median"])
 
 
 # Sizes are exact. Times vary, so a ratio fails only if no round comes within tolerance of the committed ratio. Cold
 # builds are left out, because they mostly measure the network.
 @pytest.mark.slow
-@pytest.mark.parametrize("peer", MEASURED[1:])
+@pytest.mark.parametrize("other", MEASURED[1:])
 @pytest.mark.parametrize("name", ["size", "compressed", "pushed", "edit_py", "edit_c", "add_requirement"])
-def test_ratio_to_alternative_is_within_tolerance_of_committed(comparison_run: Any, name: str, peer: str) -> None:
-    now = comparison_run[1]["ways"][peer][name]["ratio"]["max"]
-    assert now * TOLERANCE >= COMMITTED["ways"][peer][name]["ratio"]["median"]
+def test_ratio_to_alternative_is_within_tolerance_of_committed(comparison_run: Any, name: str, other: str) -> None:
+    now = comparison_run[1]["methods"][other][name]["ratio"]["max"]
+    assert now * TOLERANCE >= COMMITTED["methods"][other][name]["ratio"]["median"]
 
 
 @pytest.mark.slow
 def test_many_c_files_ratio_is_within_tolerance_of_committed(comparison_run: Any) -> None:
-    now = comparison_run[1]["ways"]["venv"]["one_of_100_c_ratio"]["min"]
-    assert now <= COMMITTED["ways"]["venv"]["one_of_100_c_ratio"]["median"] * TOLERANCE
+    now = comparison_run[1]["methods"]["venv"]["one_of_100_c_ratio"]["min"]
+    assert now <= COMMITTED["methods"]["venv"]["one_of_100_c_ratio"]["median"] * TOLERANCE
 
 
 @pytest.mark.slow
 def test_source_change_pushes_less_than_article_venv(comparison_run: Any) -> None:
-    ours, peer, _ = comparison_run[1]["ways"].values()
-    assert ours["pushed"]["median"] < ours["compressed"]["median"] / 10
+    venv, article_venv, _ = comparison_run[1]["methods"].values()
+    assert venv["pushed"]["median"] < venv["compressed"]["median"] / 10
     # article-venv pushes its single layer, the image configuration, manifests and attestation.
-    assert peer["compressed"]["median"] < peer["pushed"]["median"] < peer["compressed"]["median"] * 1.1
+    assert (
+        article_venv["compressed"]["median"]
+        < article_venv["pushed"]["median"]
+        < article_venv["compressed"]["median"] * 1.1
+    )
 
 
 @pytest.mark.slow
@@ -126,21 +130,21 @@ def test_comparison_leaves_nothing_on_the_engine(engine: Engine, cached_before: 
 def project(engine: Engine, base_image: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Return the project that every method builds."""
     base_image("3.14")
-    return create_project(engine, tmp_path_factory.mktemp("peers"))
+    return create_project(engine, tmp_path_factory.mktemp("alternatives"))
 
 
-@pytest.fixture(scope="module", params=ALL_PEERS)
-def peer(request: pytest.FixtureRequest, engine: Engine, project: Any) -> Iterator[str]:
+@pytest.fixture(scope="module", params=ALL_ALTERNATIVES)
+def alternative_image(request: pytest.FixtureRequest, engine: Engine, project: Any) -> Iterator[str]:
     """Build an image with an alternative Dockerfile."""
-    tag = f"test-{os.getpid()}-peer:{request.param}"
+    tag = f"test-{os.getpid()}-alternative:{request.param}"
     engine.docker("build", "--tag", tag, "--file", project.dockerfile(request.param), ".", cwd=project.path)
     yield tag
     engine.docker("image", "rm", tag, check=False)
 
 
 @pytest.mark.slow
-def test_alternative_image_runs_the_service_read_only(engine: Engine, peer: str) -> None:
-    with container(engine, peer, "--read-only", "--publish=127.0.0.1::8000") as name:
+def test_alternative_image_runs_the_service_read_only(engine: Engine, alternative_image: str) -> None:
+    with container(engine, alternative_image, "--read-only", "--publish=127.0.0.1::8000") as name:
         url = f"http://{engine.docker('port', name, '8000/tcp').stdout.splitlines()[0]}"
         assert ask(f"{url}/crc32c") == '{"crc32c":"e3069283","bytes":9}'
         program = engine.docker("exec", name, "cat", "/proc/1/cmdline").stdout.split("\0")[0]
@@ -149,21 +153,21 @@ def test_alternative_image_runs_the_service_read_only(engine: Engine, peer: str)
 
 
 def test_alternative_dockerfiles_pass_docker_build_check(engine: Engine, project: Any) -> None:
-    for name in ALL_PEERS:
+    for name in ALL_ALTERNATIVES:
         check = engine.docker("build", "--check", "--file", project.dockerfile(name), ".", cwd=project.path)
         assert "no warnings found" in (check.stdout + check.stderr), name
 
 
-@pytest.mark.parametrize("name", ALL_PEERS)
+@pytest.mark.parametrize("name", ALL_ALTERNATIVES)
 def test_alternative_dockerfile_names_source_and_changes(name: str) -> None:
-    comment = (PEERS / name / "Dockerfile").read_text("utf-8").partition("\nFROM")[0]
+    comment = (ALTERNATIVES / name / "Dockerfile").read_text("utf-8").partition("\nFROM")[0]
     for word in ("# Source: ", "https://", "# Repaired: ", "# Tuned: "):
         assert word in comment
-    assert f"](peers/{name}/Dockerfile)" in (DOCS / "comparison.md").read_text("utf-8")
+    assert f"](alternatives/{name}/Dockerfile)" in (DOCS / "comparison.md").read_text("utf-8")
 
 
 def test_committed_results_cover_all_methods() -> None:
-    assert list(COMMITTED["ways"]) == ways()
+    assert list(COMMITTED["methods"]) == list_methods()
 
 
 def test_committed_tables_and_charts_match_committed_results(
@@ -176,21 +180,21 @@ def test_committed_tables_and_charts_match_committed_results(
     render(COMMITTED, document, tmp_path, lesson)
     assert lesson.read_text("utf-8") == LESSON.read_text("utf-8")
     drawn = {path.name: path.read_text("utf-8") for path in tmp_path.iterdir()}
-    kept = {path.name: path.read_text("utf-8") for path in DOCS.glob("comparison*") if path.suffix != ".json"}
-    assert drawn == kept
-    shown = (TEMPLATE / "README.md").read_text("utf-8").replace('"docs/', '"') + kept["comparison.md"]
-    assert all(f'"{name}"' in shown for name in kept if name.endswith(".svg"))
+    committed = {path.name: path.read_text("utf-8") for path in DOCS.glob("comparison*") if path.suffix != ".json"}
+    assert drawn == committed
+    shown = (TEMPLATE / "README.md").read_text("utf-8").replace('"docs/', '"') + committed["comparison.md"]
+    assert all(f'"{name}"' in shown for name in committed if name.endswith(".svg"))
 
 
 def test_last_lesson_agrees_with_committed_results() -> None:
-    own = {way: figures for way, figures in COMMITTED["ways"].items() if way not in peers()}
+    own = {method: metrics for method, metrics in COMMITTED["methods"].items() if method not in list_alternatives()}
     for name in ("cold", "edit_py", "add_requirement"):
-        assert min(own, key=lambda way: own[way][name]["ratio"]["median"]) == "venv"
+        assert min(own, key=lambda method: own[method][name]["ratio"]["median"]) == "venv"
     for name in ("size", "start"):
-        assert all(abs(figures[name]["ratio"]["median"] - 1) < 0.1 for figures in own.values())
+        assert all(abs(metrics[name]["ratio"]["median"] - 1) < 0.1 for metrics in own.values())
     for name in ("article-user", "article-venv"):
-        assert COMMITTED["ways"][name]["start"]["ratio"]["median"] > 1.2
-    assert COMMITTED["ways"]["single-stage"]["size"]["ratio"]["median"] > 10
+        assert COMMITTED["methods"][name]["start"]["ratio"]["median"] > 1.2
+    assert COMMITTED["methods"]["single-stage"]["size"]["ratio"]["median"] > 10
 
 
 def test_render_replaces_only_text_between_markers() -> None:
@@ -208,8 +212,8 @@ def test_pushed_bytes_exclude_blobs_already_in_registry() -> None:
 def test_build_without_cached_run_steps_is_detected() -> None:
     base = "#4 [compile-image 1/2] FROM docker.io/library/python\n#4 CACHED\n"
     run = "\n#5 [compile-image 2/2] RUN apt-get update\n"
-    assert harness.kept_a_layer(f"{base}{run}#5 CACHED\n")
-    assert not harness.kept_a_layer(f"{base}{run}#5 0.1 Get:1\n#5 DONE 9.0s\n")
+    assert harness.has_cached_run_step(f"{base}{run}#5 CACHED\n")
+    assert not harness.has_cached_run_step(f"{base}{run}#5 0.1 Get:1\n#5 DONE 9.0s\n")
 
 
 def test_ratios_compare_measurements_of_the_same_round() -> None:

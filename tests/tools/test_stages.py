@@ -27,7 +27,7 @@ from tools.stages import (
     StageCopy,
     architecture,
     content,
-    crossings_of,
+    copies_of,
     render,
     sources_of,
     stages_of,
@@ -68,10 +68,10 @@ def stage_layers(bake_once: Bake, build: Build) -> Iterator[tuple[Engine, dict[s
 def test_committed_layers_and_copies_match_images(stage_layers: Any) -> None:
     _, now = stage_layers
     before = COMMITTED["contents"]["venv"]
-    assert now["crossings"] == before["crossings"]
+    assert now["copies"] == before["copies"]
     assert list(now["stages"]) == list(before["stages"])
-    for stage, held in now["stages"].items():
-        assert [layer["name"] for layer in held] == [layer["name"] for layer in before["stages"][stage]], stage
+    for stage, layers in now["stages"].items():
+        assert [layer["name"] for layer in layers] == [layer["name"] for layer in before["stages"][stage]], stage
 
 
 @pytest.mark.slow
@@ -79,8 +79,8 @@ def test_committed_sizes_are_within_tolerance_of_images(stage_layers: Any) -> No
     engine, now = stage_layers
     if architecture(engine) != COMMITTED["architecture"]:
         pytest.skip("the committed sizes are for another architecture")
-    for stage, held in now["stages"].items():
-        for layer, before in zip(held, COMMITTED["contents"]["venv"]["stages"][stage], strict=True):
+    for stage, layers in now["stages"].items():
+        for layer, before in zip(layers, COMMITTED["contents"]["venv"]["stages"][stage], strict=True):
             tolerance = BASE_TOLERANCE if layer["name"] == BASE else TOLERANCE
             assert layer["bytes"] == pytest.approx(before["bytes"], rel=tolerance, abs=1e4), (stage, layer)
 
@@ -89,11 +89,11 @@ def final_copies(dockerfile: str) -> list[tuple[str, str, str]]:
     """List what a Dockerfile copies or mounts into runtime-image and artifacts."""
     stages = stages_of(dockerfile)
     return [
-        (taken.how, taken.source, end)
+        (copy.how, copy.source, end)
         for end in stages
         if end in (RUNTIME, ARTIFACTS)
         for step in stages[end].steps
-        for taken in crossings_of(step, stages)
+        for copy in copies_of(step, stages)
     ]
 
 
@@ -102,7 +102,7 @@ def test_diagrams_cover_every_strategy_and_copy(bake_once: Bake) -> None:
     dockerfiles = {name: project.read(f"strategies/{name}/Dockerfile") for name in STRATEGIES}
     dockerfiles[HELLO] = HELLO_DOCKERFILE.read_text("utf-8")
     shown = {
-        name: [(each["how"], each["source"], each["to"]) for each in content["crossings"]]
+        name: [(each["how"], each["source"], each["to"]) for each in content["copies"]]
         for name, content in COMMITTED["contents"].items()
     }
     assert shown == {name: final_copies(text) for name, text in dockerfiles.items()}
@@ -160,7 +160,7 @@ def test_picture_is_small_and_has_a_description(path: Path) -> None:
     assert title.startswith(f"{name}: ")
     content = COMMITTED["contents"][name]
     assert all(f"{stage}: " in description for stage in content["stages"])
-    assert all(f"{each['how']} {each['source']} to {each['to']}." in description for each in content["crossings"])
+    assert all(f"{each['how']} {each['source']} to {each['to']}." in description for each in content["copies"])
 
 
 def span(element: ElementTree.Element) -> tuple[float, float, float]:
@@ -184,10 +184,10 @@ def test_picture_texts_do_not_overlap_or_leave_the_drawing(path: Path) -> None:
 
 def test_layers_are_drawn_to_scale(tmp_path: Path) -> None:
     render(COMMITTED, tmp_path)
-    for name, held in COMMITTED["contents"].items():
-        (base,) = {layer["bytes"] for layer in held["stages"][RUNTIME] if layer["name"] == BASE}
+    for name, committed in COMMITTED["contents"].items():
+        (base,) = {layer["bytes"] for layer in committed["stages"][RUNTIME] if layer["name"] == BASE}
         (compiler,) = {
-            layer["bytes"] for layers in held["stages"].values() for layer in layers if layer["name"] == "compiler"
+            layer["bytes"] for layers in committed["stages"].values() for layer in layers if layer["name"] == "compiler"
         }
         boxes = list(ElementTree.parse(tmp_path / f"{name}-light.svg").iter(RECT))
         heights = sorted(float(box.attrib["height"]) for box in boxes)

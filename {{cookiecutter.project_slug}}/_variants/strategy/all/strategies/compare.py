@@ -90,7 +90,7 @@ class CompareError(Exception):
 
 
 @dataclass(frozen=True)
-class Figure:
+class Metric:
     """A metric of each strategy; `factor` converts stored values to the unit for display."""
 
     title: str
@@ -98,16 +98,16 @@ class Figure:
     factor: float = 1.0
 
 
-FIGURES = {
-    "size": Figure("above the base image", "MB", 1e-6),
-    "compressed": Figure("above the base image, compressed", "MB", 1e-6),
-    "cold": Figure("cold build", "s"),
-    "edit_py": Figure("rebuild after changing one .py", "s"),
-    "edit_c": Figure("rebuild after changing one .c", "s"),
-    "add_requirement": Figure("rebuild with one more dependency", "s"),
-    "pushed": Figure("pushed after changing one .py", "kB", 1e-3),
-    "start": Figure("docker run to first response", "s"),
-    "memory": Figure("memory", "MB", 1e-6),
+METRICS = {
+    "size": Metric("above the base image", "MB", 1e-6),
+    "compressed": Metric("above the base image, compressed", "MB", 1e-6),
+    "cold": Metric("cold build", "s"),
+    "edit_py": Metric("rebuild after changing one .py", "s"),
+    "edit_c": Metric("rebuild after changing one .c", "s"),
+    "add_requirement": Metric("rebuild with one more dependency", "s"),
+    "pushed": Metric("pushed after changing one .py", "kB", 1e-3),
+    "start": Metric("docker run to first response", "s"),
+    "memory": Metric("memory", "MB", 1e-6),
 }
 GROUPS: dict[str, Sequence[str]] = {
     "Images": ("size", "compressed", "pushed", "start", "memory"),
@@ -130,18 +130,18 @@ class Engine:
         """
         command = ["docker", *arguments]
         settings = {"env": self.environment, "capture_output": True, "text": True, **options}
-        finished = subprocess.run(command, check=False, **settings)
-        if check and finished.returncode:
-            last = f"{finished.stdout}{finished.stderr}".strip().splitlines()[-40:]
-            raise CompareError("\n".join([f"status {finished.returncode}: {shlex.join(command)}", *last]))
-        return finished
+        process = subprocess.run(command, check=False, **settings)
+        if check and process.returncode:
+            last = f"{process.stdout}{process.stderr}".strip().splitlines()[-40:]
+            raise CompareError("\n".join([f"status {process.returncode}: {shlex.join(command)}", *last]))
+        return process
 
     def image(self, name: str) -> dict[str, Any]:
         """Return the metadata of an image."""
-        (known,) = json.loads(self.docker("image", "inspect", name).stdout)
-        return dict(known)
+        (metadata,) = json.loads(self.docker("image", "inspect", name).stdout)
+        return dict(metadata)
 
-    def cached(self) -> set[str]:
+    def cached_records(self) -> set[str]:
         """Return the IDs of the records in the build cache."""
         # A star after the ID marks mutable records.
         return set(re.findall(r"^(\w{25})\b", self.docker("buildx", "du").stdout, re.MULTILINE))
@@ -175,10 +175,10 @@ class Project:
         return found[1]
 
     @contextmanager
-    def copied(self) -> Iterator[Project]:
+    def temporary_copy(self) -> Iterator[Project]:
         """Copy the project to a temporary directory."""
-        with tempfile.TemporaryDirectory() as folder:
-            copy = shutil.copytree(self.path, Path(folder) / self.path.name, ignore=NOT_COPIED)
+        with tempfile.TemporaryDirectory() as directory:
+            copy = shutil.copytree(self.path, Path(directory) / self.path.name, ignore=NOT_COPIED)
             yield Project(copy, self.name, self.package)
 
     def append(self, name: str, line: str) -> None:
@@ -274,8 +274,8 @@ class Registry:
             parts = [(part, self.image(repository, part["digest"])) for part in manifest["manifests"]]
             sizes = own | {digest: size for _, part in parts for digest, size in part.sizes.items()}
             # Attestations have an unknown platform.
-            (runs,) = (image for part, image in parts if part["platform"]["os"] != "unknown")
-            return Pushed(sizes, runs.layers, runs.diff_ids)
+            (runnable,) = (image for part, image in parts if part["platform"]["os"] != "unknown")
+            return Pushed(sizes, runnable.layers, runnable.diff_ids)
         blobs = [manifest["config"], *manifest["layers"]]
         with self.get(f"{repository}/blobs/{manifest['config']['digest']}") as response:
             config = json.load(response)
@@ -296,7 +296,7 @@ def running_registry(engine: Engine, base: str) -> Iterator[Registry]:
     engine.docker("build", f"--build-arg=BASE={base}", "--tag", tag, "-", input=REGISTRY_DOCKERFILE)
     try:
         with container(engine, f"--publish=127.0.0.1::{REGISTRY_PORT}", tag) as name:
-            registry = Registry(published(engine, name, REGISTRY_PORT))
+            registry = Registry(published_address(engine, name, REGISTRY_PORT))
             wait_for(f"http://{registry.address}/v2/")
             yield registry
     finally:
@@ -313,7 +313,7 @@ def container(engine: Engine, *arguments: str) -> Iterator[str]:
         engine.docker("rm", "--force", "--volumes", name, check=False)
 
 
-def published(engine: Engine, name: str, port: int) -> str:
+def published_address(engine: Engine, name: str, port: int) -> str:
     """Return the address at which a container's port is published."""
     return engine.docker("port", name, f"{port}/tcp").stdout.splitlines()[0]
 
@@ -336,13 +336,13 @@ def wait_for(url: str) -> None:
             time.sleep(0.001)
 
 
-def kept_a_layer(output: str) -> bool:
+def has_cached_run_step(output: str) -> bool:
     """Return whether the plain log of a build shows a cached RUN step."""
     return any(f"\n#{number} CACHED\n" in output for number in re.findall(r"^#(\d+) \[.*\] RUN ", output, re.MULTILINE))
 
 
 @dataclass
-class Turn:
+class Run:
     """The measurements of one strategy in one round."""
 
     engine: Engine
@@ -351,13 +351,13 @@ class Turn:
     strategy: str
     add_requirement: Edit
     token: str = field(default_factory=lambda: uuid4().hex)
-    figures: dict[str, float] = field(default_factory=dict)
-    built: set[str] = field(default_factory=set)
-    kept: set[str] = field(init=False)
+    measurements: dict[str, float] = field(default_factory=dict)
+    built_steps: set[str] = field(default_factory=set)
+    cached_before: set[str] = field(init=False)
 
     def __post_init__(self) -> None:
         """Remember the build cache before the measurements."""
-        self.kept = self.engine.cached()
+        self.cached_before = self.engine.cached_records()
 
     @property
     def repository(self) -> str:
@@ -370,27 +370,27 @@ class Turn:
 
     def build(self, step: str, edit: Edit = edit_nothing, *options: str) -> float:
         """Edit a copy of the project, build it, and return the seconds that the build takes."""
-        self.built.add(step)
+        self.built_steps.add(step)
         # The namespace is new in each round, so that its cache mounts start empty.
         own = (f"--build-arg=BUILDKIT_CACHE_MOUNT_NS={self.token}", f"--tag={self.tag(step)}", *options)
-        with self.project.copied() as copy:
+        with self.project.temporary_copy() as copy:
             edit(copy, self.token)
             file = f"--file={copy.dockerfile(self.strategy)}"
             begin = time.perf_counter()
             output = self.engine.docker("build", "--progress=plain", *own, file, ".", cwd=copy.path).stderr
             took = time.perf_counter() - begin
-        if edit is not edit_nothing and not kept_a_layer(output):
+        if edit is not edit_nothing and not has_cached_run_step(output):
             # BuildKit merges identical uncached steps of builds that run at the same time.
             raise CompareError(f"no layer of {self.strategy} was cached; stop other builds on this engine")
         return took
 
-    def record(self, **figures: float) -> None:
+    def record(self, **measurements: float) -> None:
         """Record measurements, and print them."""
-        self.figures |= figures
-        for name, value in figures.items():
+        self.measurements |= measurements
+        for name, value in measurements.items():
             log(f" {name} {format_value(name, value)}", end="")
 
-    def builds(self) -> None:
+    def measure_builds(self) -> None:
         """Build without a cache, then after each kind of change."""
         self.record(cold=self.build("cold", edit_nothing, "--no-cache"))
         self.record(edit_py=self.build("edit_py", edit_py))
@@ -402,7 +402,7 @@ class Turn:
         self.engine.docker("push", self.tag(step))
         return self.registry.image(self.repository, step)
 
-    def sizes(self) -> None:
+    def measure_sizes(self) -> None:
         """Measure the layers above the base image, and the bytes pushed after a change."""
         cold, edited = self.push("cold"), self.push("edit_py")
         base = self.project.base(self.strategy)
@@ -421,7 +421,7 @@ class Turn:
         ports = self.engine.image(self.tag("cold"))["Config"].get("ExposedPorts")
         return int(next(iter(ports)).split("/")[0]) if ports else None
 
-    def runs(self) -> None:
+    def measure_startup(self) -> None:
         """Measure the startup and memory of the image."""
         if port := self.port():
             self.measure_service(port)
@@ -435,7 +435,7 @@ class Turn:
         while len(starts) < STARTS:
             begin = time.perf_counter()
             with container(self.engine, *options, self.tag("cold")) as name:
-                wait_for(f"http://{published(self.engine, name, port)}/healthz")
+                wait_for(f"http://{published_address(self.engine, name, port)}/healthz")
                 starts.append(time.perf_counter() - begin)
                 if len(starts) == STARTS:
                     self.measure_memory(name)
@@ -463,14 +463,14 @@ class Turn:
 
     def clean(self) -> None:
         """Remove the images and the new cache records, which no later round uses and which would fill the disk."""
-        if self.built:
-            self.engine.docker("image", "rm", "--force", *map(self.tag, sorted(self.built)), check=False)
-        if new := self.engine.cached() - self.kept:
+        if self.built_steps:
+            self.engine.docker("image", "rm", "--force", *map(self.tag, sorted(self.built_steps)), check=False)
+        if new := self.engine.cached_records() - self.cached_before:
             own = f"id~=^({'|'.join(sorted(new))})$"
             self.engine.docker("builder", "prune", "--all", "--force", "--filter", own, check=False)
 
 
-Step = Callable[[Turn], None]
+Step = Callable[[Run], None]
 # For each strategy and metric, the values of all rounds, or a summary of them.
 Results = dict[str, dict[str, list[float]]]
 Summaries = dict[str, dict[str, dict[str, Any]]]
@@ -506,14 +506,14 @@ def measure(
             begin = number % len(strategies)
             for strategy in [*strategies[begin:], *strategies[:begin]]:
                 # Sizes do not vary between rounds, so measure them once.
-                steps = [Turn.builds, *([] if number else [Turn.sizes]), Turn.runs, *extra]
-                new_turn = partial(Turn, engine, registry, project, strategy, add_requirement)
-                for name, value in measure_with_retries(new_turn, steps).items():
+                steps = [Run.measure_builds, *([] if number else [Run.measure_sizes]), Run.measure_startup, *extra]
+                new_run = partial(Run, engine, registry, project, strategy, add_requirement)
+                for name, value in measure_with_retries(new_run, steps).items():
                     results[strategy].setdefault(name, []).append(value)
     return results
 
 
-def measure_with_retries(new_turn: Callable[[], Turn], steps: Sequence[Step]) -> dict[str, float]:
+def measure_with_retries(new_run: Callable[[], Run], steps: Sequence[Step]) -> dict[str, float]:
     """Measure one strategy, with retries, so that one failed download does not lose all measurements.
 
     Raises:
@@ -522,19 +522,19 @@ def measure_with_retries(new_turn: Callable[[], Turn], steps: Sequence[Step]) ->
     """
     attempts = 0
     while True:
-        turn = new_turn()
+        run = new_run()
         attempts += 1
-        log(f"  {turn.strategy}:", end="")
+        log(f"  {run.strategy}:", end="")
         try:
             for step in steps:
-                step(turn)
-            return turn.figures
+                step(run)
+            return run.measurements
         except CompareError as error:
             if attempts == ATTEMPTS:
                 raise
             log(f"\n{error}\n  retry:", end="")
         finally:
-            turn.clean()
+            run.clean()
             log("")
 
 
@@ -553,19 +553,19 @@ def summarise(results: Results) -> Summaries:
     """Summarise the values of each strategy, and their ratios to the first strategy in the same round."""
     first = next(iter(results.values()))
 
-    def both(name: str, values: list[float]) -> dict[str, Any]:
+    def summarise_metric(name: str, values: list[float]) -> dict[str, Any]:
         result: dict[str, Any] = summary(values)
         if len(first.get(name, [])) == len(values):
             result["ratio"] = summary([own / other for own, other in zip(values, first[name], strict=True)])
         return result
 
     return {
-        strategy: {name: both(name, values) for name, values in figures.items()}
-        for strategy, figures in results.items()
+        strategy: {name: summarise_metric(name, values) for name, values in measurements.items()}
+        for strategy, measurements in results.items()
     }
 
 
-def facts(engine: Engine, base: str) -> dict[str, Any]:
+def collect_facts(engine: Engine, base: str) -> dict[str, Any]:
     """Return the date, host and versions of the measurements, and the load of the host before they start."""
     pull_if_missing(engine, base)
     inside = engine.docker("run", "--rm", "--network=none", base, "python", "-c", FACTS).stdout
@@ -590,8 +590,8 @@ def three_digits(value: float) -> str:
 
 def format_value(name: str, value: float) -> str:
     """Format a value with its unit."""
-    figure = FIGURES[name]
-    return f"{three_digits(value * figure.factor)} {figure.unit}".strip()
+    metric = METRICS[name]
+    return f"{three_digits(value * metric.factor)} {metric.unit}".strip()
 
 
 def ratio_cell(_name: str, value: dict[str, Any]) -> str:
@@ -599,9 +599,9 @@ def ratio_cell(_name: str, value: dict[str, Any]) -> str:
     return three_digits(value["ratio"]["median"]) if "ratio" in value else ""
 
 
-def figure_cell(name: str, value: dict[str, Any]) -> str:
+def value_cell(name: str, value: dict[str, Any]) -> str:
     """Format a value with its range."""
-    factor = FIGURES[name].factor
+    factor = METRICS[name].factor
     middle, low, high = (three_digits(value[key] * factor) for key in ("median", "min", "max"))
     return middle if low == high else f"{middle} ({low} to {high})"
 
@@ -611,7 +611,7 @@ Cell = Callable[[str, dict[str, Any]], str]
 
 def table(strategies: Summaries, names: Sequence[str], cell: Cell) -> str:
     """Return a table of some metrics of all strategies, in Markdown with aligned columns."""
-    heads = {name: [FIGURES[name].title, *([FIGURES[name].unit] if cell is figure_cell else [])] for name in names}
+    heads = {name: [METRICS[name].title, *([METRICS[name].unit] if cell is value_cell else [])] for name in names}
     head = ["", *(", ".join(filter(None, words)) for words in heads.values())]
     rows = [
         [strategy, *(cell(name, values[name]) if name in values else "" for name in names)]
@@ -627,10 +627,10 @@ def tables(strategies: Summaries, groups: dict[str, Sequence[str]] = GROUPS) -> 
     """Return all tables, the ratios first."""
     first = next(iter(strategies))
     measured = {
-        title: [name for name in names if any(name in figures for figures in strategies.values())]
+        title: [name for name in names if any(name in values for values in strategies.values())]
         for title, names in groups.items()
     }
-    kinds: list[tuple[str, Cell]] = [(f"relative to {first}", ratio_cell), ("median (min to max)", figure_cell)]
+    kinds: list[tuple[str, Cell]] = [(f"relative to {first}", ratio_cell), ("median (min to max)", value_cell)]
     return "\n\n".join(
         f"{title}, {kind}:\n\n{table(strategies, names, cell)}"
         for kind, cell in kinds
@@ -666,11 +666,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     engine = Engine({"DOCKER_BUILDKIT": "1", **os.environ})
     project = Project.at(HERE.parent)
     strategies = options.strategies or list_strategies()
-    environment = facts(engine, project.base(strategies[0]))
+    environment = collect_facts(engine, project.base(strategies[0]))
     summaries = summarise(measure(engine, project, strategies, options.rounds))
     log(f"\n{tables(summaries)}")
     if options.json:
-        report = {**environment, "rounds": options.rounds, "ways": summaries}
+        report = {**environment, "rounds": options.rounds, "strategies": summaries}
         options.json.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
 
 

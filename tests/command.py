@@ -32,14 +32,14 @@ def clean_environment(home: Path, **more: str) -> dict[str, str]:
 
 
 def cookiecutter(
-    folder: Path, *arguments: str | Path, command: tuple[str | Path, ...] = COMMAND, **environment: str
+    directory: Path, *arguments: str | Path, command: tuple[str | Path, ...] = COMMAND, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the command in a directory, capturing stdout and stderr together; do not raise if the command fails."""
     options: dict[str, Any] = {"text": True, "encoding": "utf-8", "errors": "backslashreplace"}
     return subprocess.run(
         [*command, *arguments],
-        cwd=folder,
-        env=clean_environment(folder.parent / "home", **environment),
+        cwd=directory,
+        env=clean_environment(directory.parent / "home", **environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
@@ -48,9 +48,9 @@ def cookiecutter(
     )
 
 
-def copy_template(folder: Path) -> Path:
+def copy_template(directory: Path) -> Path:
     """Copy the files that cookiecutter reads, so that a test can change them."""
-    template = folder / "template"
+    template = directory / "template"
     for name in ("hooks", "templates", "{{cookiecutter.project_slug}}"):
         shutil.copytree(TEMPLATE / name, template / name)
     for name in ("cookiecutter.json", "local_extensions.py"):
@@ -58,23 +58,23 @@ def copy_template(folder: Path) -> Path:
     return template
 
 
-def git(folder: Path, *arguments: str | Path) -> None:
+def git(directory: Path, *arguments: str | Path) -> None:
     """Run git with a fixed identity."""
-    subprocess.run(["git", *PERSON, *arguments], cwd=folder, check=True, capture_output=True)
+    subprocess.run(["git", *PERSON, *arguments], cwd=directory, check=True, capture_output=True)
 
 
-def create_repository(folder: Path) -> Path:
+def create_repository(directory: Path) -> Path:
     """Commit and tag the template in a new bare git repository."""
-    template, bare = copy_template(folder), folder / "org/sums.git"
-    git(folder, "init", "--quiet", "--initial-branch=main", template)
+    template, bare = copy_template(directory), directory / "org/sums.git"
+    git(directory, "init", "--quiet", "--initial-branch=main", template)
     git(template, "add", ".")
     git(template, "commit", "--quiet", "--message=first")
     git(template, "tag", "v1")
-    git(folder, "clone", "--quiet", "--bare", template, bare)
+    git(directory, "clone", "--quiet", "--bare", template, bare)
     return bare
 
 
-def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
+def snapshot(directory: Path) -> dict[str, tuple[int, bytes]]:
     """Map every path in a directory to its mode and its content: a file's bytes or a link's target."""
 
     def content(path: Path) -> bytes:
@@ -82,14 +82,18 @@ def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
             return bytes(path.readlink())
         return path.read_bytes() if path.is_file() else b""
 
-    paths = sorted(folder.rglob("*"))
-    return {path.relative_to(folder).as_posix(): (stat.S_IMODE(path.lstat().st_mode), content(path)) for path in paths}
+    paths = sorted(directory.rglob("*"))
+    return {
+        path.relative_to(directory).as_posix(): (stat.S_IMODE(path.lstat().st_mode), content(path)) for path in paths
+    }
 
 
-def files(folder: Path) -> dict[str, bytes]:
+def files(directory: Path) -> dict[str, bytes]:
     """Map every file in a directory to its content."""
     return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
+        path.relative_to(directory).as_posix(): path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
     }
 
 

@@ -128,14 +128,14 @@ COMMIT_TIME = 1_700_000_000
 PERSON = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false")
 
 
-def copied(project: Project, folder: Path) -> Project:
+def copy_project(project: Project, directory: Path) -> Project:
     """Return a copy of a project that a test may change."""
-    return Project(shutil.copytree(project.path, folder / project.slug), project.answers)
+    return Project(shutil.copytree(project.path, directory / project.slug), project.answers)
 
 
-def committed(project: Project, folder: Path) -> Project:
+def commit_project(project: Project, directory: Path) -> Project:
     """Return a copy of a project, committed at a fixed time."""
-    copy = copied(project, folder)
+    copy = copy_project(project, directory)
     times = {f"GIT_{who}_DATE": f"{COMMIT_TIME} +0000" for who in ("AUTHOR", "COMMITTER")}
     for command in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "--message", "first")):
         result = copy.run("git", *PERSON, *command, env={**os.environ, **times})

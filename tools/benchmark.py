@@ -39,12 +39,12 @@ for name, size in SIZES.items():
 
 def main() -> None:
     """Generate a project, install it with google-crc32c, and print the time of a call for several sizes."""
-    with tempfile.TemporaryDirectory() as folder:
-        project = generate(Path(folder), "app=cli")
+    with tempfile.TemporaryDirectory() as directory:
+        project = generate(Path(directory), "app=cli")
         python = project / ".venv/bin/python"
         subprocess.run([sys.executable, "-m", "venv", project / ".venv"], check=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", ".", GOOGLE_CRC32C], cwd=project, check=True)
-        subprocess.run([python, "-c", MEASURE], cwd=folder, check=True)
+        subprocess.run([python, "-c", MEASURE], cwd=directory, check=True)
 
 
 if __name__ == "__main__":

@@ -51,12 +51,12 @@ def ask(url: str) -> str:
             time.sleep(0.2)
 
 
-def generate(folder: Path, *answers: str) -> Path:
+def generate(directory: Path, *answers: str) -> Path:
     """Generate the default project in a directory, changed by answers such as `strategy=pex`."""
     show("cookiecutter", "--no-input", str(TEMPLATE), *answers)
-    command = [sys.executable, "-m", "cookiecutter", "--default-config", "--no-input", "--output-dir", str(folder)]
+    command = [sys.executable, "-m", "cookiecutter", "--default-config", "--no-input", "--output-dir", str(directory)]
     subprocess.run([*command, str(TEMPLATE), *answers], check=True)
-    return folder / SLUG
+    return directory / SLUG
 
 
 def build(engine: Engine, project: Path, tag: str) -> None:
@@ -109,8 +109,8 @@ def run_in_virtualenv(project: Path) -> None:
 
 def main() -> int:
     """Run the demo, and return exit status 0."""
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        project = generate(Path(folder))
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
+        project = generate(Path(directory))
         say("Looking for a Docker engine; if there is none, a private one is started ...")
         try:
             engine = stack.enter_context(running_engine())

@@ -32,17 +32,17 @@ def strategies(template: Path) -> list[str]:
     return answers
 
 
-def generate(template: Path, strategy: str, folder: Path) -> Path:
+def generate(template: Path, strategy: str, directory: Path) -> Path:
     """Generate the default project with a strategy, ignoring the user's cookiecutter settings."""
     answers = {**ANSWERS, "strategy": strategy}
     return Path(
-        cookiecutter(str(template), no_input=True, extra_context=answers, output_dir=folder, default_config=True)
+        cookiecutter(str(template), no_input=True, extra_context=answers, output_dir=directory, default_config=True)
     )
 
 
-def git(folder: Path, *arguments: str) -> str:
+def git(directory: Path, *arguments: str) -> str:
     """Run git in a directory, and return its output without surrounding whitespace."""
-    command = ["git", "-C", str(folder), *arguments]
+    command = ["git", "-C", str(directory), *arguments]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
@@ -90,15 +90,15 @@ def message(template: Path, strategy: str) -> str:
 def publish(template: Path, remote: str) -> dict[str, str]:
     """Update all branches, and return the new commit of each branch that changed."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        branches = Branches(folder / "repository", remote)
-        git(folder, "init", "--quiet", "repository")
+        directory = Path(name)
+        branches = Branches(directory / "repository", remote)
+        git(directory, "init", "--quiet", "repository")
         # Clone the template, so that uncommitted files are left out.
-        git(folder, "clone", "--quiet", str(template), "template")
-        template = folder / "template"
+        git(directory, "clone", "--quiet", str(template), "template")
+        template = directory / "template"
         commits = {}
         for strategy in strategies(template):
-            branch, project = f"example/{strategy}", generate(template, strategy, folder / strategy)
+            branch, project = f"example/{strategy}", generate(template, strategy, directory / strategy)
             if commit := branches.commit(branch, project, message(template, strategy)):
                 commits[branch] = commit
         if commits:

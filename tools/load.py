@@ -291,8 +291,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     """Build the images, measure both apps, and print the results."""
     options = parse(arguments)
-    with tempfile.TemporaryDirectory() as folder, running_engine() as engine:
-        build(engine, generate(Path(folder), "app=service", "strategy=venv"), IMAGE)
+    with tempfile.TemporaryDirectory() as directory, running_engine() as engine:
+        build(engine, generate(Path(directory), "app=service", "strategy=venv"), IMAGE)
         say("\nBuilding wrk's image")
         engine.docker("build", "--tag", WRK_IMAGE, "-", input=WRK_DOCKERFILE)
         details = facts(engine)

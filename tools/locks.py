@@ -25,9 +25,9 @@ def shipped_locks() -> dict[str, Path]:
     return {path.stem: path for path in sorted(files)}
 
 
-def compile_lock(folder: Path, *options: str) -> None:
+def compile_lock(directory: Path, *options: str) -> None:
     """Compile one lock file in a directory, for every platform and all supported Pythons, with hashes."""
-    subprocess.run([sys.executable, "-m", "uv", *COMPILE, *options], cwd=folder, check=True)
+    subprocess.run([sys.executable, "-m", "uv", *COMPILE, *options], cwd=directory, check=True)
 
 
 def compile_source(source: Path, *options: str) -> None:
@@ -51,12 +51,12 @@ def ship(project: Path, name: str, target: Path) -> None:
     target.write_text(re.sub(r"checksum-service(?= \(pyproject)", "{{ cookiecutter.project_slug }}", lock), "utf-8")
 
 
-def generate(folder: Path, app: str) -> Path:
+def generate(directory: Path, app: str) -> Path:
     """Generate a project with every group of dependencies."""
-    command = [sys.executable, "-m", "cookiecutter", "--default-config", "--no-input", "--output-dir", str(folder)]
+    command = [sys.executable, "-m", "cookiecutter", "--default-config", "--no-input", "--output-dir", str(directory)]
     answers = (f"app={app}", "strategy=all")
     subprocess.run([*command, str(REPOSITORY), *answers], check=True, stdout=subprocess.DEVNULL)
-    (project,) = folder.iterdir()
+    (project,) = directory.iterdir()
     return project
 
 
@@ -65,8 +65,8 @@ def main() -> None:
     for source in sources():
         compile_source(source, "--upgrade")
     for app in APPS:
-        with tempfile.TemporaryDirectory() as folder:
-            project = generate(Path(folder), app)
+        with tempfile.TemporaryDirectory() as directory:
+            project = generate(Path(directory), app)
             compile_runtime(project, "--upgrade")
             ship(project, "requirements.txt", SHIPPED / "_variants/app" / app / "requirements.txt")
             # app=service is last, because a group locked with its dependencies is valid for both apps.

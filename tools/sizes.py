@@ -32,18 +32,18 @@ for each in distributions():
         if path.endswith(".py"):
             owners[importlib.util.cache_from_source(path)] = each.name
 sizes = {}
-for folder, folders, files in os.walk(sys.prefix):
+for directory, directories, files in os.walk(sys.prefix):
     for name in [".", *files]:
-        path = os.path.normpath(os.path.join(folder, name))
+        path = os.path.normpath(os.path.join(directory, name))
         status = os.lstat(path)
         counted = sizes.setdefault(owners.get(path, ""), [0, 0])
         counted[0] += 0 if name == "." else status.st_size
         counted[1] += status.st_blocks * 512
-for folder, folders, files in os.walk(sysconfig.get_path("stdlib")):
-    folders[:] = [name for name in folders if name not in ("site-packages", "dist-packages")]
+for directory, directories, files in os.walk(sysconfig.get_path("stdlib")):
+    directories[:] = [name for name in directories if name not in ("site-packages", "dist-packages")]
     for name in files:
         if name.endswith(".pyc"):
-            status = os.stat(os.path.join(folder, name))
+            status = os.stat(os.path.join(directory, name))
             counted = sizes.setdefault("standard-library", [0, 0])
             counted[0] += status.st_size
             counted[1] += status.st_blocks * 512
@@ -124,11 +124,11 @@ def table(rows: list[Row], difference: int) -> str:
 
 def main() -> None:
     """Build both images, and print the comparison."""
-    with tempfile.TemporaryDirectory() as folder, running_engine() as engine:
+    with tempfile.TemporaryDirectory() as directory, running_engine() as engine:
         projects = {}
         for app in ("service", "cli"):
-            (Path(folder) / app).mkdir()
-            projects[app] = generate(Path(folder) / app, f"app={app}", "strategy=venv")
+            (Path(directory) / app).mkdir()
+            projects[app] = generate(Path(directory) / app, f"app={app}", "strategy=venv")
             build(engine, projects[app], f"sizes-{app}")
         lock = (projects["service"] / "requirements.txt").read_text("utf-8")
         rows = added(engine, "sizes-service", "sizes-cli", lock)

@@ -113,9 +113,9 @@ def measure(service: WatchedService) -> dict[str, list[float]]:
 def main() -> int:
     """Print the measurements, and return 1 if one misses its target."""
     with (
-        tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryDirectory() as directory,
         running_engine() as engine,
-        watched_service(engine, generate(Path(folder), *sys.argv[1:])) as service,
+        watched_service(engine, generate(Path(directory), *sys.argv[1:])) as service,
     ):
         seconds = measure(service)
     print(f"load average: {os.getloadavg()[0]:.1f}, {os.cpu_count()} CPUs")

@@ -81,8 +81,8 @@ BY_APP: dict[str, set[str]] = {
     "cli": set(),
 }
 BY_STRATEGY = {
-    name: {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    for name, folder in ((name, STRATEGY_DIR / name) for name in QUESTIONS["strategy"])
+    name: {path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()}
+    for name, directory in ((name, STRATEGY_DIR / name) for name in QUESTIONS["strategy"])
 }
 BY_STRATEGY["all"] |= {f"strategies/{name}/Dockerfile" for name in STRATEGIES}
 BY_STRATEGY["all"] |= {name for strategy in STRATEGIES for name in BY_STRATEGY[strategy] - {"Dockerfile"}}

@@ -21,18 +21,20 @@ post_gen = load_hook("post_gen_project")
 PROJECT = TEMPLATE / "{{cookiecutter.project_slug}}"
 
 
-def write(folder: Path, files: dict[str, str]) -> None:
+def write(directory: Path, files: dict[str, str]) -> None:
     """Write text files, and create their parent directories."""
     for name, text in files.items():
-        path = folder / name
+        path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
 
 
-def texts(folder: Path) -> dict[str, str]:
+def texts(directory: Path) -> dict[str, str]:
     """Map every file in a directory to its text."""
     return {
-        path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in folder.rglob("*") if path.is_file()
+        path.relative_to(directory).as_posix(): path.read_text("utf-8")
+        for path in directory.rglob("*")
+        if path.is_file()
     }
 
 

@@ -27,7 +27,7 @@ from tests.command import (
     files,
     snapshot,
 )
-from tests.conftest import TEMPLATE, TOOLS, Bake, Project, committed
+from tests.conftest import TEMPLATE, TOOLS, Bake, Project, commit_project
 from tools.engine import EngineUnavailable
 from tools.engine.fixtures import skip_or_fail
 
@@ -56,10 +56,10 @@ OWN = {
 }
 
 
-def write(folder: Path, contents: dict[str, bytes]) -> None:
+def write(directory: Path, contents: dict[str, bytes]) -> None:
     """Write files, and create their parent directories."""
     for name, content in contents.items():
-        path = folder / name
+        path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
@@ -67,7 +67,7 @@ def write(folder: Path, contents: dict[str, bytes]) -> None:
 @pytest.fixture(scope="session")
 def project_in_use(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a project that was generated, committed, edited and built; tests use copies of it."""
-    project = committed(bake_once(), tmp_path_factory.mktemp("in-use"))
+    project = commit_project(bake_once(), tmp_path_factory.mktemp("in-use"))
     write(project.path, {**EDITED, **OWN})
     (project.path / ".venv/bin").mkdir()
     (project.path / ".venv/bin/python").symlink_to("/usr/bin/python3")
@@ -75,14 +75,14 @@ def project_in_use(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) ->
     return project
 
 
-def copy_project(project: Project, folder: Path) -> Path:
+def copy_project(project: Project, directory: Path) -> Path:
     """Copy a project, keeping symbolic links and modes."""
-    return shutil.copytree(project.path, folder / SLUG, symlinks=True)
+    return shutil.copytree(project.path, directory / SLUG, symlinks=True)
 
 
-def generate(folder: Path, *arguments: str, template: Path = TEMPLATE) -> subprocess.CompletedProcess[str]:
+def generate(directory: Path, *arguments: str, template: Path = TEMPLATE) -> subprocess.CompletedProcess[str]:
     """Generate a project in a directory without prompts."""
-    return cookiecutter(folder, *WITHOUT_QUESTIONS, template, *arguments)
+    return cookiecutter(directory, *WITHOUT_QUESTIONS, template, *arguments)
 
 
 def select(contents: Mapping[str, Content], names: Iterable[str]) -> dict[str, Content | None]:
@@ -98,9 +98,9 @@ def listed_files(result: subprocess.CompletedProcess[str], project: Path) -> lis
 @pytest.fixture
 def work_dir(tmp_path: Path) -> Path:
     """Return the directory in which the command runs; its home directory is next to it."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    return folder
+    directory = tmp_path / "work"
+    directory.mkdir()
+    return directory
 
 
 @pytest.mark.parametrize("strategy", ["venv", "all"])
@@ -218,22 +218,22 @@ def test_existing_directory_is_rejected_without_overwrite_option(work_dir: Path)
     assert files(work_dir) == {f"{SLUG}/README.md": b"mine"}
 
 
-def mount(folder: Path, *arguments: str) -> None:
+def mount(directory: Path, *arguments: str) -> None:
     """Mount a file system, or skip the test if the user is not root."""
-    finished = subprocess.run(["mount", *arguments, str(folder)], capture_output=True, text=True, check=False)
+    finished = subprocess.run(["mount", *arguments, str(directory)], capture_output=True, text=True, check=False)
     if finished.returncode != 0:
         skip_or_fail(EngineUnavailable(f"Only root can mount: {finished.stderr.strip()}"))
 
 
 @contextmanager
-def small_disk(folder: Path, size: int) -> Iterator[Path]:
+def small_disk(directory: Path, size: int) -> Iterator[Path]:
     """Mount an in-memory file system of the given size."""
-    folder.mkdir(exist_ok=True)
-    mount(folder, "-t", "tmpfs", "-o", f"size={size}", "tmpfs")
+    directory.mkdir(exist_ok=True)
+    mount(directory, "-t", "tmpfs", "-o", f"size={size}", "tmpfs")
     try:
-        yield folder
+        yield directory
     finally:
-        subprocess.run(["umount", folder], check=True)
+        subprocess.run(["umount", directory], check=True)
 
 
 def fill(disk: Path) -> None:
@@ -281,14 +281,14 @@ def open_pipe(pipe: Path, process: subprocess.Popen[str]) -> int:
 
 
 @contextmanager
-def paused_generation(folder: Path, pipe: Path, template: Path) -> Iterator[PausedGeneration]:
+def paused_generation(directory: Path, pipe: Path, template: Path) -> Iterator[PausedGeneration]:
     """Start a generation with -f, and wait until it blocks on the pipe."""
     os.mkfifo(pipe)
     command = [*COMMAND, *WITHOUT_QUESTIONS, "-f", str(template)]
     process = subprocess.Popen(
         command,
-        cwd=folder,
-        env=clean_environment(folder.parent / "home"),
+        cwd=directory,
+        env=clean_environment(directory.parent / "home"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

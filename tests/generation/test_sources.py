@@ -42,16 +42,16 @@ def expected(bake_once: Bake) -> tuple[str, dict[str, bytes]]:
     return project.slug, files(project.path)
 
 
-def create_work_dir(folder: Path) -> Path:
+def create_work_dir(directory: Path) -> Path:
     """Create a working directory, and next to it a home directory with a configuration."""
-    home, work_dir = folder / "home", folder / "work"
+    home, work_dir = directory / "home", directory / "work"
     home.mkdir()
     work_dir.mkdir()
     configuration = {
         "default_context": ANSWERS,
         "cookiecutters_dir": str(home / "clones"),
         "replay_dir": "~/replays",
-        "abbreviations": {"gh": f"file://{folder}/{{0}}.git"},
+        "abbreviations": {"gh": f"file://{directory}/{{0}}.git"},
     }
     # JSON is valid YAML.
     (home / ".cookiecutterrc").write_text(json.dumps(configuration, ensure_ascii=False), "utf-8")
@@ -145,8 +145,8 @@ def run_in_container(
             uv("pip", "install", *target, *platform, f"cookiecutter=={version}")
         given = io.BytesIO()
         with tarfile.open(fileobj=given, mode="w") as archive:
-            for folder in ("home", "packages", "template"):
-                archive.add(work_dir.parent / folder, folder)
+            for directory in ("home", "packages", "template"):
+                archive.add(work_dir.parent / directory, directory)
         options = ("--rm", "--interactive", "--network=none", base_image(python))
         command = ["docker", "run", *options, "sh", "-euc", IN_A_CONTAINER, "sh", OLD, NEW]
         result = subprocess.run(
@@ -189,35 +189,35 @@ def test_python_and_cookiecutter_versions_generate_same_project(
     assert files(work_dir) == {f"{slug}/{name}": content for name, content in contents.items()}
 
 
-def local_directory(folder: Path) -> list[str]:
-    return [str(copy_template(folder))]
+def local_directory(directory: Path) -> list[str]:
+    return [str(copy_template(directory))]
 
 
-def relative_directory(folder: Path) -> list[str]:
-    return [os.path.relpath(copy_template(folder), folder / "work")]
+def relative_directory(directory: Path) -> list[str]:
+    return [os.path.relpath(copy_template(directory), directory / "work")]
 
 
-def git_url(folder: Path) -> list[str]:
-    return [f"file://{create_repository(folder)}"]
+def git_url(directory: Path) -> list[str]:
+    return [f"file://{create_repository(directory)}"]
 
 
-def abbreviation(folder: Path) -> list[str]:
-    create_repository(folder)
+def abbreviation(directory: Path) -> list[str]:
+    create_repository(directory)
     return ["gh:org/sums"]
 
 
-def tag(folder: Path) -> list[str]:
-    bare = create_repository(folder)
-    (folder / "template/cookiecutter.json").write_text("spoilt", "utf-8")
-    git(folder / "template", "commit", "--quiet", "--all", "--message=second")
-    git(folder / "template", "push", "--quiet", bare, "main")
+def tag(directory: Path) -> list[str]:
+    bare = create_repository(directory)
+    (directory / "template/cookiecutter.json").write_text("spoilt", "utf-8")
+    git(directory / "template", "commit", "--quiet", "--all", "--message=second")
+    git(directory / "template", "push", "--quiet", bare, "main")
     return ["gh:org/sums", "--checkout", "v1"]
 
 
-def zip_archive(folder: Path) -> list[str]:
+def zip_archive(directory: Path) -> list[str]:
     # Like the archives of git hosting services, which contain a directory named after the branch.
-    copy_template(folder).rename(folder / "sums-main")
-    return [shutil.make_archive(str(folder / "sums"), "zip", folder, "sums-main")]
+    copy_template(directory).rename(directory / "sums-main")
+    return [shutil.make_archive(str(directory / "sums"), "zip", directory, "sums-main")]
 
 
 @pytest.mark.parametrize("source", [local_directory, relative_directory, git_url, abbreviation, tag, zip_archive])

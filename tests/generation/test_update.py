@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import APPS, QUESTIONS, Bake, Project, committed, copied
+from tests.conftest import APPS, QUESTIONS, Bake, Project, commit_project, copy_project
 from tests.generation.updates import NEW, REMOVED, RENAMED, URL, Template, clone_template, make_template
 from tests.project.test_package import built
 from tools.engine import Engine
@@ -32,7 +32,7 @@ def created(versions: Template, tmp_path_factory: pytest.TempPathFactory) -> Pro
 @pytest.fixture
 def project(created: Project, tmp_path: Path) -> Project:
     """Return a copy of the created project, which refers to the template by its URL."""
-    return copied(created, tmp_path)
+    return copy_project(created, tmp_path)
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def test_dockerfile_edits_move_with_strategy_all(template: Template, project: Pr
 
 def test_project_from_plain_cookiecutter_can_be_linked(template: Template, tmp_path: Path, bake_once: Bake) -> None:
     answers = {"project_slug": "acme", "strategy": "wheels"}
-    project = committed(bake_once(**answers), tmp_path)
+    project = commit_project(bake_once(**answers), tmp_path)
     link = ("link", "--no-input", "--default-config", "--checkout", "v1", "--extra-context", json.dumps(answers), URL)
     template.cruft(project.path, *link)
     assert template.cruft(project.path, "diff", "--exit-code") == ""

@@ -87,11 +87,11 @@ class Template:
             "utf-8",
         )
 
-    def run(self, folder: Path, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
+    def run(self, directory: Path, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a command in a directory, without input."""
         return subprocess.run(
             command,
-            cwd=folder,
+            cwd=directory,
             env={**self.environment, **more},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -99,43 +99,43 @@ class Template:
             check=False,
         )
 
-    def git(self, folder: Path, *arguments: str) -> str:
+    def git(self, directory: Path, *arguments: str) -> str:
         """Run git, check that it succeeds, and return its output."""
-        result = self.run(folder, "git", *arguments)
+        result = self.run(directory, "git", *arguments)
         assert result.returncode == 0, result.stderr
         return result.stdout.strip()
 
-    def commit(self, folder: Path, message: str = "a commit") -> None:
+    def commit(self, directory: Path, message: str = "a commit") -> None:
         """Commit all files."""
-        self.git(folder, "add", "--all")
-        self.git(folder, "commit", "--quiet", "--message", message)
+        self.git(directory, "add", "--all")
+        self.git(directory, "commit", "--quiet", "--message", message)
 
     def release(self, version: str) -> None:
         """Make a version the newest one."""
         self.git(self.path, "reset", "--quiet", "--hard", version)
 
-    def cruft(self, folder: Path, *arguments: str, status: int = 0) -> str:
+    def cruft(self, directory: Path, *arguments: str, status: int = 0) -> str:
         """Run cruft, check its exit status and that it prints no traceback, and return its output."""
-        result = self.run(folder, "cruft", *arguments)
+        result = self.run(directory, "cruft", *arguments)
         assert "Traceback" not in result.stdout + result.stderr
         assert result.returncode == status, result.stdout + result.stderr
         return result.stdout
 
-    def create(self, folder: Path, version: str = "v1", **answers: str) -> Project:
+    def create(self, directory: Path, version: str = "v1", **answers: str) -> Project:
         """Generate a project from a version with cruft, and commit it."""
-        folder.mkdir(exist_ok=True)
+        directory.mkdir(exist_ok=True)
         given = {"project_slug": "acme", **answers}
         options = ("--no-input", "--default-config", "--checkout", version)
-        self.cruft(folder, "create", *options, "--extra-context", json.dumps(given), URL)
-        project = Project(folder / "acme", given)
+        self.cruft(directory, "create", *options, "--extra-context", json.dumps(given), URL)
+        project = Project(directory / "acme", given)
         self.git(project.path, "init", "--quiet")
         self.commit(project.path, "As generated")
         return project
 
 
-def make_template(folder: Path) -> Template:
+def make_template(directory: Path) -> Template:
     """Create a repository of this template with the versions above; the first one is the unchanged template."""
-    template = Template(copy_template(folder))
+    template = Template(copy_template(directory))
     template.redirect()
     template.git(template.path, "init", "--quiet")
     for version in ("v1", *EDITS):
@@ -158,9 +158,9 @@ def rename_and_remove(project: Path) -> None:
     (project / RENAMED[0]).rename(project / RENAMED[1])
 
 
-def clone_template(versions: Template, folder: Path, version: str) -> Template:
+def clone_template(versions: Template, directory: Path, version: str) -> Template:
     """Return a copy of the template for one test, with the given version as the newest."""
-    template = Template(folder / "template")
+    template = Template(directory / "template")
     shutil.copytree(versions.path / ".git", template.path / ".git")
     template.redirect()
     template.release(version)

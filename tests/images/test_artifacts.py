@@ -39,10 +39,10 @@ def host(bake_once: Bake, build: Build, tmp_path_factory: pytest.TempPathFactory
 
     def export(strategy: str, app: str) -> Host:
         image = build(bake_once(project_slug="acme-sums", strategy=strategy, app=app))
-        folder = tmp_path_factory.mktemp(strategy)
-        image.engine.docker("build", "--target", "artifacts", "--output", str(folder), str(image.project.path))
-        folder.chmod(0o755)
-        return Host(image.engine, image.base, folder)
+        directory = tmp_path_factory.mktemp(strategy)
+        image.engine.docker("build", "--target", "artifacts", "--output", str(directory), str(image.project.path))
+        directory.chmod(0o755)
+        return Host(image.engine, image.base, directory)
 
     return export
 
@@ -89,8 +89,8 @@ def test_bundle_installs_repeatedly_without_network(bundle: Host) -> None:
 
 
 def test_bundle_installs_without_pip(bundle: Host) -> None:
-    folder = 'python -c "import os, $name; print(os.path.dirname($name.__file__))"'
-    remove = f'for name in pip ensurepip; do rm -r "$({folder})"; done; '
+    directory = 'python -c "import os, $name; print(os.path.dirname($name.__file__))"'
+    remove = f'for name in pip ensurepip; do rm -r "$({directory})"; done; '
     check = "! python -m pip --version 2>/dev/null; "
     install = "sh install.sh /tmp/venv; /tmp/venv/bin/acme-sums crc32c"
     result = bundle.run(f"{UNPACK}{remove}{check}{install}", "--user=0", input=DIGITS)

@@ -25,8 +25,8 @@ from tests.conftest import (
     WITH_ARTIFACTS,
     Bake,
     Project,
-    committed,
-    copied,
+    commit_project,
+    copy_project,
 )
 from tools.compare import harness
 from tools.engine import Engine, EngineUnavailable, second_engine
@@ -97,7 +97,7 @@ def builder(engine: Engine, base_image: Any, bake_once: Bake) -> Iterator[Any]:
 def committed_builder(builder: Any, tmp_path: Path) -> Builder:
     """Return a project with the default strategy and one commit with a fixed time."""
     given: Builder = builder("venv")
-    return replace(given, project=committed(given.project, tmp_path))
+    return replace(given, project=commit_project(given.project, tmp_path))
 
 
 # Targets.
@@ -183,7 +183,7 @@ def test_release_is_multi_platform_attested_and_reproducible(builder: Any, strat
 @pytest.mark.parametrize("strategy", ["wheels", "all"])
 def test_make_ignores_a_compose_file(builder: Any, strategy: str, tmp_path: Path) -> None:
     given: Builder = builder(strategy)
-    given = replace(given, project=copied(given.project, tmp_path))
+    given = replace(given, project=copy_project(given.project, tmp_path))
     compose = "services: { acme: { image: acme, env_file: [missing.env] } }\n"
     (given.project.path / "compose.yaml").write_text(compose, "utf-8")
     plan = given.run("make", "--dry-run", "image", "test-image", "artifacts", "run").stdout.splitlines()
@@ -211,7 +211,7 @@ def test_make_runs_selected_tests_in_the_image(builder: Any) -> None:
 @pytest.mark.parametrize("strategy", ["venv", "platter"])
 def test_editor_files_do_not_trigger_rebuild(builder: Any, strategy: str, tmp_path: Path) -> None:
     given: Builder = builder(strategy)
-    given = replace(given, project=copied(given.project, tmp_path))
+    given = replace(given, project=copy_project(given.project, tmp_path))
     package = given.project.path / "src" / given.project.package
     given.steps()
     for name in (".cli.py.swp", "cli.py~", "#cli.py#", ".#cli.py", "4913"):
@@ -340,9 +340,9 @@ def test_fresh_engine_compiles_nothing_and_builds_the_same_image(
     assert there.steps("--load", MAIN="new", **variables) == dict.fromkeys(first, True)
 
 
-def edit_copy(project: Project, folder: Path) -> Project:
+def edit_copy(project: Project, directory: Path) -> Project:
     """Return a copy of a project with one changed line of Python."""
-    copy = Project(shutil.copytree(project.path, folder / "edited"), project.answers)
+    copy = Project(shutil.copytree(project.path, directory / "edited"), project.answers)
     copy.edit("src/acme_bake/cli.py", "1 << 20", "1 << 19")
     return copy
 

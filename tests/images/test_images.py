@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import APPS, BAKE, HARDENED, QUESTIONS, STRATEGIES, Bake, Build, Image, container, copied
+from tests.conftest import APPS, BAKE, HARDENED, QUESTIONS, STRATEGIES, Bake, Build, Image, container, copy_project
 from tools.engine import DockerError, Engine
 from tools.locks import compile_runtime
 from tools.sizes import sizes
@@ -89,8 +89,8 @@ def is_standard_library_bytecode(path: str) -> bool:
 
 def test_image_adds_only_strategy_directory_and_bytecode(image: Image, added: set[str]) -> None:
     (programs, *_) = next(entry for entry in image.config()["Env"] if entry.startswith("PATH=")).split(":")
-    folder = programs.removeprefix("PATH=").removesuffix("/bin")
-    others = {path for path in added if not (path == folder or path.startswith(f"{folder}/"))}
+    directory = programs.removeprefix("PATH=").removesuffix("/bin")
+    others = {path for path in added if not (path == directory or path.startswith(f"{directory}/"))}
     assert {path for path in others if not is_standard_library_bytecode(path)} == set()
 
 
@@ -181,7 +181,7 @@ def layer_sizes(image: Image) -> list[int]:
 
 
 def test_source_change_affects_only_the_small_project_layer(image: Image, tmp_path: Any) -> None:
-    project = copied(image.project, tmp_path)
+    project = copy_project(image.project, tmp_path)
     # Unique per run, because a long-lived engine would still have the previous run's build cached.
     project.edit("src/acme_sums/cli.py", "1 << 20", f"1 << 19  # {time.time_ns()}")
     tag = f"{image.tag}-edited"
@@ -221,7 +221,7 @@ def test_images_of_all_strategies_have_the_same_size(bake_once: Bake, build: Bui
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_unloadable_dependency_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="service"))
-    project = copied(image.project, tmp_path)
+    project = copy_project(image.project, tmp_path)
     # crcmod has no wheel, and its extension module is linked with a library that runtime-image does not contain.
     project.edit("pyproject.toml", "dependencies = [", 'dependencies = ["crcmod==1.7",')
     compile_runtime(project.path)
@@ -267,7 +267,7 @@ def test_custom_base_image_works(bake_once: Bake, build: Build, strategy: str, o
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_broken_extension_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
-    project = copied(image.project, tmp_path)
+    project = copy_project(image.project, tmp_path)
     # The extension compiles and links; only loading it shows that a function is undefined.
     project.edit(
         "src/acme_sums/_native.c",
@@ -284,7 +284,7 @@ def test_broken_extension_fails_the_build(bake_once: Bake, build: Build, tmp_pat
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_wrong_hash_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="service"))
-    project = copied(image.project, tmp_path)
+    project = copy_project(image.project, tmp_path)
     lock = project.read("requirements.txt")
     (project.path / "requirements.txt").write_text(re.sub(r"sha256:\w{8}", "sha256:00000000", lock), "utf-8")
     with pytest.raises(DockerError, match=r"(?i)hash"):
@@ -294,7 +294,7 @@ def test_wrong_hash_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_unlocked_dependency_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
-    project = copied(image.project, tmp_path)
+    project = copy_project(image.project, tmp_path)
     project.edit("pyproject.toml", "dependencies = []", 'dependencies = ["six"]')
     project.edit("src/acme_sums/cli.py", "import os\n", "import os\n\nimport six  # noqa: F401\n")
     with pytest.raises(DockerError, match="six"):
@@ -309,7 +309,7 @@ def test_generated_tests_pass_in_test_image(image: Image) -> None:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_failing_test_fails_only_the_test_image(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
-    project = copied(image.project, tmp_path)
+    project = copy_project(image.project, tmp_path)
     project.edit("tests/test_native.py", "0xE3069283", "0xE3069284")
     with pytest.raises(DockerError, match="test_known_values"):
         image.engine.docker("build", "--target=test-image", str(project.path))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import BAKE, STRATEGIES, WITH_ARTIFACTS, Bake, Project, copied
+from tests.conftest import BAKE, STRATEGIES, WITH_ARTIFACTS, Bake, Project, copy_project
 from tools.engine import Engine
 from tools.locks import compile_runtime
 
@@ -27,7 +27,7 @@ COMMIT_TIMES = "1760000000", "1770000000"
 def checkouts(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project]:
     """Return two copies of one project; the second has other paths, permissions and timestamps."""
     baked = bake_once(project_slug="acme-sums", strategy="all", app="service")
-    one = copied(baked, tmp_path_factory.mktemp("one"))
+    one = copy_project(baked, tmp_path_factory.mktemp("one"))
     one.edit("pyproject.toml", "dependencies = [", f'dependencies = ["{COMPILED}",')
     compile_runtime(one.path)
     two = Project(shutil.copytree(one.path, tmp_path_factory.mktemp("two") / "elsewhere"), baked.answers)

@@ -23,8 +23,8 @@ from tests.conftest import QUESTIONS, TEMPLATE, Bake, Project
 from tools.engine import Engine, cache_dir
 
 LESSONS = TEMPLATE / "{{cookiecutter.project_slug}}/_variants/strategy/all/lessons"
-FOLDERS = sorted(folder.name for folder in LESSONS.glob("[0-9][0-9]-*"))
-every_lesson = pytest.mark.parametrize("lesson", FOLDERS)
+LESSON_NAMES = sorted(directory.name for directory in LESSONS.glob("[0-9][0-9]-*"))
+every_lesson = pytest.mark.parametrize("lesson", LESSON_NAMES)
 
 BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)|(?:src|srcset)=\"([^\"]+)\"")
@@ -109,9 +109,9 @@ def run(project: Project, command: Command, environment: dict[str, str]) -> None
     assert mismatch is None, f"expected here, but not printed: {mismatch}\n{transcript}"
 
 
-def dockerfiles(folder: Path) -> dict[str, str]:
+def dockerfiles(directory: Path) -> dict[str, str]:
     """Map the Dockerfiles of a lesson to their texts."""
-    return {path.name: path.read_text("utf-8") for path in sorted(folder.glob("*Dockerfile"))}
+    return {path.name: path.read_text("utf-8") for path in sorted(directory.glob("*Dockerfile"))}
 
 
 def is_built(lesson: str, name: str, page: str) -> bool:
@@ -207,8 +207,8 @@ def test_commands_print_documented_output(
 
 @every_lesson
 def test_dockerfile_excerpts_match_files(project: Project, lesson: str) -> None:
-    folders = [project.path / "lessons" / lesson, *(project.path / "strategies").iterdir()]
-    texts = [text for folder in folders if folder.is_dir() for text in dockerfiles(folder).values()]
+    directories = [project.path / "lessons" / lesson, *(project.path / "strategies").iterdir()]
+    texts = [text for directory in directories if directory.is_dir() for text in dockerfiles(directory).values()]
     shown = [text for kind, text in blocks(project.read(f"lessons/{lesson}/README.md")) if kind == "dockerfile"]
     assert shown
     assert [block for block in shown if not any(block in text for text in texts)] == []
@@ -245,18 +245,18 @@ def test_pages_have_the_same_sections(lesson: str) -> None:
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == SECTIONS
     assert {kind for kind, _ in blocks(page)} <= KINDS
     assert "<details>" in text.partition("## Exercise")[2]
-    following = [folder for folder in FOLDERS if folder > lesson][:1]
-    assert all(f"](../{folder}/README.md)" in text for folder in following)
+    following = [directory for directory in LESSON_NAMES if directory > lesson][:1]
+    assert all(f"](../{directory}/README.md)" in text for directory in following)
 
 
-@pytest.mark.parametrize("page", [*(f"{lesson}/README.md" for lesson in FOLDERS), "README.md"])
+@pytest.mark.parametrize("page", [*(f"{lesson}/README.md" for lesson in LESSON_NAMES), "README.md"])
 def test_links_lead_to_existing_files(project: Project, page: str) -> None:
     assert broken_links(project.path / "lessons" / page) == []
 
 
 def test_table_of_contents_lists_all_lessons() -> None:
     contents = (LESSONS / "README.md").read_text("utf-8")
-    assert re.findall(r"\]\(([0-9][^)]*)/README\.md\)", contents) == FOLDERS
+    assert re.findall(r"\]\(([0-9][^)]*)/README\.md\)", contents) == LESSON_NAMES
 
 
 # Arguments of lesson.py, and the start of the error message.

@@ -183,10 +183,10 @@ packages = []
 """
 
 
-def create_fake_repositories(folder: Path, configuration: str) -> None:
+def create_fake_repositories(directory: Path, configuration: str) -> None:
     """Create a git repository with the pinned tag for each repository in a configuration."""
     for name, tag in PINS.findall(configuration):
-        repository = folder / name
+        repository = directory / name
         repository.mkdir(parents=True)
         fake = FAKES[name]
         (repository / ".pre-commit-hooks.yaml").write_text(fake.hooks, "utf-8")
@@ -202,11 +202,11 @@ def digest(configuration: str) -> str:
     return hashlib.sha256(repr(made_of).encode()).hexdigest()[:12]
 
 
-def redirection(folder: Path) -> dict[str, str]:
+def redirection(directory: Path) -> dict[str, str]:
     """Return an environment in which git uses the fake repositories in a directory instead of GitHub."""
     return {
         **os.environ,
         "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": f"url.{folder.as_uri()}/.insteadOf",
+        "GIT_CONFIG_KEY_0": f"url.{directory.as_uri()}/.insteadOf",
         "GIT_CONFIG_VALUE_0": HOST,
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Bake, Project, copied
+from tests.conftest import Bake, Project, copy_project
 
 pytestmark = pytest.mark.usefixtures("index")
 
@@ -23,7 +23,7 @@ INSTRUMENTATION = (b"__asan_", b"__ubsan_", b"__gcov_", b".gcda")
 @pytest.fixture(scope="module")
 def project(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a project with its development tools installed."""
-    project = copied(bake_once(app="cli"), tmp_path_factory.mktemp("builds"))
+    project = copy_project(bake_once(app="cli"), tmp_path_factory.mktemp("builds"))
     succeed(project.run("make", "dev"))
     return project
 

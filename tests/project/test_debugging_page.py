@@ -50,7 +50,7 @@ def test_commands_of_the_debugging_page_work(
 @pytest.mark.parametrize("strategy", QUESTIONS["strategy"])
 def test_development_container_uses_a_stage_of_the_dockerfile(bake: Bake, strategy: str) -> None:
     project = bake(strategy=strategy)
-    folder = project.path / ".devcontainer"
+    directory = project.path / ".devcontainer"
     build = json.loads(project.read(".devcontainer/devcontainer.json"))["build"]
-    assert (folder / build["context"]).samefile(project.path)
-    assert f" AS {build['target']}\n" in (folder / build["dockerfile"]).read_text("utf-8")
+    assert (directory / build["context"]).samefile(project.path)
+    assert f" AS {build['target']}\n" in (directory / build["dockerfile"]).read_text("utf-8")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Bake, Project, copied
+from tests.conftest import Bake, Project, copy_project
 
 pytestmark = pytest.mark.usefixtures("index")
 
@@ -20,7 +20,7 @@ RELEASE = "    PyBuffer_Release(&data);\n"
 @pytest.fixture(scope="module")
 def project(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a default project with its development tools installed, separate from the one that other tests share."""
-    project = copied(bake_once(), tmp_path_factory.mktemp("checks"))
+    project = copy_project(bake_once(), tmp_path_factory.mktemp("checks"))
     result = make(project, "dev")
     assert result.returncode == 0, result.stderr
     return project

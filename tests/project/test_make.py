@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Bake, Project, copied
+from tests.conftest import Bake, Project, copy_project
 from tools.watch import WatchedService
 
 NATIVE = "src/acme/_native.c"
@@ -22,7 +22,7 @@ OLD = {"requirements.txt": "idna==3.10", "requirements/build.txt": "setuptools==
 @pytest.fixture(scope="module")
 def installed(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a project with a virtualenv and an editable install."""
-    project = copied(bake_once(project_slug="acme"), tmp_path_factory.mktemp("make"))
+    project = copy_project(bake_once(project_slug="acme"), tmp_path_factory.mktemp("make"))
     make(project, ".venv/installed")
     return project
 
@@ -78,9 +78,9 @@ def write_later(path: Path) -> None:
 
 @pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("name", ["a.c", "a.h", "deep/er/a.c", "a.cc", "a.cpp", "a.cxx", "a.hh", "deep/a.hpp", "a.hxx"])
-@pytest.mark.parametrize("folder", ["src/acme", "include"])
-def test_changed_c_or_cpp_file_triggers_recompilation(up_to_date: Project, folder: str, name: str) -> None:
-    path = up_to_date.path / folder / name
+@pytest.mark.parametrize("directory", ["src/acme", "include"])
+def test_changed_c_or_cpp_file_triggers_recompilation(up_to_date: Project, directory: str, name: str) -> None:
+    path = up_to_date.path / directory / name
     write_later(path)
     changed = not is_up_to_date(up_to_date)
     path.unlink()

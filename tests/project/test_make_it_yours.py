@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import APPS, Bake, Project, copied
+from tests.conftest import APPS, Bake, Project, copy_project
 from tests.project.test_pre_commit import Hooks, hooks
 from tools.engine import Engine
 
@@ -23,22 +23,22 @@ NEW = {"src/acme/distance.c", "src/acme/distance.h"}
 def files_to_replace(readme: str) -> set[str]:
     """Return the files in the left column of the README's table."""
     rows = re.findall(r"^\| `(src/acme/|tests/)`: (.+?) \|", readme, re.M)
-    return {folder + name for folder, names in rows for name in re.findall(r"`(\w+\.\w+)`", names)}
+    return {directory + name for directory, names in rows for name in re.findall(r"`(\w+\.\w+)`", names)}
 
 
 def copy_files(project: Project) -> set[str]:
     """Copy the files of the edit distance into a project, and return their names."""
     copied_files = set()
-    for folder in (FILES / "common", FILES / project.answers["app"]):
-        shutil.copytree(folder, project.path, dirs_exist_ok=True)
-        copied_files |= {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    for directory in (FILES / "common", FILES / project.answers["app"]):
+        shutil.copytree(directory, project.path, dirs_exist_ok=True)
+        copied_files |= {path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()}
     return copied_files
 
 
 @pytest.fixture(scope="module", params=APPS)
 def project(request: pytest.FixtureRequest, bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a project in which the sample is replaced."""
-    project = copied(bake_once(project_slug="acme", app=request.param), tmp_path_factory.mktemp("yours"))
+    project = copy_project(bake_once(project_slug="acme", app=request.param), tmp_path_factory.mktemp("yours"))
     replaced = copy_files(project) - NEW
     # They contain nothing of the sample.
     empty = {"src/acme/settings.py", "tests/schemathesis.toml", "tests/settings.env"}
@@ -82,7 +82,7 @@ def get_protected(authorization: Annotated[str, Header()] = "") -> str:
 @pytest.fixture(scope="module")
 def protected_project(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a service with a required secret setting, and a route that needs it."""
-    project = copied(bake_once(project_slug="acme", app="service"), tmp_path_factory.mktemp("protected"))
+    project = copy_project(bake_once(project_slug="acme", app="service"), tmp_path_factory.mktemp("protected"))
     project.edit("src/acme/settings.py", "from .service", "from pydantic import SecretStr\n\nfrom .service")
     project.edit("src/acme/settings.py", '    """\n', '    """\n\n    api_token: SecretStr\n')
     with (project.path / "src/acme/api.py").open("a", encoding="utf-8") as file:

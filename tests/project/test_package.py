@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import APPS, QUESTIONS, TEMPLATE, TOOLS, Bake, Project, copied
+from tests.conftest import APPS, QUESTIONS, TEMPLATE, TOOLS, Bake, Project, copy_project
 from tests.project.test_ci import pythons_of
 from tools.engine import Engine
 
@@ -34,10 +34,10 @@ LIMITED_API = "-DPy_LIMITED_API=0x030C0000"
 
 def built(project: Project, *what: str) -> Path:
     """Build a wheel or an sdist, and return its path."""
-    folder = project.path / "dist"
-    result = project.run(*UV_BUILD, *what, "--out-dir", folder)
+    directory = project.path / "dist"
+    result = project.run(*UV_BUILD, *what, "--out-dir", directory)
     assert result.returncode == 0, result.stderr
-    (path,) = (path for path in folder.iterdir() if path.suffix in (".whl", ".gz"))
+    (path,) = (path for path in directory.iterdir() if path.suffix in (".whl", ".gz"))
     return path
 
 
@@ -104,7 +104,7 @@ def test_repo_review_finds_only_the_declined_checks(bake_once: Bake, app: str) -
 @pytest.fixture(scope="module", params=APPS)
 def installed(request: pytest.FixtureRequest, bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a project with its virtualenv."""
-    project = copied(bake_once(app=request.param), tmp_path_factory.mktemp("installed"))
+    project = copy_project(bake_once(app=request.param), tmp_path_factory.mktemp("installed"))
     result = project.run("make", "dev")
     assert result.returncode == 0, result.stderr
     return project
@@ -168,9 +168,9 @@ def compilers(engine: Engine, base_image: Callable[[str], str]) -> str:
 @pytest.fixture(scope="module")
 def headers(engine: Engine, base_image: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Copy the C headers of each Python version from its base image into a directory."""
-    folder = tmp_path_factory.mktemp("headers")
+    directory = tmp_path_factory.mktemp("headers")
     for version in QUESTIONS["python_version"]:
-        (folder / version).mkdir()
+        (directory / version).mkdir()
         copy = "find /usr/include /usr/local/include -path '*/python*' -type f | tar -cf - -T - "
         archive = subprocess.run(
             ["docker", "run", "--rm", "--network=none", base_image(version), "sh", "-c", copy],
@@ -178,9 +178,9 @@ def headers(engine: Engine, base_image: Callable[[str], str], tmp_path_factory: 
             check=True,
             capture_output=True,
         ).stdout
-        subprocess.run(["tar", "-xf", "-", "-C", folder / version], input=archive, check=True)
-    folder.chmod(0o755)
-    return folder
+        subprocess.run(["tar", "-xf", "-", "-C", directory / version], input=archive, check=True)
+    directory.chmod(0o755)
+    return directory
 
 
 # Python 3.12's limited API requires Python 3.12.

@@ -35,9 +35,9 @@ def hooks(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Hooks:
     store = cache_dir() / "pre-commit" / hook_repositories.digest(configuration)
     store.mkdir(parents=True, exist_ok=True)
     os.utime(store)
-    for folder in store.parent.iterdir():
-        if folder.stat().st_mtime < time.time() - UNUSED_SECONDS:
-            shutil.rmtree(folder)
+    for directory in store.parent.iterdir():
+        if directory.stat().st_mtime < time.time() - UNUSED_SECONDS:
+            shutil.rmtree(directory)
     environment = {
         **hook_repositories.redirection(fakes),
         "PRE_COMMIT_HOME": str(store),

@@ -69,24 +69,24 @@ class Repository:
     commands: Path
 
     @property
-    def folder(self) -> Path:
+    def directory(self) -> Path:
         """The directory that contains the template, the repository and the clones."""
         return self.template.path.parent
 
     @property
     def origin(self) -> Path:
         """The bare repository."""
-        return self.folder / "origin.git"
+        return self.directory / "origin.git"
 
     @property
     def project(self) -> Project:
         """A user's clone."""
-        return Project(self.folder / "acme", {"project_slug": "acme"})
+        return Project(self.directory / "acme", {"project_slug": "acme"})
 
     @property
     def calls(self) -> list[list[str]]:
         """The recorded `gh` calls, without read-only queries."""
-        path = self.folder / "calls"
+        path = self.directory / "calls"
         lines = path.read_text("utf-8").splitlines() if path.exists() else []
         return [call for call in map(json.loads, lines) if call[:2] not in (["pr", "list"], ["auth", "setup-git"])]
 
@@ -106,22 +106,22 @@ class Repository:
     def job(self, name: str, runner: Path, *clone: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the last script of a job as GitHub does, in a new clone."""
         checkout = runner / "checkout"
-        self.template.git(self.folder, "clone", "--quiet", *clone, self.origin.as_uri(), str(checkout))
+        self.template.git(self.directory, "clone", "--quiet", *clone, self.origin.as_uri(), str(checkout))
         script = [step["run"] for step in steps_of(self.project, name) if "run" in step][-1]
         (runner / "script").write_text(script, "utf-8")
         given = {
             "GITHUB_OUTPUT": str(runner / "output"),
             "GITHUB_REF_NAME": "main",
             "GITHUB_REPOSITORY": "acme/acme",
-            "GH_CALLS": str(self.folder / "calls"),
-            "PATH": f"{self.folder}:{self.commands}:{self.template.environment['PATH']}",
+            "GH_CALLS": str(self.directory / "calls"),
+            "PATH": f"{self.directory}:{self.commands}:{self.template.environment['PATH']}",
             "RUNNER_TEMP": str(runner),
         }
         return self.template.run(checkout, "bash", "-e", str(runner / "script"), **{**given, **environment})
 
     def run_update_job(self) -> tuple[Path, str]:
         """Run the job that looks for changes; return its bundle, which exists only if there are any, and its output."""
-        runner = Path(mkdtemp(dir=self.folder))
+        runner = Path(mkdtemp(dir=self.directory))
         result = self.job("update", runner, "--depth=1")
         assert "Traceback" not in result.stdout
         assert result.returncode == 0, result.stdout + result.stderr
@@ -131,7 +131,7 @@ class Repository:
 
     def run_pull_request_job(self, bundle: Path, *, token: bool = True, state: str = "open", status: int = 0) -> str:
         """Run the job that opens or updates the pull request, and return its output."""
-        runner = Path(mkdtemp(dir=self.folder))
+        runner = Path(mkdtemp(dir=self.directory))
         shutil.copy(bundle, runner / "update.bundle")
         result = self.job("pull-request", runner, MAY_WRITE_WORKFLOWS=json.dumps(token), STATE=state)
         assert result.returncode == status, result.stdout + result.stderr
@@ -141,12 +141,14 @@ class Repository:
 @pytest.fixture(scope="module")
 def initial_repository(tmp_path_factory: pytest.TempPathFactory, installed: Path) -> Repository:
     """Return a repository with a project of the first template version."""
-    folder = tmp_path_factory.mktemp("made")
-    repository = Repository(make_template(folder), installed)
-    repository.template.create(folder)
-    repository.template.git(folder, "clone", "--quiet", "--bare", str(repository.project.path), str(repository.origin))
-    (folder / "gh").write_text(GH, "utf-8")
-    (folder / "gh").chmod(0o755)
+    directory = tmp_path_factory.mktemp("made")
+    repository = Repository(make_template(directory), installed)
+    repository.template.create(directory)
+    repository.template.git(
+        directory, "clone", "--quiet", "--bare", str(repository.project.path), str(repository.origin)
+    )
+    (directory / "gh").write_text(GH, "utf-8")
+    (directory / "gh").chmod(0o755)
     return repository
 
 
@@ -164,8 +166,8 @@ def bundles(initial_repository: Repository) -> dict[str, Path]:
 def repository(initial_repository: Repository, tmp_path: Path) -> Repository:
     """Return a copy of the initial repository, and of a template whose newest version is the second."""
     for name in ("template", "acme", "origin.git"):
-        shutil.copytree(initial_repository.folder / name, tmp_path / name)
-    shutil.copy(initial_repository.folder / "gh", tmp_path)
+        shutil.copytree(initial_repository.directory / name, tmp_path / name)
+    shutil.copy(initial_repository.directory / "gh", tmp_path)
     repository = Repository(Template(tmp_path / "template"), initial_repository.commands)
     repository.template.redirect()
     repository.template.release("v2")
@@ -225,11 +227,11 @@ def test_no_pull_request_without_cruft_json(repository: Repository) -> None:
 @pytest.mark.parametrize("fault", ["unreachable", "broken in its newest version"])
 def test_unusable_template_fails_the_job(repository: Repository, fault: str) -> None:
     if fault == "unreachable":
-        repository.template.path.rename(repository.folder / "gone")
+        repository.template.path.rename(repository.directory / "gone")
     else:
         (repository.template.path / "cookiecutter.json").write_text("{", "utf-8")
         repository.template.commit(repository.template.path)
-    runner = Path(mkdtemp(dir=repository.folder))
+    runner = Path(mkdtemp(dir=repository.directory))
     assert repository.job("update", runner).returncode != 0
     assert not (runner / "update.bundle").exists()
 
@@ -265,7 +267,7 @@ def test_pull_request_lists_rejected_hunks_and_kept_files(repository: Repository
 
 def test_user_commit_on_update_branch_is_not_overwritten(repository: Repository, bundles: dict[str, Path]) -> None:
     repository.run_pull_request_job(bundles["v2"])
-    mended = repository.folder / "mended"
+    mended = repository.directory / "mended"
     repository.template.git(mended.parent, "clone", "--quiet", "--branch", BRANCH, str(repository.origin), str(mended))
     (mended / "Dockerfile").write_text("FROM scratch", "utf-8")
     repository.template.commit(mended)

@@ -212,9 +212,9 @@ BakeHere = Callable[[dict[str, str]], Project]
 @pytest.fixture(scope="module")
 def bake_here(tmp_path_factory: pytest.TempPathFactory, rendered_hooks: Path) -> Iterator[BakeHere]:
     """Return a function that generates projects in this process, and lets Jinja compile each source only once."""
-    folder = tmp_path_factory.mktemp("answers")
-    config = folder / "config.yaml"
-    config.write_text(json.dumps({"replay_dir": str(folder / "replay")}))
+    directory = tmp_path_factory.mktemp("answers")
+    config = directory / "config.yaml"
+    config.write_text(json.dumps({"replay_dir": str(directory / "replay")}))
     compiled: dict[Any, Any] = {}
     original_compile = jinja2.Environment.compile
 
@@ -224,7 +224,7 @@ def bake_here(tmp_path_factory: pytest.TempPathFactory, rendered_hooks: Path) ->
         return compiled[source]
 
     def bake(answers: dict[str, str]) -> Project:
-        output = folder / "projects"
+        output = directory / "projects"
         before = set(output.glob("*"))
         try:
             path = Path(
@@ -260,10 +260,10 @@ import contextlib, os, sys, tempfile, traceback
 from setuptools import build_meta
 for line in sys.stdin:
     os.chdir(line.rstrip("\\n"))
-    folder = tempfile.mkdtemp(dir=os.getcwd())
+    directory = tempfile.mkdtemp(dir=os.getcwd())
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            path = os.path.join(folder, build_meta.prepare_metadata_for_build_wheel(folder))
+            path = os.path.join(directory, build_meta.prepare_metadata_for_build_wheel(directory))
     except BaseException:
         path = repr(traceback.format_exc())
     print(path, flush=True)
@@ -273,11 +273,11 @@ for line in sys.stdin:
 @pytest.fixture(scope="module")
 def build_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the Python of a virtualenv with the generated project's build dependencies."""
-    folder = tmp_path_factory.mktemp("build") / "venv"
-    python = folder / "bin/python"
+    directory = tmp_path_factory.mktemp("build") / "venv"
+    python = directory / "bin/python"
     requirements = SOURCE / "requirements/build.txt"
     for command in (
-        ("venv", "--quiet", "--python", sys.executable, folder),
+        ("venv", "--quiet", "--python", sys.executable, directory),
         ("pip", "sync", "--quiet", "--require-hashes", "--python", python, requirements),
     ):
         subprocess.run([sys.executable, "-m", "uv", *command], check=True)

@@ -59,7 +59,7 @@ NASTY = "\"double\" 'single' `back` \\n \\ $HOME ${x} #no */ %s '''three''' \"\"
 
 
 def cookiecutter(
-    folder: Path,
+    directory: Path,
     *arguments: str,
     options: tuple[str, ...] = ("--default-config", "--no-input"),
     input: str = "",  # noqa: A002
@@ -68,9 +68,9 @@ def cookiecutter(
     """Run the cookiecutter command as a user does."""
     return subprocess.run(
         [sys.executable, "-m", "cookiecutter", *options, str(TEMPLATE), *arguments],
-        cwd=folder,
+        cwd=directory,
         input=input,
-        env={**os.environ, "HOME": str(folder), **environment},
+        env={**os.environ, "HOME": str(directory), **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -109,16 +109,16 @@ def test_rejected_answer_gives_no_traceback_and_no_files(tmp_path: Path, answer:
     assert list(work_dir.parent.iterdir()) == [work_dir]
 
 
-def replay(folder: Path, **changes: object) -> subprocess.CompletedProcess[str]:
+def replay(directory: Path, **changes: object) -> subprocess.CompletedProcess[str]:
     """Replay the default answers with changes."""
-    assert cookiecutter(folder, "--output-dir", "first").returncode == 0
-    (saved,) = (folder / ".cookiecutter_replay").glob("*.json")
+    assert cookiecutter(directory, "--output-dir", "first").returncode == 0
+    (saved,) = (directory / ".cookiecutter_replay").glob("*.json")
     context = json.loads(saved.read_text("utf-8"))
     context["cookiecutter"] |= changes
     saved.write_text(json.dumps(context), "utf-8")
     command = [sys.executable, "-m", "cookiecutter", "--default-config", "--replay", str(TEMPLATE)]
-    environment = {**os.environ, "HOME": str(folder)}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "HOME": str(directory)}
+    return subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(

@@ -25,16 +25,16 @@ WAITING = r"\x1b\[0m: $"
 class Terminal:
     """Cookiecutter in a terminal, with methods to type answers."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, directory: Path, *arguments: str) -> None:
         """Start cookiecutter in a directory, with a home directory next to it."""
-        home = folder.parent / "home"
+        home = directory.parent / "home"
         home.mkdir(exist_ok=True)
-        folder.mkdir(exist_ok=True)
+        directory.mkdir(exist_ok=True)
         self.seen = io.StringIO()
         self.child = pexpect.spawn(
             COMMAND[0],
             [*COMMAND[1:], "--default-config", str(TEMPLATE), *arguments],
-            cwd=str(folder),
+            cwd=str(directory),
             env=clean_environment(home, TERM="xterm-256color"),
             dimensions=(24, COLUMNS),
             encoding="utf-8",

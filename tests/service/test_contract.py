@@ -166,12 +166,12 @@ def serving(bake_once: Bake, build: Build) -> Serving:
     return start
 
 
-def findings(url: str, folder: Path, *options: str) -> dict[str, Any]:
+def findings(url: str, directory: Path, *options: str) -> dict[str, Any]:
     """Test a service with requests that its API description allows and forbids, and return the report."""
     config = ("--config-file", str(TEMPLATE / "tests/service/schemathesis.toml"))
-    report = folder / "report.json"
+    report = directory / "report.json"
     command = [str(TOOLS / "st"), *config, "run", f"{url}/openapi.json", f"--report-json-path={report}", *options]
-    finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+    finished = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False, timeout=300)
     assert report.exists(), finished.stdout + finished.stderr
     # Shown by pytest if the test fails.
     print(finished.stdout)

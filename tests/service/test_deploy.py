@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import TOOLS, Bake, Project, copied
+from tests.conftest import TOOLS, Bake, Project, copy_project
 from tools.engine import Engine, EngineUnavailable
 from tools.engine.fixtures import skip_or_fail
 from tools.watch import CRC32C, watched_service
@@ -73,9 +73,9 @@ class Manifests:
 Check = Callable[[Manifests], None]
 
 
-def render(project: Project, folder: str) -> Manifests:
+def render(project: Project, directory: str) -> Manifests:
     """Render a directory with kubectl, without warnings."""
-    result = project.run(TOOLS / "kubectl", "kustomize", folder)
+    result = project.run(TOOLS / "kubectl", "kustomize", directory)
     assert (result.returncode, result.stderr) == (0, "")
     return Manifests(result.stdout)
 
@@ -273,7 +273,7 @@ CHECKS = [
     network_policy_allows_ingress_only_on_its_port,
 ]
 CHECKS_OF_PRODUCTION = [has_its_namespace, pins_the_image_version, is_monitored]
-CASES = [(check, folder) for check in CHECKS for folder in (BASE, PRODUCTION)]
+CASES = [(check, directory) for check in CHECKS for directory in (BASE, PRODUCTION)]
 CASES += [(check, PRODUCTION) for check in CHECKS_OF_PRODUCTION]
 # Each fault: the check that detects it, the file, the old text and the new text.
 FAULTS: list[tuple[Check, str, str, str]] = [
@@ -333,16 +333,16 @@ def name_of(parameter: object) -> str:
     return getattr(parameter, "__name__", Path(str(parameter)).name)
 
 
-@pytest.mark.parametrize(("check", "folder"), CASES, ids=name_of)
-def test_manifests_pass_check(service: Project, check: Check, folder: str) -> None:
-    check(render(service, folder))
+@pytest.mark.parametrize(("check", "directory"), CASES, ids=name_of)
+def test_manifests_pass_check(service: Project, check: Check, directory: str) -> None:
+    check(render(service, directory))
 
 
 @pytest.mark.parametrize(("check", "name", "old", "new"), FAULTS)
 def test_check_detects_injected_fault(
     service: Project, tmp_path: Path, check: Check, name: str, old: str, new: str
 ) -> None:
-    project = copied(service, tmp_path)
+    project = copy_project(service, tmp_path)
     project.edit(name, old, new)
     manifests = render(project, Path(name).parent.as_posix())
     with pytest.raises(AssertionError):
@@ -354,7 +354,7 @@ def test_every_check_has_an_injected_fault() -> None:
 
 
 def test_changed_setting_rolls_out_new_pods(service: Project, tmp_path: Path) -> None:
-    project = copied(service, tmp_path)
+    project = copy_project(service, tmp_path)
     project.edit(f"{PRODUCTION}/kustomization.yaml", "LOG_LEVEL=info", "LOG_LEVEL=debug")
     before, after = render(service, PRODUCTION), render(project, PRODUCTION)
     assert before.template != after.template
@@ -362,7 +362,7 @@ def test_changed_setting_rolls_out_new_pods(service: Project, tmp_path: Path) ->
 
 
 def test_image_can_be_set_by_digest(service: Project, tmp_path: Path) -> None:
-    project = copied(service, tmp_path)
+    project = copy_project(service, tmp_path)
     digest = f"sha256:{'0' * 64}"
     project.edit(f"{PRODUCTION}/kustomization.yaml", "newTag: v0.1.0", f"digest: {digest}")
     assert render(project, PRODUCTION).container["image"] == f"registry.example.com/team/acme-sums@{digest}"

@@ -137,7 +137,7 @@ WITHOUT_ROOT = "import os, runpy, sys; os.geteuid = lambda: 65534; sys.argv = sy
 RUN_MODULE = WITHOUT_ROOT + "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
 
 
-def run_without_engine(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_without_engine(directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a module as a user who is not root and has no docker command."""
     given = {name: value for name, value in os.environ.items() if name not in ("DOCKER_HOST", "REQUIRE_ENGINE")}
     return subprocess.run(
@@ -145,16 +145,16 @@ def run_without_engine(folder: Path, *arguments: str, **environment: str) -> sub
         check=False,
         capture_output=True,
         text=True,
-        cwd=folder,
-        env={**given, "PATH": str(folder), "PYTHONPATH": str(REPOSITORY), **environment},
+        cwd=directory,
+        env={**given, "PATH": str(directory), "PYTHONPATH": str(REPOSITORY), **environment},
     )
 
 
-def run_image_test_without_engine(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    (folder / "test_image.py").write_text("def test_image(engine): pass\n")
-    (folder / "pytest.ini").write_text("[pytest]\n")
+def run_image_test_without_engine(directory: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    (directory / "test_image.py").write_text("def test_image(engine): pass\n")
+    (directory / "pytest.ini").write_text("[pytest]\n")
     options = ("-p", "tools.engine.fixtures", "-p", "no:cacheprovider", "-rs", "--color=no")
-    return run_without_engine(folder, "pytest", *options, "test_image.py", COLUMNS="400", **environment)
+    return run_without_engine(directory, "pytest", *options, "test_image.py", COLUMNS="400", **environment)
 
 
 def test_image_tests_without_engine_are_skipped_with_instructions(tmp_path: Path) -> None:
@@ -236,8 +236,8 @@ def spare_engine(engine: Engine) -> Iterator[SpareEngine]:
     if not engine.private:
         pytest.skip("only a private engine includes the programs for a second one")
     # Unix socket paths have a length limit, so pytest's deeply nested directory is not used.
-    with tempfile.TemporaryDirectory() as folder:
-        spare_engine = SpareEngine(Path(folder))
+    with tempfile.TemporaryDirectory() as directory:
+        spare_engine = SpareEngine(Path(directory))
         shutil.copytree(cache_dir() / "engine/root", spare_engine.home / "root", symlinks=True)
         (spare_engine.home / "config").mkdir()
         (spare_engine.home / "config/cli-plugins").symlink_to(spare_engine.home / "root/usr/libexec/docker/cli-plugins")

@@ -66,12 +66,12 @@ def heads(remote: Path) -> dict[str, str]:
     return {name.removeprefix("refs/heads/"): commit for name, commit in map(str.split, lines)}
 
 
-def contents(remote: Path, branch: str, folder: Path) -> dict[str, str]:
+def contents(remote: Path, branch: str, directory: Path) -> dict[str, str]:
     """Map every file of a branch to its text."""
     archive = subprocess.run(["git", "archive", branch], cwd=remote, check=True, capture_output=True).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(folder, filter="data")
-    return texts(folder)
+        files.extractall(directory, filter="data")
+    return texts(directory)
 
 
 def test_branches_contain_the_generated_projects(remote: Path, template: Path, bake: Bake, tmp_path: Path) -> None:

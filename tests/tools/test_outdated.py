@@ -32,8 +32,8 @@ def test_all_pins_of_the_template_are_found() -> None:
         assert {"".join(names) for names in used} <= {pin.name for pin in pins if pin.file == file}, file
 
 
-def git(folder: Path, *arguments: str) -> None:
-    subprocess.run(["git", *PERSON, *arguments], cwd=folder, check=True, capture_output=True)
+def git(directory: Path, *arguments: str) -> None:
+    subprocess.run(["git", *PERSON, *arguments], cwd=directory, check=True, capture_output=True)
 
 
 @pytest.fixture
@@ -54,9 +54,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {**environment, "PIP_INDEX_URL": index.parent.as_uri(), "PIP_CONFIG_FILE": os.devnull}
 
 
-def outdated(folder: Path, files: dict[str, str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def outdated(directory: Path, files: dict[str, str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run the command in a repository with these files."""
-    repository = folder / "repository"
+    repository = directory / "repository"
     for name, text in files.items():
         path = repository / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -74,15 +74,15 @@ class Release:
     text: str
 
 
-def release(folder: Path, *arguments: str, gh_status: int = 0) -> Release:
+def release(directory: Path, *arguments: str, gh_status: int = 0) -> Release:
     """Run the command with a fake gh that records its calls."""
-    program, call = folder / "gh", folder / "call"
+    program, call = directory / "gh", directory / "call"
     program.write_text(GH, "utf-8")
     program.chmod(0o755)
     call.write_text("[[], null]", "utf-8")
     environment = {
         **os.environ,
-        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{directory}{os.pathsep}{os.environ['PATH']}",
         "GH_CALL": str(call),
         "GH_STATUS": str(gh_status),
     }

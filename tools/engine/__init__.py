@@ -145,8 +145,8 @@ def second_engine(engine: Engine, *images: str) -> Iterator[Engine]:
         message = "Only a private engine includes the programs for a second one: stop Docker, and run as root on Debian"
         raise EngineUnavailable(message)
     # Unix socket paths have a length limit, so avoid a deeply nested directory.
-    with tempfile.TemporaryDirectory(prefix="engine-") as folder:
-        home = Path(folder)
+    with tempfile.TemporaryDirectory(prefix="engine-") as directory:
+        home = Path(directory)
         shutil.copytree(cache_dir() / "engine/root", home / "root", symlinks=True, copy_function=_link_or_copy)
         (home / "config").mkdir()
         (home / "config/cli-plugins").symlink_to(home / "root/usr/libexec/docker/cli-plugins")
@@ -222,8 +222,8 @@ def _limit_disk_use(engine: Engine, home: Path) -> None:
             engine.docker("builder", "prune", "--all", "--force", *limit, check=False)
 
 
-def _gigabytes(folder: Path) -> int:
-    counted = subprocess.run(["du", "-s", "--block-size=1G", folder], check=False, capture_output=True, text=True)
+def _gigabytes(directory: Path) -> int:
+    counted = subprocess.run(["du", "-s", "--block-size=1G", directory], check=False, capture_output=True, text=True)
     return int(counted.stdout.split()[0])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 import tomllib
 
@@ -159,22 +158,6 @@ def test_hadolint_and_shellcheck_pass(bake: Bake, strategy: str, app: str) -> No
         assert (shellcheck.returncode, shellcheck.stdout) == (0, "")
     for name in dockerfiles:
         assert "# syntax=" not in project.read(name)
-
-
-@every_app
-@pytest.mark.usefixtures("index")
-def test_generated_tests_pass_in_a_virtualenv(bake: Bake, app: str) -> None:
-    project = bake(app=app)
-    uv = [sys.executable, "-m", "uv"]
-    subprocess.run([*uv, "venv", "--quiet", ".venv"], cwd=project.path, check=True)
-    python = project.path / ".venv/bin/python"
-    locks = ("--requirement", "requirements.txt", "--requirement", "requirements/test.txt", "--require-hashes")
-    install = project.run(*uv, "pip", "install", "--python", python, *locks)
-    assert install.returncode == 0, install.stderr
-    install = project.run(*uv, "pip", "install", "--python", python, "--editable", ".", "--no-deps")
-    assert install.returncode == 0, install.stderr
-    tests = project.run(python, "-m", "pytest", "-q")
-    assert tests.returncode == 0, tests.stdout
 
 
 def test_import_fails_without_c_extension(bake: Bake) -> None:

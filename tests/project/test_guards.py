@@ -17,13 +17,24 @@ NATIVE = "src/checksum_service/_native.c"
 RELEASE = "    PyBuffer_Release(&data);\n"
 
 
-@pytest.fixture(scope="module")
-def project(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Return a default project with its development tools installed, separate from the one that other tests share."""
-    project = copy_project(bake_once(), tmp_path_factory.mktemp("checks"))
+def install_project(bake_once: Bake, app: str, directory: Path) -> Project:
+    """Return a project with its development tools, separate from the one that other tests share."""
+    project = copy_project(bake_once(app=app), directory)
     result = make(project, "dev")
     assert result.returncode == 0, result.stderr
     return project
+
+
+@pytest.fixture(scope="module")
+def service_project(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a project with a service, and its development tools."""
+    return install_project(bake_once, "service", tmp_path_factory.mktemp("service"))
+
+
+@pytest.fixture(scope="module")
+def project(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a project without a service, because the checks are the same, and its tests take less time."""
+    return install_project(bake_once, "cli", tmp_path_factory.mktemp("cli"))
 
 
 @pytest.fixture
@@ -54,6 +65,13 @@ def failed_output(result: subprocess.CompletedProcess[str]) -> str:
 @pytest.mark.parametrize("target", ["test", "threads", "types", "asan", "leaks", "coverage"])
 def test_generated_project_passes(project: Project, target: str) -> None:
     result = make(project, target)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+# test_make_it_yours.py runs the service's tests with ASan.
+@pytest.mark.parametrize("target", ["test", "types", "coverage"])
+def test_generated_service_passes(service_project: Project, target: str) -> None:
+    result = make(service_project, target)
     assert result.returncode == 0, result.stdout + result.stderr
 
 

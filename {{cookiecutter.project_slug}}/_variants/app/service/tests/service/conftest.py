@@ -38,6 +38,20 @@ def service(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def failing_service(tmp_path_factory):
+    """Start a service for tests whose requests fail, because other tests assert that the log has no traceback."""
+    with run_service(tmp_path_factory.mktemp("service"), *COMMAND) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def documented_service(tmp_path_factory):
+    """Start a service that serves its OpenAPI document."""
+    with run_service(tmp_path_factory.mktemp("service"), *COMMAND, docs=True) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
 def short_timeout_service(tmp_path_factory):
     """Start a service with short timeouts."""
     timeouts = {"idle_seconds": 0.5, "keep_alive_seconds": 1}

@@ -80,12 +80,10 @@ def test_trailing_slash_is_not_redirected(service):
 DOCS = ["/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"]
 
 
-def test_docs_can_be_switched_on(start, service):
+def test_docs_can_be_switched_on(documented_service, service):
     for path in DOCS:
         assert service.request("GET", path).status == 404
-    documented = start(docs=True)
-    for path in DOCS:
-        assert documented.request("GET", path).status == 200
+        assert documented_service.request("GET", path).status == 200
 
 
 def test_metrics_can_be_switched_off(start):
@@ -99,8 +97,8 @@ def test_docs_respect_root_path(start):
     assert service.post_json("/json", {"number": 1}).json() == {"number": 2}
 
 
-def test_openapi_document_has_operation_ids_and_request_id(start):
-    paths = start(docs=True).request("GET", "/openapi.json").json()["paths"]
+def test_openapi_document_has_operation_ids_and_request_id(documented_service):
+    paths = documented_service.request("GET", "/openapi.json").json()["paths"]
     operations = [operation for path in paths.values() for operation in path.values()]
     assert {operation["operationId"] for operation in operations} >= {"post_json", "post_stream"}
     for operation in operations:

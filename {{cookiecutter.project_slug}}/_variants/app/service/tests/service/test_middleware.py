@@ -78,37 +78,15 @@ def test_rest_of_body_times_out(limited, rest):
         assert time.monotonic() - started < 5
 
 
-CANCEL = """
-import asyncio
-@app.get("/cancel")
-async def cancel():
-    task = asyncio.ensure_future(asyncio.sleep(60))
-    asyncio.get_running_loop().call_soon(task.cancel)
-    await task
-"""
+def test_task_cancelled_by_route_returns_500(failing_service):
+    assert_problem(failing_service.request("GET", "/cancel", headers={"x-request-id": "cancel"}), 500)
+    assert "unexpected error" in [event["message"] for event in failing_service.events("cancel")]
 
 
-def test_task_cancelled_by_route_returns_500(start):
-    service = start(*extended_command(CANCEL))
-    assert_problem(service.request("GET", "/cancel", headers={"x-request-id": "cancel"}), 500)
-    assert "unexpected error" in [event["message"] for event in service.events("cancel")]
-
-
-BACKGROUND = """
-from fastapi.responses import JSONResponse
-from starlette.background import BackgroundTask
-def fail():
-    raise RuntimeError
-@app.post("/background")
-async def background():
-    return JSONResponse("accepted", background=BackgroundTask(fail))
-"""
-
-
-def test_response_ends_although_a_background_task_fails(start):
-    service = start(*extended_command(BACKGROUND))
-    assert service.request("POST", "/background", bytes(5_000_000), {"connection": "close"}).json() == "accepted"
-    response = service.send_raw(b"POST /background" + HEADERS + b"Content-Length: 9\r\n\r\n12345", b"6789")
+def test_response_ends_although_a_background_task_fails(failing_service):
+    response = failing_service.request("POST", "/background", bytes(5_000_000), {"connection": "close"})
+    assert response.json() == "accepted"
+    response = failing_service.send_raw(b"POST /background" + HEADERS + b"Content-Length: 9\r\n\r\n12345", b"6789")
     assert response.endswith(b'"accepted"')
 
 
@@ -123,27 +101,16 @@ def test_bodies_share_limited_memory(start, rest):
     service = start(body_memory_bytes="1MB")
     with service.connect() as client:
         client.sendall(b"POST /json" + HEADERS + rest)
-        time.sleep(0.5)
+        time.sleep(0.2)  # until it has been read
         response = service.request("POST", "/json", bytes(600_000))
         assert_problem(response, 503)
         assert response.headers["retry-after"] == "1"
         assert service.request("GET", "/readyz").status == 200
-    time.sleep(0.5)
+    time.sleep(0.2)  # until the service has noticed
     assert_problem(service.request("POST", "/json", bytes(600_000)), 422)
 
 
-MOUNT = """
-from fastapi import FastAPI
-admin = FastAPI()
-@admin.get("/page")
-async def page():
-    return "page"
-app.mount("/admin", admin)
-"""
-
-
-def test_mounted_app_responds(start):
-    service = start(*extended_command(MOUNT))
+def test_mounted_app_responds(service):
     response = service.request("GET", "/admin/page", headers={"x-request-id": "page"})
     assert (response.status, response.json()) == (200, "page")
     (event,) = service.events("page")

@@ -27,15 +27,7 @@ def test_wrong_path_or_method_returns_problem_document(service, method, path, st
     assert ("allow" in response.headers) == (status == 405)
 
 
-def test_any_http_exception_of_a_route_is_returned(start):
-    code = """
-from fastapi import HTTPException
-
-@app.get("/raise/{status}")
-def fail(status: int, text: bool = True):
-    raise HTTPException(status, "wrong" if text else {"field": "wrong"}) from FileNotFoundError()
-"""
-    service = start(*extended_command(code))
+def test_any_http_exception_of_a_route_is_returned(service):
     assert assert_problem(service.request("GET", "/raise/409"), 409)["detail"] == "wrong"
     assert assert_problem(service.request("GET", "/raise/409?text=0"), 409)["errors"] == {"field": "wrong"}
     assert assert_problem(service.request("GET", "/raise/499"), 499)["title"] == "Error"
@@ -43,20 +35,9 @@ def fail(status: int, text: bool = True):
     assert (response.status, response.body) == (304, b"")
 
 
-def test_upload_that_could_not_be_stored_is_a_server_error(start):
-    code = """
-from fastapi import HTTPException
-
-@app.post("/upload")
-def fail():
-    try:
-        raise OSError("disk full")
-    except OSError as error:
-        raise HTTPException(400, "There was an error parsing the body") from error
-"""
-    service = start(*extended_command(code))
-    assert_problem(service.request("POST", "/upload", headers={"x-request-id": "abc"}), 500)
-    assert "disk full" in service.events("abc")[0]["traceback"]
+def test_upload_that_could_not_be_stored_is_a_server_error(failing_service):
+    assert_problem(failing_service.request("POST", "/upload", headers={"x-request-id": "upload"}), 500)
+    assert "disk full" in failing_service.events("upload")[0]["traceback"]
 
 
 def test_invalid_parameter_returns_problem_document(service):
@@ -67,8 +48,8 @@ def test_invalid_parameter_returns_problem_document(service):
     assert [error["at"] for error in problem["errors"]] == ["body/number"]
 
 
-def test_failure_is_logged_but_not_returned(start):
-    service = start()
+def test_failure_is_logged_but_not_returned(failing_service):
+    service, before = failing_service, failing_service.log.read_text()
     response = service.request("GET", "/fail", headers={"x-request-id": "abc"})
     assert_problem(response, 500)
     assert response.headers["x-request-id"] == "abc"
@@ -77,17 +58,17 @@ def test_failure_is_logged_but_not_returned(start):
     assert failure["level"] == "error"
     assert "secret of the route" in failure["traceback"]
     assert event["status"] == 500
-    assert len(service.log.read_text().split("Traceback")) == 2
+    assert service.log.read_text().removeprefix(before).count("Traceback") == 1
     assert service.request("GET", "/healthz").status == 200
 
 
-def test_failure_during_response_closes_connection(start):
-    service = start()
+def test_failure_during_response_closes_connection(failing_service):
+    service, before = failing_service, failing_service.log.read_text()
     with pytest.raises(http.client.IncompleteRead):
         service.request("GET", "/fail-halfway", headers={"x-request-id": "half"})
     failure = service.events("half")[0]
     assert "secret of the route" in failure["traceback"]
-    assert len(service.log.read_text().split("Traceback")) == 2
+    assert service.log.read_text().removeprefix(before).count("Traceback") == 1
     assert service.request("GET", "/healthz").status == 200
 
 
@@ -108,8 +89,8 @@ def test_exception_handler_of_the_app_is_called(start):
     assert event["status"] == 503
 
 
-def test_errors_are_in_the_api_description(start):
-    description = start(docs=True).request("GET", "/openapi.json").json()
+def test_errors_are_in_the_api_description(documented_service):
+    description = documented_service.request("GET", "/openapi.json").json()
     for operations in description["paths"].values():
         for operation in operations.values():
             assert operation["responses"].keys() == {"200", "default"}

@@ -16,7 +16,7 @@ from {{ cookiecutter.package_name }} import service as package
 from {{ cookiecutter.package_name }}.service import PREFIX, ServiceSettings, settings
 
 from .conftest import COMMAND, SMALL_APP
-from .process import environment, free_port, run_service
+from .process import environment, free_port
 
 WRONG = {
     "PORT": ["http", "-1", "65536", ""],
@@ -264,17 +264,16 @@ def test_health_check_connects_where_the_service_listens(start, host):
     assert health(**variables | {f"{PREFIX}PORT": str(free_port())}) == 1
 
 
-def test_health_check_ignores_the_case_of_names(start, tmp_path):
+def test_health_check_ignores_the_case_of_names(service, tmp_path):
     (tmp_path / "http.py").write_text("raise SystemExit(9)")
-    port = start().port
-    assert health(tmp_path, **{f"{PREFIX}port".lower(): str(port)}) == 0
+    assert health(tmp_path, **{f"{PREFIX}port".lower(): str(service.port)}) == 0
 
 
 @NEEDS_IPV6
-def test_service_listens_on_all_addresses_by_default(tmp_path):
-    with run_service(tmp_path, *COMMAND, host="*") as service:
-        for host in ("127.0.0.1", "::1"):
-            socket.create_connection((host, service.port), timeout=5).close()
+def test_service_listens_on_all_addresses_by_default(start):
+    port = start(host="*").port
+    for host in ("127.0.0.1", "::1"):
+        socket.create_connection((host, port), timeout=5).close()
     assert ServiceSettings.model_fields["host"].default == "*"
 
 

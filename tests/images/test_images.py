@@ -196,6 +196,22 @@ def test_source_change_affects_only_the_small_project_layer(image: Image, tmp_pa
     assert kept.index(False) >= len(kept) - 2  # the project, and the import that checks it
 
 
+def test_source_change_compiles_only_the_changed_c_file(bake_once: Bake, build: Build, tmp_path: Any) -> None:
+    image = build(bake_once(project_slug="acme-sums", strategy="venv", app="cli"))
+    project = copy_project(image.project, tmp_path)
+    wheel = "&& uv build --wheel --no-build-isolation --out-dir /wheels /src"
+    project.edit("Dockerfile", wheel, f"&& ccache --zero-stats {wheel} && ccache --print-stats")
+    # Unique per run, because the cache mount still has the objects of the previous run.
+    (project.path / "src/acme_sums/more.c").write_text(f"int more_{time.time_ns()};\n", "utf-8")
+    statistics = []
+    for number in range(2):
+        project.edit("src/acme_sums/_native.c", "0x82F63B78u", f"0x82F63B78u + {time.time_ns()}u - {time.time_ns()}u")
+        log = image.engine.docker("build", "--progress=plain", str(project.path)).stderr
+        statistics.append({name: int(count) for name, count in re.findall(r" (\w+)\t(\d+)$", log, re.M)})
+        assert statistics[number]["cache_miss"] == 2 - number
+    assert statistics[1]["direct_cache_hit"] == 1
+
+
 def own_size(image: Image) -> int:
     """Return the size of an image above its base image, in bytes."""
     below = layer_sizes(Image(image.engine, image.base, image.project, image.base))

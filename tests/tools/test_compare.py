@@ -37,7 +37,6 @@ pytestmark = pytest.mark.serial
 COMMITTED = json.loads((DOCS / "comparison.json").read_text("utf-8"))
 ALL_ALTERNATIVES = sorted(path.name for path in ALTERNATIVES.iterdir())
 MEASURED = ["venv", "article-venv", "uv-multistage"]
-ROUNDS = 2
 TOLERANCE = 1.2
 
 
@@ -56,7 +55,7 @@ def comparison_run(
 ) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     """Measure venv and two alternatives; return the finished process and the report."""
     file = tmp_path_factory.mktemp("compare") / "comparison.json"
-    command = [sys.executable, "-m", "tools.compare", f"--rounds={ROUNDS}", f"--json={file}", *MEASURED]
+    command = [sys.executable, "-m", "tools.compare", "--rounds=1", f"--json={file}", *MEASURED]
     result = subprocess.run(command, cwd=TEMPLATE, env=engine.environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return result, json.loads(file.read_text("utf-8"))
@@ -86,20 +85,13 @@ def test_reported_ratios_match_measurements(comparison_run: Any) -> None:
         assert other["size"]["ratio"]["median"] == pytest.approx(other["size"]["median"] / venv["size"]["median"])
 
 
-# Sizes are exact. Times vary, so a ratio fails only if no round comes within tolerance of the committed ratio. Cold
-# builds are left out, because they mostly measure the network.
+# Only sizes, because times depend on the load of the host.
 @pytest.mark.slow
 @pytest.mark.parametrize("other", MEASURED[1:])
-@pytest.mark.parametrize("name", ["size", "compressed", "pushed", "edit_py", "edit_c", "add_requirement"])
+@pytest.mark.parametrize("name", ["size", "compressed", "pushed"])
 def test_ratio_to_alternative_is_within_tolerance_of_committed(comparison_run: Any, name: str, other: str) -> None:
-    now = comparison_run[1]["methods"][other][name]["ratio"]["max"]
-    assert now * TOLERANCE >= COMMITTED["methods"][other][name]["ratio"]["median"]
-
-
-@pytest.mark.slow
-def test_many_c_files_ratio_is_within_tolerance_of_committed(comparison_run: Any) -> None:
-    now = comparison_run[1]["methods"]["venv"]["one_of_100_c_ratio"]["min"]
-    assert now <= COMMITTED["methods"]["venv"]["one_of_100_c_ratio"]["median"] * TOLERANCE
+    now, committed = (report["methods"][other][name]["ratio"]["median"] for report in (comparison_run[1], COMMITTED))
+    assert committed / TOLERANCE <= now <= committed * TOLERANCE
 
 
 @pytest.mark.slow

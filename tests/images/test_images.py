@@ -250,19 +250,21 @@ def test_unloadable_dependency_fails_the_build(bake_once: Bake, build: Build, tm
         image.engine.docker("build", str(project.path))
 
 
-OWN_BASES = {
-    "a user": "USER 1001",
-    "an entry point": 'ENTRYPOINT ["python3"]',
-    "files in /opt": "RUN mkdir /opt/own && head -c 60000000 /dev/urandom >/opt/own/data",
-}
+CUSTOM_BASE = """
+FROM {base}
+RUN mkdir /opt/own && head -c 60000000 /dev/urandom >/opt/own/data
+USER 1001
+ENTRYPOINT ["python3"]
+"""
 
 
-@pytest.mark.parametrize("own", OWN_BASES)
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_custom_base_image_works(bake_once: Bake, build: Build, strategy: str, own: str) -> None:
+def test_base_image_with_user_entry_point_and_files_in_opt_works(
+    bake_once: Bake, build: Build, strategy: str
+) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="service"))
     base, tag = f"{image.tag}-base", f"{image.tag}-own"
-    image.engine.docker("build", "--tag", base, "-", input=f"FROM {image.base}\n{OWN_BASES[own]}\n")
+    image.engine.docker("build", "--tag", base, "-", input=CUSTOM_BASE.format(base=image.base))
     image.engine.docker("build", f"--build-arg=BASE={base}", "--tag", tag, str(image.project.path))
     with container(image.engine, tag, *HARDENED) as name:
         deadline = time.monotonic() + 30
@@ -272,12 +274,9 @@ def test_custom_base_image_works(bake_once: Bake, build: Build, strategy: str, o
         image.engine.docker(*probe)
     above = len(layer_sizes(Image(image.engine, base, image.project, base)))
     assert sum(layer_sizes(Image(image.engine, tag, image.project, base))[above:]) < 1.05 * own_size(image)
-    if own == "files in /opt":
-        date = "stat --format %Y /opt/own/data"
-        assert (
-            image.engine.docker("run", "--rm", tag, *date.split()).stdout
-            == image.engine.docker("run", "--rm", base, *date.split()).stdout
-        )
+    date = ("run", "--rm", "--entrypoint=stat")
+    dates = [image.engine.docker(*date, name, "--format", "%Y", "/opt/own/data").stdout for name in (tag, base)]
+    assert dates[0] == dates[1]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -16,8 +16,6 @@ from tests.conftest import BAKE, STRATEGIES, WITH_ARTIFACTS, Bake, Project, copy
 from tools.engine import Engine
 from tools.locks import compile_runtime
 
-pytestmark = pytest.mark.serial
-
 # A package without a wheel, so that its C code is compiled in the build.
 COMPILED = "crcmod==1.7"
 COMMIT_TIMES = "1760000000", "1770000000"

@@ -32,8 +32,6 @@ from tools.compare import (
 from tools.demo import ask
 from tools.engine import Engine
 
-pytestmark = pytest.mark.serial
-
 COMMITTED = json.loads((DOCS / "comparison.json").read_text("utf-8"))
 ALL_ALTERNATIVES = sorted(path.name for path in ALTERNATIVES.iterdir())
 MEASURED = ["venv", "article-venv", "uv-multistage"]
@@ -61,6 +59,7 @@ def comparison_run(
     return result, json.loads(file.read_text("utf-8"))
 
 
+@pytest.mark.serial
 @pytest.mark.slow
 def test_comparison_measures_all_metrics_of_all_methods(comparison_run: Any) -> None:
     result, report = comparison_run
@@ -73,6 +72,7 @@ def test_comparison_measures_all_metrics_of_all_methods(comparison_run: Any) -> 
     assert generated_section(report) in result.stdout
 
 
+@pytest.mark.serial
 @pytest.mark.slow
 def test_reported_ratios_match_measurements(comparison_run: Any) -> None:
     _, report = comparison_run
@@ -86,6 +86,7 @@ def test_reported_ratios_match_measurements(comparison_run: Any) -> None:
 
 
 # Only sizes, because times depend on the load of the host.
+@pytest.mark.serial
 @pytest.mark.slow
 @pytest.mark.parametrize("other", MEASURED[1:])
 @pytest.mark.parametrize("name", ["size", "compressed", "pushed"])
@@ -94,6 +95,7 @@ def test_ratio_to_alternative_is_within_tolerance_of_committed(comparison_run: A
     assert committed / TOLERANCE <= now <= committed * TOLERANCE
 
 
+@pytest.mark.serial
 @pytest.mark.slow
 def test_source_change_pushes_less_than_article_venv(comparison_run: Any) -> None:
     venv, article_venv, _ = comparison_run[1]["methods"].values()
@@ -106,6 +108,7 @@ def test_source_change_pushes_less_than_article_venv(comparison_run: Any) -> Non
     )
 
 
+@pytest.mark.serial
 @pytest.mark.slow
 def test_comparison_leaves_nothing_on_the_engine(engine: Engine, cached_before: set[str], comparison_run: Any) -> None:  # noqa: ARG001
     images = engine.docker("image", "ls", "--format", "{{.Repository}}").stdout

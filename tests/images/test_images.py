@@ -259,9 +259,7 @@ ENTRYPOINT ["python3"]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_base_image_with_user_entry_point_and_files_in_opt_works(
-    bake_once: Bake, build: Build, strategy: str
-) -> None:
+def test_base_image_with_user_entry_point_and_files_in_opt_works(bake_once: Bake, build: Build, strategy: str) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="service"))
     base, tag = f"{image.tag}-base", f"{image.tag}-own"
     image.engine.docker("build", "--tag", base, "-", input=CUSTOM_BASE.format(base=image.base))

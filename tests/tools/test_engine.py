@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tools.engine import SUBSTITUTE_LABEL, DockerError, Engine, EngineUnavailable, cache_dir
+from tools.engine import SUBSTITUTE_LABEL, DockerError, Engine, EngineUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.serial
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-ENGINE = [sys.executable, "-m", "tools.engine"]
 
 every_version = pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14", "3.15"])
 
@@ -179,141 +174,3 @@ def test_engine_command_without_engine_gives_one_line_error(tmp_path: Path) -> N
     assert finished.stdout == ""
     assert finished.stderr.count("\n") == 1
     assert "start Docker" in finished.stderr
-
-
-# The private engine.
-
-
-def test_second_user_does_not_stop_the_engine(engine: Engine) -> None:
-    if not engine.private:
-        pytest.skip("the engine was running before the tests")
-    second = subprocess.run(ENGINE, check=False, capture_output=True, text=True, cwd=REPOSITORY)
-    assert second.returncode == 0, second.stderr
-    assert engine.docker("version", "--format", "{{.Server.Version}}").stdout == second.stdout
-
-
-@dataclass(frozen=True)
-class SpareEngine:
-    """A second private engine with its own cache directory and network, which tests may start and stop."""
-
-    caches: Path
-
-    @property
-    def home(self) -> Path:
-        """Return the engine's directory."""
-        return self.caches / cache_dir().name / "engine"
-
-    def command(self, *command: str) -> tuple[list[str], dict[str, Any]]:
-        """Return the `subprocess` arguments and options that run a command with this engine."""
-        environment = {name: value for name, value in os.environ.items() if name != "DOCKER_HOST"}
-        environment |= {"XDG_CACHE_HOME": str(self.caches), "PYTHONPATH": str(REPOSITORY)}
-        return ["unshare", "--net", *ENGINE, *command], {"env": environment, "text": True}
-
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command with this engine."""
-        arguments, options = self.command(*command)
-        return subprocess.run(arguments, check=False, capture_output=True, **options)
-
-    def pid(self) -> int:
-        """Return the process ID of the running engine."""
-        return int((self.home / "dockerd.pid").read_text())
-
-    def leftovers(self) -> list[str]:
-        """Return the command lines and mounts that contain the engine's directory."""
-        found = [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(self.home) in line]
-        for entry in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                line = entry.read_text().replace("\0", " ")
-            except OSError:
-                continue
-            if str(self.home) in line:
-                found.append(line)
-        return found
-
-
-@pytest.fixture
-def spare_engine(engine: Engine) -> Iterator[SpareEngine]:
-    if not engine.private:
-        pytest.skip("only a private engine includes the programs for a second one")
-    # Unix socket paths have a length limit, so pytest's deeply nested directory is not used.
-    with tempfile.TemporaryDirectory() as directory:
-        spare_engine = SpareEngine(Path(directory))
-        shutil.copytree(cache_dir() / "engine/root", spare_engine.home / "root", symlinks=True)
-        (spare_engine.home / "config").mkdir()
-        (spare_engine.home / "config/cli-plugins").symlink_to(spare_engine.home / "root/usr/libexec/docker/cli-plugins")
-        (spare_engine.home.parent / "base-images").symlink_to(cache_dir() / "base-images")
-        yield spare_engine
-        spare_engine.run("true")
-
-
-def test_last_user_stops_the_engine_after_failure(spare_engine: SpareEngine) -> None:
-    finished = spare_engine.run("sh", "-c", "docker version && cat $XDG_CACHE_HOME/*/engine/dockerd.pid && exit 7")
-    assert finished.returncode == 7, finished.stderr
-    assert "Server" in finished.stdout
-    assert spare_engine.leftovers() == []
-
-
-def test_interrupted_run_stops_the_engine(spare_engine: SpareEngine) -> None:
-    # Set the handler explicitly, because background shells make their processes ignore SIGINT.
-    interruptible = "import signal, time; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    with_engine = "from tools.engine import *\nwith running_engine(): print(flush=True); time.sleep(60)"
-    arguments, options = spare_engine.command()
-    arguments[arguments.index("-m") :] = ["-c", interruptible + with_engine]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        assert spare_engine.leftovers()
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
-    assert process.returncode != 0
-    assert spare_engine.leftovers() == []
-
-
-def test_next_run_stops_the_engine_of_a_killed_run(spare_engine: SpareEngine) -> None:
-    arguments, options = spare_engine.command("sh", "-c", "echo && read wait")
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        process.kill()
-    pid = spare_engine.pid()
-    assert spare_engine.run("sh", "-c", "cat $XDG_CACHE_HOME/*/engine/dockerd.pid").stdout.strip() == str(pid)
-    assert spare_engine.leftovers() == []
-
-
-def test_killed_engine_is_restarted(spare_engine: SpareEngine) -> None:
-    arguments, options = spare_engine.command("sh", "-c", "echo && read wait")
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        os.kill(spare_engine.pid(), signal.SIGKILL)
-        process.kill()
-    assert spare_engine.run().returncode == 0
-    assert spare_engine.leftovers() == []
-
-
-USE_EXISTING_ENGINE = """
-import os
-from tools.engine import *
-os.environ["XDG_CACHE_HOME"] += "/given"
-with running_engine() as engine:
-    assert not engine.private
-    print(engine.base_image("3.14"))
-    print("while", *engine.docker("images", "--quiet").stdout.split())
-print("after", *engine.docker("images", "--quiet").stdout.split())
-"""
-
-
-def test_existing_engine_keeps_running_without_substitute(
-    spare_engine: SpareEngine, base_image: Callable[[str], str]
-) -> None:
-    base_image("3.14")
-    given = spare_engine.caches / "given" / cache_dir().name
-    given.mkdir(parents=True)
-    (given / "base-images").symlink_to(cache_dir() / "base-images")
-    finished = spare_engine.run(sys.executable, "-c", USE_EXISTING_ENGINE)
-    # There is no network, so the substitute can only be created from the cached file.
-    assert finished.returncode == 0, finished.stderr
-    tag, during, after = finished.stdout.splitlines()
-    assert tag == "python:3.14-slim"
-    assert len(during.split()) == 2
-    assert after == "after"

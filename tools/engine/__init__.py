@@ -13,6 +13,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import contextmanager, suppress
@@ -108,8 +109,7 @@ def running_engine() -> Iterator[Engine]:
 
     Raises EngineUnavailable if no engine is running and none can be started.
     """
-    cache = cache_dir()
-    home = cache / "engine"
+    home = cache_dir() / "engine"
     given = Engine({**os.environ, "DOCKER_BUILDKIT": "1"}, private=False)
     private = Engine(_private_environment(home), private=True)
     # A shell started by `python -m tools.engine` passes the private engine on in its environment.
@@ -118,19 +118,53 @@ def running_engine() -> Iterator[Engine]:
         message = f"No Docker engine is running: {HOW_TO_GET_AN_ENGINE}."
         raise EngineUnavailable(message)
     engine = given if is_given else private
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f"{'given' if is_given else 'private'}-engine.users").open("w") as users:
+    with _supervised(engine, home):
+        yield engine
+
+
+@contextmanager
+def _supervised(engine: Engine, home: Path) -> Iterator[None]:
+    """Start and stop an engine in another process, which also stops it if this one is killed.
+
+    Raises EngineUnavailable if the engine cannot be started.
+    """
+    kind = "private" if engine.private else "given"
+    command = [sys.executable, "-m", f"{__name__}.supervisor", kind, str(home)]
+    options: dict[str, Any] = {"cwd": _HERE.parents[1], "env": engine.environment, "text": True}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, **options
+    ) as supervisor:
+        assert supervisor.stdin
+        assert supervisor.stdout
         try:
-            with _engine_lock(cache):
+            reason = supervisor.stdout.readline()
+            if reason != "\n":
+                raise EngineUnavailable(reason.strip() or "The process that starts the Docker engine failed.")
+            yield
+        finally:
+            supervisor.stdin.close()
+            supervisor.wait()
+
+
+@contextmanager
+def start_and_stop(engine: Engine, home: Path) -> Iterator[None]:
+    """Start a private engine that is not running; at the end, clean up if this is its last user.
+
+    Raises EngineUnavailable if the engine cannot be started.
+    """
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with (home.parent / f"{'private' if engine.private else 'given'}-engine.users").open("w") as users:
+        try:
+            with _engine_lock():
                 # Clean up after a killed engine, whose processes and mounts would disturb the next one.
                 if engine.private and _is_alone(users) and not _is_running(engine):
                     _stop(home)
                 fcntl.flock(users, fcntl.LOCK_SH)
                 if engine.private:
                     _run_script([_HERE / "start-engine"], {**engine.environment, "ENGINE_HOME": str(home)})
-            yield engine
+            yield
         finally:
-            with _engine_lock(cache):
+            with _engine_lock():
                 if _is_alone(users):
                     _clean_up(engine, home)
 
@@ -144,24 +178,20 @@ def second_engine(engine: Engine, *images: str) -> Iterator[Engine]:
     if not engine.private:
         message = "Only a private engine includes the programs for a second one: stop Docker, and run as root on Debian"
         raise EngineUnavailable(message)
-    # Unix socket paths have a length limit, so avoid a deeply nested directory.
-    with tempfile.TemporaryDirectory(prefix="engine-") as directory:
-        home = Path(directory)
+    # Unix socket paths have a length limit, so avoid a deeply nested directory. Ignore errors when it is removed,
+    # because the supervisor is still using it after a second Ctrl-C.
+    with tempfile.TemporaryDirectory(prefix="engine-", ignore_cleanup_errors=True) as directory:
+        home = Path(directory) / "engine"
         shutil.copytree(cache_dir() / "engine/root", home / "root", symlinks=True, copy_function=_link_or_copy)
         (home / "config").mkdir()
         (home / "config/cli-plugins").symlink_to(home / "root/usr/libexec/docker/cli-plugins")
         second = Engine(_private_environment(home), private=True)
-        try:
-            # Two engines that start at the same time may choose the same address range.
-            with _engine_lock(cache_dir()):
-                _run_script([_HERE / "start-engine"], {**second.environment, "ENGINE_HOME": str(home)})
+        with _supervised(second, home):
             if images:
                 saved = home / "images.tar"
                 engine.docker("save", "--output", str(saved), *images)
                 second.docker("load", "--input", str(saved))
             yield second
-        finally:
-            _stop(home)
 
 
 def _link_or_copy(source: str, target: str) -> None:
@@ -172,9 +202,9 @@ def _link_or_copy(source: str, target: str) -> None:
 
 
 @contextmanager
-def _engine_lock(cache: Path) -> Iterator[None]:
+def _engine_lock() -> Iterator[None]:
     """Hold a lock, so that only one process at a time starts or stops an engine."""
-    with (cache / "engine.lock").open("w") as lock:
+    with (cache_dir() / "engine.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -229,6 +259,8 @@ def _gigabytes(directory: Path) -> int:
 
 def _stop(home: Path) -> None:
     """Stop the private engine and wait until its processes and mounts are gone."""
+    # Read the name first, because an interrupted run may remove the directory of a second engine meanwhile.
+    bridge = (home / "bridge").read_text().strip() if (home / "bridge").exists() else None
     for number, timeout in ((signal.SIGTERM, 30), (signal.SIGKILL, 10)):
         # dockerd stops its containerd itself, unless it was killed.
         processes = _processes(home)
@@ -241,8 +273,7 @@ def _stop(home: Path) -> None:
             time.sleep(0.05)
     for mount in _mounts(home):
         subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
-    with suppress(FileNotFoundError):
-        bridge = (home / "bridge").read_text().strip()
+    if bridge:
         subprocess.run(["ip", "link", "delete", bridge], check=False, capture_output=True)
         _remove_rules(bridge)
     for leftover in ("bridge", "dockerd.pid", "docker.sock"):

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.charts import draw
-from tools.demo import TEMPLATE, generate, say
+from tools.demo import TEMPLATE, generate, log
 from tools.engine import SUBSTITUTE_LABEL, DockerError, Engine, EngineUnavailable, running_engine, second_engine
 from tools.locks import compile_runtime
 
@@ -164,7 +164,7 @@ def add_uv_files(project: Path) -> None:
 
 def create_project(engine: Engine, directory: Path) -> harness.Project:
     """Generate the project that every method builds."""
-    say(f"Base image: {engine.base_image(PYTHON)}")
+    log(f"Base image: {engine.base_image(PYTHON)}")
     path = generate(directory, "app=service", "strategy=all", f"python_version={PYTHON}")
     pyproject = path / "pyproject.toml"
     text = pyproject.read_text("utf-8")
@@ -232,7 +232,7 @@ def additional_steps(engine: Engine, stack: ExitStack) -> list[harness.Step]:
     try:
         second = stack.enter_context(second_engine(engine, engine.base_image(PYTHON)))
     except EngineUnavailable as reason:
-        say(f"The build on a fresh builder is not measured: {reason}")
+        log(f"The build on a fresh builder is not measured: {reason}")
         return [measure_many_c_files]
     return [measure_many_c_files, measure_shared_cache(harness.Engine(second.environment))]
 
@@ -340,7 +340,7 @@ def main(arguments: list[str] | None = None) -> None:
         report = json.loads(results_file.read_text("utf-8"))
     else:
         report = measure(options.methods or list_methods(), options.rounds)
-        say(f"\n{generated_section(report)}")
+        log(f"\n{generated_section(report)}")
         (options.json or results_file).write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     if not options.json:
         render(report, DOCS / "comparison.md", DOCS, LESSON)

@@ -22,24 +22,24 @@ SLUG = "checksum-service"
 BODY = b"123456789"
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     """Print a progress message."""
     print(text, flush=True)
 
 
-def show(*command: str) -> None:
+def log_command(*command: str) -> None:
     """Print a command as a user would type it."""
-    say(f"\n$ {shlex.join(command)}")
+    log(f"\n$ {shlex.join(command)}")
 
 
-def ask(url: str) -> str:
+def post_body(url: str) -> str:
     """Post the body as soon as the service is ready, and return the response.
 
     Raises:
         OSError: if there is no response within 30 seconds.
 
     """
-    show("curl", "--data-binary", BODY.decode(), url)
+    log_command("curl", "--data-binary", BODY.decode(), url)
     deadline = time.monotonic() + 30
     while True:
         try:
@@ -53,7 +53,7 @@ def ask(url: str) -> str:
 
 def generate(directory: Path, *answers: str) -> Path:
     """Generate the default project in a directory, changed by answers such as `strategy=pex`."""
-    show("cookiecutter", "--no-input", str(TEMPLATE), *answers)
+    log_command("cookiecutter", "--no-input", str(TEMPLATE), *answers)
     command = [sys.executable, "-m", "cookiecutter", "--default-config", "--no-input", "--output-dir", str(directory)]
     subprocess.run([*command, str(TEMPLATE), *answers], check=True)
     return directory / SLUG
@@ -61,8 +61,8 @@ def generate(directory: Path, *answers: str) -> Path:
 
 def build(engine: Engine, project: Path, tag: str) -> None:
     """Build a project's image on any available base image; docker prints progress on stderr."""
-    say(f"Base image: {engine.base_image('3.14')}")
-    show("docker", "build", "--tag", tag, ".")
+    log(f"Base image: {engine.base_image('3.14')}")
+    log_command("docker", "build", "--tag", tag, ".")
     subprocess.run(["docker", "build", "--tag", tag, "."], cwd=project, env=engine.environment, check=True)
 
 
@@ -70,14 +70,14 @@ def run_in_container(engine: Engine, project: Path) -> None:
     """Build the image, run it hardened, and request a checksum."""
     build(engine, project, SLUG)
     options = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--publish=127.0.0.1::8000")
-    show("docker", "run", "--detach", *options, SLUG)
+    log_command("docker", "run", "--detach", *options, SLUG)
     container = engine.docker("run", "--detach", *options, SLUG).stdout.strip()
     try:
         port = engine.docker("port", container, "8000/tcp").stdout.split(":")[-1].strip()
-        say(ask(f"http://127.0.0.1:{port}/crc32c"))
-        show("docker", "history", SLUG)
-        say(engine.docker("history", SLUG).stdout)
-        show("docker", "stop", container[:12])
+        log(post_body(f"http://127.0.0.1:{port}/crc32c"))
+        log_command("docker", "history", SLUG)
+        log(engine.docker("history", SLUG).stdout)
+        log_command("docker", "stop", container[:12])
         engine.docker("stop", container)
     finally:
         engine.docker("rm", "--force", container, check=False)
@@ -94,14 +94,14 @@ def run_in_virtualenv(project: Path) -> None:
         [str(venv / "bin/pip"), "install", "--quiet", "--require-hashes", "--requirement", "requirements.txt"],
         [str(venv / "bin/pip"), "install", "--quiet", "--no-deps", "."],
     ):
-        show(*command)
+        log_command(*command)
         subprocess.run(command, cwd=project, check=True)
     settings = ("CHECKSUM_SERVICE_HOST=127.0.0.1", f"CHECKSUM_SERVICE_PORT={port}")
     serve = ["env", *settings, str(venv / "bin" / SLUG), "serve"]
-    show(*serve)
+    log_command(*serve)
     service = subprocess.Popen(serve)
     try:
-        say(ask(f"http://127.0.0.1:{port}/crc32c"))
+        log(post_body(f"http://127.0.0.1:{port}/crc32c"))
     finally:
         service.terminate()
         service.wait(timeout=30)
@@ -111,15 +111,15 @@ def main() -> int:
     """Run the demo, and return exit status 0."""
     with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
         project = generate(Path(directory))
-        say("Looking for a Docker engine; if there is none, a private one is started ...")
+        log("Looking for a Docker engine; if there is none, a private one is started ...")
         try:
             engine = stack.enter_context(running_engine())
         except EngineUnavailable as reason:
-            say(f"{reason} Running in a virtualenv instead:")
+            log(f"{reason} Running in a virtualenv instead:")
             run_in_virtualenv(project)
         else:
             run_in_container(engine, project)
-    say("\nDone. Now generate your own project: cookiecutter gh:org/template")
+    log("\nDone. Now generate your own project: cookiecutter gh:org/template")
     return 0
 
 

@@ -21,7 +21,7 @@ TEMPLATE = Path(__file__).parent.parent
 ANSWERS = {"ci": "none"}
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     """Print a progress message."""
     print(text, flush=True)
 
@@ -53,14 +53,14 @@ class Branches:
     repository: Path
     remote: str
 
-    def newest(self, branch: str) -> str | None:
+    def fetch_newest(self, branch: str) -> str | None:
         """Fetch the newest commit of a branch, or return None if the branch does not exist."""
         if not git(self.repository, "ls-remote", self.remote, f"refs/heads/{branch}"):
             return None
         git(self.repository, "fetch", "--quiet", "--depth=1", self.remote, f"refs/heads/{branch}")
         return git(self.repository, "rev-parse", "FETCH_HEAD")
 
-    def tree(self, project: Path) -> str:
+    def write_tree(self, project: Path) -> str:
         """Store all files of a project, including ignored ones, and return their tree."""
         worktree = f"--work-tree={project}"
         git(self.repository, worktree, "add", "--all", "--force", str(project))
@@ -68,7 +68,7 @@ class Branches:
 
     def commit(self, branch: str, project: Path, message: str) -> str | None:
         """Create and return the commit that updates a branch, or return None if nothing has changed."""
-        parent, tree = self.newest(branch), self.tree(project)
+        parent, tree = self.fetch_newest(branch), self.write_tree(project)
         if parent and git(self.repository, "rev-parse", f"{parent}^{{tree}}") == tree:
             return None
         parents = ["-p", parent] if parent else []
@@ -112,9 +112,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("remote", metavar="REMOTE", help="a git remote: a URL or a directory")
     commits = publish(TEMPLATE, parser.parse_args(arguments).remote)
     for branch, commit in commits.items():
-        say(f"{branch} is now {commit}")
+        log(f"{branch} is now {commit}")
     if not commits:
-        say("Nothing has changed.")
+        log("Nothing has changed.")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tools.demo import build, generate, say
+from tools.demo import build, generate, log
 from tools.engine import DockerError, Engine, EngineUnavailable, running_engine
 
 IMAGE = "load-service"
@@ -179,14 +179,14 @@ def cpus(engine: Engine) -> tuple[str, str]:
 
 
 @contextmanager
-def arena(engine: Engine) -> Iterator[LoadSetup]:
+def running_setup(engine: Engine) -> Iterator[LoadSetup]:
     """Start the containers of wrk, the service and the bare app."""
-    own, other = cpus(engine)
+    service_cpu, load_cpu = cpus(engine)
     commands = {"service": ["checksum-service", "serve"], "bare": ["python", "-c", BARE, str(PORTS["bare"])]}
     with ExitStack() as stack:
-        idle = (f"--cpuset-cpus={other}", "--network=none", WRK_IMAGE, "sleep", "infinity")
+        idle = (f"--cpuset-cpus={load_cpu}", "--network=none", WRK_IMAGE, "sleep", "infinity")
         loader = stack.enter_context(container(engine, *idle))
-        options = (f"--cpuset-cpus={own}", f"--network=container:{loader}")
+        options = (f"--cpuset-cpus={service_cpu}", f"--network=container:{loader}")
         apps = {}
         for app, command in commands.items():
             port = f"--env=CHECKSUM_SERVICE_PORT={PORTS[app]}"
@@ -213,33 +213,33 @@ def wait_for(engine: Engine, name: str) -> None:
 def run(engine: Engine, rounds: int, seconds: int) -> Results:
     """Measure both apps alternately, so that background load affects both equally."""
     results: Results = defaultdict(lambda: {app: [] for app in PORTS})
-    with arena(engine) as there:
-        figures = [partial(there.load, body=body) for body in BODIES]
-        figures.append(partial(there.probe_during_uploads, body="1 MB"))
-        say("warming up")
+    with running_setup(engine) as setup:
+        measurements = [partial(setup.load, body=body) for body in BODIES]
+        measurements.append(partial(setup.probe_during_uploads, body="1 MB"))
+        log("warming up")
         for app in PORTS:
             for body in BODIES:
-                there.load(app, body, seconds=1)
+                setup.load(app, body, seconds=1)
         for number in range(rounds):
-            say(f"round {number + 1} of {rounds}")
-            for figure in figures:
+            log(f"round {number + 1} of {rounds}")
+            for measure in measurements:
                 for app in sorted(PORTS, reverse=number % 2 == 0):
-                    for name, value in figure(app, seconds=seconds).items():
+                    for name, value in measure(app, seconds=seconds).items():
                         results[name][app].append(value)
     return results
 
 
-def summary(figures: list[float]) -> dict[str, float]:
+def summary(values: list[float]) -> dict[str, float]:
     """Return median, min and max."""
-    return {"median": median(figures), "min": min(figures), "max": max(figures)}
+    return {"median": median(values), "min": min(values), "max": max(values)}
 
 
 def summaries(results: Results) -> dict[str, dict[str, dict[str, float]]]:
     """Summarise the metrics of both apps, and their ratios in each round."""
     return {
         name: {
-            "service/bare": summary([ours / bare for ours, bare in zip(*apps.values(), strict=True)]),
-            **{app: summary(figures) for app, figures in apps.items()},
+            "service/bare": summary([service / bare for service, bare in zip(*apps.values(), strict=True)]),
+            **{app: summary(values) for app, values in apps.items()},
         }
         for name, apps in results.items()
     }
@@ -266,7 +266,7 @@ print(json.dumps({"cpu": cpu[:1], "load": load, "versions": {"python": platform.
 """
 
 
-def facts(engine: Engine) -> dict[str, Any]:
+def collect_facts(engine: Engine) -> dict[str, Any]:
     """Return details of the machine and the versions, and the load average before the run."""
     inside = engine.docker("run", "--rm", "--network=none", IMAGE, "python", "-c", FACTS).stdout
     details: dict[str, Any] = json.loads(inside)
@@ -293,15 +293,21 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     with tempfile.TemporaryDirectory() as directory, running_engine() as engine:
         build(engine, generate(Path(directory), "app=service", "strategy=venv"), IMAGE)
-        say("\nBuilding wrk's image")
+        log("\nBuilding wrk's image")
         engine.docker("build", "--tag", WRK_IMAGE, "-", input=WRK_DOCKERFILE)
-        details = facts(engine)
+        details = collect_facts(engine)
         results = run(engine, options.rounds, options.seconds)
     rows = summaries(results)
-    say(f"\n{CONNECTIONS} connections, {options.rounds} rounds of {options.seconds} s: median (min to max)\n")
-    say(table(rows))
+    log(f"\n{CONNECTIONS} connections, {options.rounds} rounds of {options.seconds} s: median (min to max)\n")
+    log(table(rows))
     if options.json:
-        report = {**details, "rounds": options.rounds, "seconds": options.seconds, "rows": rows, "figures": results}
+        report = {
+            **details,
+            "rounds": options.rounds,
+            "seconds": options.seconds,
+            "rows": rows,
+            "measurements": results,
+        }
         options.json.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
 
 

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
-SHIPPED = REPOSITORY / "{{cookiecutter.project_slug}}"
+GENERATED = REPOSITORY / "{{cookiecutter.project_slug}}"
 APPS = ("cli", "service")
 COMPILE = ("pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes")
 
@@ -19,9 +19,9 @@ def sources() -> list[Path]:
     return sorted(path for path in REPOSITORY.glob("**/requirements*.in") if ".venv" not in path.parts)
 
 
-def shipped_locks() -> dict[str, Path]:
+def group_locks() -> dict[str, Path]:
     """Map each group of dependencies in a generated pyproject.toml to its lock file in the template."""
-    files = (*SHIPPED.glob("requirements/*.txt"), *SHIPPED.glob("_variants/*/*/requirements/*.txt"))
+    files = (*GENERATED.glob("requirements/*.txt"), *GENERATED.glob("_variants/*/*/requirements/*.txt"))
     return {path.stem: path for path in sorted(files)}
 
 
@@ -45,7 +45,7 @@ def compile_group(project: Path, group: str, *options: str) -> None:
     compile_lock(project, *options, "--group", group, "-c", "requirements.txt", "-o", f"requirements/{group}.txt")
 
 
-def ship(project: Path, name: str, target: Path) -> None:
+def copy_to_template(project: Path, name: str, target: Path) -> None:
     """Copy a lock file into the template, and replace the project's name in its comments with an expression."""
     lock = (project / name).read_text("utf-8")
     target.write_text(re.sub(r"checksum-service(?= \(pyproject)", "{{ cookiecutter.project_slug }}", lock), "utf-8")
@@ -68,12 +68,12 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as directory:
             project = generate(Path(directory), app)
             compile_runtime(project, "--upgrade")
-            ship(project, "requirements.txt", SHIPPED / "_variants/app" / app / "requirements.txt")
+            copy_to_template(project, "requirements.txt", GENERATED / "_variants/app" / app / "requirements.txt")
             # app=service is last, because a group locked with its dependencies is valid for both apps.
             if app == APPS[-1]:
-                for group, target in shipped_locks().items():
+                for group, target in group_locks().items():
                     compile_group(project, group, "--upgrade")
-                    ship(project, f"requirements/{group}.txt", target)
+                    copy_to_template(project, f"requirements/{group}.txt", target)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.demo import build, generate, say
+from tools.demo import build, generate, log
 from tools.engine import DockerError, Engine, EngineUnavailable, running_engine
 
 OTHER = "other files"
@@ -79,7 +79,7 @@ def counts_blocks(engine: Engine) -> bool:
     return "io.containerd.snapshotter" in engine.docker("info", "--format", "{{.DriverStatus}}").stdout
 
 
-def normal(name: str) -> str:
+def normalise_name(name: str) -> str:
     """Return the normalised name of a distribution, as used in lock files."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -99,13 +99,17 @@ def required_by(lock: str) -> dict[str, set[str]]:
     return {name: roots(name) for name in requirers}
 
 
-def added(engine: Engine, service: str, cli: str, lock: str) -> list[Row]:
+def added_sizes(engine: Engine, service: str, cli: str, lock: str) -> list[Row]:
     """List what the service adds to the image of the command-line tool, largest first."""
     unit = 1 if counts_blocks(engine) else 0
     more, less = sizes(engine, service), sizes(engine, cli)
-    brought = required_by(lock)
+    requirers = required_by(lock)
     rows = [
-        Row(normal(name), size[unit] - less.get(name, (0, 0))[unit], ", ".join(sorted(brought.get(normal(name), []))))
+        Row(
+            normalise_name(name),
+            size[unit] - less.get(name, (0, 0))[unit],
+            ", ".join(sorted(requirers.get(normalise_name(name), []))),
+        )
         for name, size in more.items()
     ]
     return sorted(rows, key=lambda row: row.size, reverse=True)
@@ -131,9 +135,9 @@ def main() -> None:
             projects[app] = generate(Path(directory) / app, f"app={app}", "strategy=venv")
             build(engine, projects[app], f"sizes-{app}")
         lock = (projects["service"] / "requirements.txt").read_text("utf-8")
-        rows = added(engine, "sizes-service", "sizes-cli", lock)
+        rows = added_sizes(engine, "sizes-service", "sizes-cli", lock)
         difference = layers(engine, "sizes-service") - layers(engine, "sizes-cli")
-    say(f"\nSize that app=service adds to the image of app=cli:\n\n{table(rows, difference)}")
+    log(f"\nSize that app=service adds to the image of app=cli:\n\n{table(rows, difference)}")
 
 
 if __name__ == "__main__":

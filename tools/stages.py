@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.compare import STRATEGY, harness, without_bytecode
-from tools.demo import TEMPLATE, generate, show
+from tools.demo import TEMPLATE, generate, log_command
 from tools.engine import SUBSTITUTE_LABEL, DockerError, Engine, EngineUnavailable, running_engine
 from tools.pictures import ARTIFACTS, BASE, RUNTIME, draw
 
@@ -197,7 +197,7 @@ def stage_builder(engine: Engine, image: str, directory: Path, dockerfile: Path,
     def build(stage: str) -> str:
         tag = f"{image}:{stage}"
         options = ("--target", stage, "--tag", tag, "--build-arg", f"BASE={base}", "--file", str(dockerfile))
-        show("docker", "build", *options, str(directory))
+        log_command("docker", "build", *options, str(directory))
         engine.docker("build", *options, str(directory))
         return tag
 

@@ -36,7 +36,7 @@ OLD, NEW = "2.6.0", importlib.metadata.version("cookiecutter")
 
 
 @pytest.fixture(scope="session")
-def expected(bake_once: Bake) -> tuple[str, dict[str, bytes]]:
+def expected_project(bake_once: Bake) -> tuple[str, dict[str, bytes]]:
     """Return the directory name and the files that every test must reproduce."""
     project = bake_once(**ANSWERS)
     return project.slug, files(project.path)
@@ -112,11 +112,11 @@ def test_older_cookiecutter_or_python_is_rejected_in_one_sentence(work_dir: Path
 
 @pytest.mark.usefixtures("index")
 def test_oldest_supported_cookiecutter_generates_same_project(
-    work_dir: Path, expected: tuple[str, dict[str, bytes]]
+    work_dir: Path, expected_project: tuple[str, dict[str, bytes]]
 ) -> None:
     python = interpreter("3.10") or Path(sys.executable)
     run_with_uvx(work_dir, python, "2.2.0", "--no-input", TEMPLATE)
-    assert files(work_dir / expected[0]) == expected[1]
+    assert files(work_dir / expected_project[0]) == expected_project[1]
 
 
 # Files are passed as archives, because the engine may be on another host.
@@ -176,7 +176,7 @@ def run_in_container(
 )
 def test_python_and_cookiecutter_versions_generate_same_project(
     work_dir: Path,
-    expected: tuple[str, dict[str, bytes]],
+    expected_project: tuple[str, dict[str, bytes]],
     request: pytest.FixtureRequest,
     python: str,
     version: str,
@@ -185,7 +185,7 @@ def test_python_and_cookiecutter_versions_generate_same_project(
         run_with_uvx(work_dir, found, version, "--no-input", TEMPLATE)
     else:
         work_dir = request.getfixturevalue("run_in_container")(python) / version
-    slug, contents = expected
+    slug, contents = expected_project
     assert files(work_dir) == {f"{slug}/{name}": content for name, content in contents.items()}
 
 
@@ -222,11 +222,11 @@ def zip_archive(directory: Path) -> list[str]:
 
 @pytest.mark.parametrize("source", [local_directory, relative_directory, git_url, abbreviation, tag, zip_archive])
 def test_template_source_does_not_affect_the_project(
-    work_dir: Path, expected: tuple[str, dict[str, bytes]], source: Callable[[Path], list[str]]
+    work_dir: Path, expected_project: tuple[str, dict[str, bytes]], source: Callable[[Path], list[str]]
 ) -> None:
     result = cookiecutter(work_dir, "--no-input", *source(work_dir.parent))
     assert result.returncode == 0, result.stdout
-    slug, contents = expected
+    slug, contents = expected_project
     assert files(work_dir) == {f"{slug}/{name}": content for name, content in contents.items()}
     home = work_dir.parent / "home"
     # Only the directories that the configuration sets were created.
@@ -241,11 +241,11 @@ def test_template_source_does_not_affect_the_project(
     ids=["C", "ASCII only", "none"],
 )
 def test_locale_does_not_affect_the_project(
-    work_dir: Path, expected: tuple[str, dict[str, bytes]], locale: dict[str, str]
+    work_dir: Path, expected_project: tuple[str, dict[str, bytes]], locale: dict[str, str]
 ) -> None:
     result = cookiecutter(work_dir, "--no-input", TEMPLATE, command=COMMAND, **locale)
     assert result.returncode == 0, result.stdout
-    slug, contents = expected
+    slug, contents = expected_project
     assert files(work_dir / slug) == contents
 
 
@@ -270,7 +270,7 @@ def test_replay_generates_the_same_project(work_dir: Path, bake_once: Bake) -> N
 
 
 @pytest.mark.usefixtures("index")
-def test_pipx_run_generates_the_same_project(work_dir: Path, expected: tuple[str, dict[str, bytes]]) -> None:
+def test_pipx_run_generates_the_same_project(work_dir: Path, expected_project: tuple[str, dict[str, bytes]]) -> None:
     # pipx uses uv instead of pip to create the environment.
     options = ("--quiet", "--no-path-check", "--spec", f"cookiecutter=={NEW}")
     command = (TOOLS / "uv", "tool", "run", "--quiet", "pipx", "run", *options, "cookiecutter")
@@ -278,12 +278,14 @@ def test_pipx_run_generates_the_same_project(work_dir: Path, expected: tuple[str
     path = os.pathsep.join([str(TOOLS), os.environ["PATH"]])
     result = cookiecutter(work_dir, "--no-input", TEMPLATE, command=command, PATH=path, **own)
     assert result.returncode == 0, result.stdout
-    slug, contents = expected
+    slug, contents = expected_project
     assert files(work_dir) == {f"{slug}/{name}": content for name, content in contents.items()}
 
 
-def test_only_the_given_configuration_provides_answers(work_dir: Path, expected: tuple[str, dict[str, bytes]]) -> None:
-    slug, contents = expected
+def test_only_the_given_configuration_provides_answers(
+    work_dir: Path, expected_project: tuple[str, dict[str, bytes]]
+) -> None:
+    slug, contents = expected_project
     own = work_dir.parent / "own.yaml"
     (work_dir.parent / "home/.cookiecutterrc").rename(own)
     assert cookiecutter(work_dir, "--no-input", TEMPLATE).returncode == 0

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import APPS, QUESTIONS, Bake, Project, commit_project, copy_project
 from tests.generation.updates import NEW, REMOVED, RENAMED, URL, Template, clone_template, make_template
-from tests.project.test_package import built
+from tests.project.test_package import build_distribution
 from tools.engine import Engine
 
 CRUFT_JSON = ".cruft.json"
@@ -24,15 +24,15 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> Template:
 
 
 @pytest.fixture(scope="session")
-def created(versions: Template, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def initial_project(versions: Template, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return the default project, created by cruft from the first version; tests use copies of it."""
     return versions.create(tmp_path_factory.mktemp("created"))
 
 
 @pytest.fixture
-def project(created: Project, tmp_path: Path) -> Project:
-    """Return a copy of the created project, which refers to the template by its URL."""
-    return copy_project(created, tmp_path)
+def project(initial_project: Project, tmp_path: Path) -> Project:
+    """Return a copy of the initial project, which refers to the template by its URL."""
+    return copy_project(initial_project, tmp_path)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def conflicted_files(template: Template, project: Project) -> list[str]:
     return template.git(project.path, "diff", "--name-only", "--diff-filter=U").splitlines()
 
 
-def differing(diff: str) -> set[str]:
+def changed_files(diff: str) -> set[str]:
     """List the files in the output of `cruft diff`."""
     heads = [line.split() for line in diff.splitlines() if line.startswith("diff --git ")]
     return {word.partition("/")[2] for head in heads for word in head[2:]}
@@ -85,7 +85,7 @@ def test_update_merges_new_version_with_edits(template: Template, tmp_path: Path
     project.edit("docs/CONTRIBUTING.md", "Before you submit a change", "Before you submit a patch")
     template.commit(project.path)
     edited = {*dockerfiles(project), "Makefile", "docs/CONTRIBUTING.md", RENAMED[0]}
-    assert differing(template.cruft(project.path, "diff")) == edited
+    assert changed_files(template.cruft(project.path, "diff")) == edited
 
     before = texts(project)
     printed = template.cruft(project.path, "update", "--skip-apply-ask")
@@ -227,5 +227,5 @@ def test_cruft_json_is_excluded_from_image_and_sdist(project: Project, tmp_path:
     sent = {path.name for path in (tmp_path / "context").iterdir()}
     assert "pyproject.toml" in sent
     assert CRUFT_JSON not in sent
-    with tarfile.open(built(project, "--sdist")) as archive:
+    with tarfile.open(build_distribution(project, "--sdist")) as archive:
         assert not any(name.endswith(CRUFT_JSON) for name in archive.getnames())

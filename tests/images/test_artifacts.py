@@ -20,21 +20,21 @@ DONE = "Installed into /tmp/venv.\n"
 
 @dataclass(frozen=True)
 class Host:
-    """A host with Python and no network, and the artifacts of a build in /given."""
+    """A host with Python and no network, and the artifacts of a build in /artifacts."""
 
     engine: Engine
     base: str
-    given: Path
+    artifacts: Path
 
     def run(self, script: str, *options: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
         """Run a shell script on the host as an ordinary user; /tmp is writable."""
-        mount = f"--mount=type=bind,source={self.given},target=/given,readonly"
+        mount = f"--mount=type=bind,source={self.artifacts},target=/artifacts,readonly"
         fixed = ("run", "--rm", "--interactive", "--network=none", "--user=12345:0", "--env=HOME=/tmp", mount)
         return self.engine.docker(*fixed, *options, self.base, "sh", "-euc", script, check=False, **kwargs)
 
 
 @pytest.fixture(scope="module")
-def host(bake_once: Bake, build: Build, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def create_host(bake_once: Bake, build: Build, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Return a function that exports a strategy's artifacts."""
 
     def export(strategy: str, app: str) -> Host:
@@ -48,33 +48,33 @@ def host(bake_once: Bake, build: Build, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_wheels_install_without_network(host: Any, app: str) -> None:
-    there = host("wheels", app)
-    assert all(path.suffix == ".whl" for path in there.given.iterdir() if path.is_file() and path.name[0] != ".")
-    install = "python -m venv /tmp/venv && /tmp/venv/bin/pip install -q --no-index --find-links /given acme-sums"
-    result = there.run(f"{install} && /tmp/venv/bin/acme-sums crc32c", input=DIGITS)
+def test_wheels_install_without_network(create_host: Any, app: str) -> None:
+    host = create_host("wheels", app)
+    assert all(path.suffix == ".whl" for path in host.artifacts.iterdir() if path.is_file() and path.name[0] != ".")
+    install = "python -m venv /tmp/venv && /tmp/venv/bin/pip install -q --no-index --find-links /artifacts acme-sums"
+    result = host.run(f"{install} && /tmp/venv/bin/acme-sums crc32c", input=DIGITS)
     assert (result.returncode, result.stdout) == (0, CHECKSUM), result.stderr
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_pex_is_one_executable_file(host: Any, app: str) -> None:
-    there = host("pex", app)
-    assert [path.name for path in there.given.iterdir()] == ["acme-sums.pex"]
-    result = there.run("/given/acme-sums.pex crc32c", input=DIGITS)
+def test_pex_is_one_executable_file(create_host: Any, app: str) -> None:
+    host = create_host("pex", app)
+    assert [path.name for path in host.artifacts.iterdir()] == ["acme-sums.pex"]
+    result = host.run("/artifacts/acme-sums.pex crc32c", input=DIGITS)
     assert (result.returncode, result.stdout) == (0, CHECKSUM), result.stderr
 
 
-UNPACK = "tar -xf /given/*.tar.gz -C /tmp; cd /tmp/acme_sums-*; "
+UNPACK = "tar -xf /artifacts/*.tar.gz -C /tmp; cd /tmp/acme_sums-*; "
 
 
 @pytest.fixture(scope="module", params=APPS)
-def bundle(request: pytest.FixtureRequest, host: Any) -> Host:
-    there: Host = host("platter", request.param)
-    return there
+def bundle(request: pytest.FixtureRequest, create_host: Any) -> Host:
+    host: Host = create_host("platter", request.param)
+    return host
 
 
 def test_bundle_is_one_tarball(bundle: Host) -> None:
-    (path,) = bundle.given.iterdir()
+    (path,) = bundle.artifacts.iterdir()
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"install.sh", "requirements.txt", "SHA256SUMS", "PLATFORM", "wheels"} <= names

@@ -79,7 +79,7 @@ class Builder:
 
 
 @pytest.fixture(scope="module")
-def builder(engine: Engine, base_image: Any, bake_once: Bake) -> Iterator[Any]:
+def create_builder(engine: Engine, base_image: Any, bake_once: Bake) -> Iterator[Any]:
     """Return a function that returns a builder for a project with the given strategy."""
 
     def with_strategy(strategy: str, app: str = "cli") -> Builder:
@@ -94,10 +94,10 @@ def builder(engine: Engine, base_image: Any, bake_once: Bake) -> Iterator[Any]:
 
 
 @pytest.fixture
-def committed_builder(builder: Any, tmp_path: Path) -> Builder:
+def committed_builder(create_builder: Any, tmp_path: Path) -> Builder:
     """Return a project with the default strategy and one commit with a fixed time."""
-    given: Builder = builder("venv")
-    return replace(given, project=commit_project(given.project, tmp_path))
+    builder: Builder = create_builder("venv")
+    return replace(builder, project=commit_project(builder.project, tmp_path))
 
 
 # Targets.
@@ -110,26 +110,26 @@ def expected(kind: str, strategy: str) -> set[str]:
 
 
 @pytest.mark.parametrize("strategy", QUESTIONS["strategy"])
-def test_targets_build_the_right_stages_and_dockerfiles(builder: Any, strategy: str) -> None:
-    given: Builder = builder(strategy)
+def test_targets_build_the_right_stages_and_dockerfiles(create_builder: Any, strategy: str) -> None:
+    builder: Builder = create_builder(strategy)
     kinds = [kind for kind in ("image", "test-image", "artifacts", "release") if expected(kind, strategy)]
     for kind in kinds:
-        plan = given.plan(kind)
+        plan = builder.plan(kind)
         assert plan.keys() == expected(kind, strategy)
         for name, target in plan.items():
-            text = given.project.read(target["dockerfile"])
+            text = builder.project.read(target["dockerfile"])
             assert target["dockerfile"] in ("Dockerfile", f"strategies/{name.removeprefix(f'{kind}-')}/Dockerfile")
             assert kind in ("image", "release") or f" AS {target['target']}\n" in text
-    listed = given.run("docker", *BAKE, "--list=type=targets,format=json").stdout
+    listed = builder.run("docker", *BAKE, "--list=type=targets,format=json").stdout
     assert {entry["name"] for entry in json.loads(listed)} == {"default", *kinds}.union(
         *(expected(kind, strategy) for kind in kinds)
     )
-    assert given.plan().keys() == expected("image", strategy)
+    assert builder.plan().keys() == expected("image", strategy)
 
 
 @pytest.mark.parametrize("strategy", QUESTIONS["strategy"])
-def test_artifacts_targets_match_dockerfile_stages(builder: Any, strategy: str) -> None:
-    project = builder(strategy).project
+def test_artifacts_targets_match_dockerfile_stages(create_builder: Any, strategy: str) -> None:
+    project = create_builder(strategy).project
     dockerfiles = [name for name in project.files if re.fullmatch(r"(strategies/\w+/)?Dockerfile", name)]
     stages = sum(" AS artifacts\n" in project.read(name) for name in dockerfiles)
     assert stages == len(expected("artifacts", strategy))
@@ -137,111 +137,111 @@ def test_artifacts_targets_match_dockerfile_stages(builder: Any, strategy: str) 
 
 
 @pytest.mark.parametrize("strategy", ["venv", "all"])
-def test_plain_bake_uses_no_registry_and_one_platform(builder: Any, strategy: str) -> None:
-    for target in builder(strategy).plan().values():
+def test_plain_bake_uses_no_registry_and_one_platform(create_builder: Any, strategy: str) -> None:
+    for target in create_builder(strategy).plan().values():
         assert target.keys().isdisjoint({"cache-from", "cache-to", "platforms", "output"})
         assert target["attest"] == [{"disabled": True, "type": "provenance"}]
 
 
 @pytest.mark.parametrize("strategy", ["venv", "all"])
-def test_each_branch_and_strategy_has_its_own_cache(builder: Any, strategy: str) -> None:
-    given: Builder = builder(strategy)
+def test_each_branch_and_strategy_has_its_own_cache(create_builder: Any, strategy: str) -> None:
+    builder: Builder = create_builder(strategy)
     cache = "registry.example.com/cache"
-    for name, target in given.plan(CACHE=cache, BRANCH="mine").items():
+    for name, target in builder.plan(CACHE=cache, BRANCH="mine").items():
         suffix = name.removeprefix("image")
         assert [found["ref"] for found in target["cache-from"]] == [f"{cache}:mine{suffix}", f"{cache}:main{suffix}"]
         assert target["cache-to"] == [{"type": "registry", "ref": f"{cache}:mine{suffix}", "mode": "max"}]
-    for target in given.plan(CACHE=cache, MAIN="trunk").values():
+    for target in builder.plan(CACHE=cache, MAIN="trunk").values():
         assert [found["ref"].partition("-")[0] for found in target["cache-from"]] == [f"{cache}:trunk"]
         assert "cache-to" not in target
-    for target in given.plan("test-image", CACHE=cache, BRANCH="mine").values():
+    for target in builder.plan("test-image", CACHE=cache, BRANCH="mine").values():
         assert "cache-to" not in target, "it would replace the cache of the image"
 
 
 @pytest.mark.parametrize("name", ["fix#12", "#12", "grün/x", "(x", "a" * 200, "v1.2.3+4"])
 @pytest.mark.parametrize("strategy", ["venv", "all"])
-def test_any_branch_name_gives_a_valid_tag(builder: Any, strategy: str, name: str) -> None:
-    for target in builder(strategy).plan(CACHE="registry.example.com/cache", BRANCH=name, TAG=name).values():
+def test_any_branch_name_gives_a_valid_tag(create_builder: Any, strategy: str, name: str) -> None:
+    for target in create_builder(strategy).plan(CACHE="registry.example.com/cache", BRANCH=name, TAG=name).values():
         references = [*target["tags"], *(found["ref"] for found in target["cache-from"] + target["cache-to"])]
         assert all(re.fullmatch(r"[^:]+:\w[\w.-]{0,127}", reference, re.ASCII) for reference in references), references
 
 
 @pytest.mark.parametrize("strategy", ["venv", "all"])
-def test_release_is_multi_platform_attested_and_reproducible(builder: Any, strategy: str) -> None:
-    given: Builder = builder(strategy)
+def test_release_is_multi_platform_attested_and_reproducible(create_builder: Any, strategy: str) -> None:
+    builder: Builder = create_builder(strategy)
     where = {"IMAGE": "registry.example.com/acme", "TAG": "1.2.3"}
-    for name, target in given.plan("--push", "release", **where).items():
+    for name, target in builder.plan("--push", "release", **where).items():
         assert target["tags"] == [f"registry.example.com/acme:1.2.3{name.removeprefix('release')}"]
         assert target["platforms"] == ["linux/amd64", "linux/arm64"]
         assert target["attest"] == [{"mode": "max", "type": "provenance"}, {"type": "sbom"}]
         output = {"type": "image", "push": "true", "rewrite-timestamp": "true", "store": "false"}
         assert target["output"] == [output]
-    for target in given.plan("release", PLATFORMS="", **where).values():
+    for target in builder.plan("release", PLATFORMS="", **where).values():
         assert "platforms" not in target
 
 
 @pytest.mark.parametrize("strategy", ["wheels", "all"])
-def test_make_ignores_a_compose_file(builder: Any, strategy: str, tmp_path: Path) -> None:
-    given: Builder = builder(strategy)
-    given = replace(given, project=copy_project(given.project, tmp_path))
+def test_make_ignores_a_compose_file(create_builder: Any, strategy: str, tmp_path: Path) -> None:
+    builder: Builder = create_builder(strategy)
+    builder = replace(builder, project=copy_project(builder.project, tmp_path))
     compose = "services: { acme: { image: acme, env_file: [missing.env] } }\n"
-    (given.project.path / "compose.yaml").write_text(compose, "utf-8")
-    plan = given.run("make", "--dry-run", "image", "test-image", "artifacts", "run").stdout.splitlines()
+    (builder.project.path / "compose.yaml").write_text(compose, "utf-8")
+    plan = builder.run("make", "--dry-run", "image", "test-image", "artifacts", "run").stdout.splitlines()
     bakes = [line for line in plan if "docker buildx bake" in line]
     assert len(bakes) == 4
     for line in bakes:
-        given.run("sh", "-c", f"{line} --print")
+        builder.run("sh", "-c", f"{line} --print")
 
 
 # Builds.
 
 
-def test_make_builds_the_image_and_runs_its_tests(builder: Any) -> None:
-    given: Builder = builder("venv")
-    given.run("make", "image")
-    assert given.output("acme-bake") == OUTPUT
-    assert "python -m pytest" in given.run("make", "test-image").stderr
+def test_make_builds_the_image_and_runs_its_tests(create_builder: Any) -> None:
+    builder: Builder = create_builder("venv")
+    builder.run("make", "image")
+    assert builder.output("acme-bake") == OUTPUT
+    assert "python -m pytest" in builder.run("make", "test-image").stderr
 
 
-def test_make_runs_selected_tests_in_the_image(builder: Any) -> None:
-    log = builder("venv").run("make", "test-image", "ARGS=-k 'version or known_values'").stderr
+def test_make_runs_selected_tests_in_the_image(create_builder: Any) -> None:
+    log = create_builder("venv").run("make", "test-image", "ARGS=-k 'version or known_values'").stderr
     assert re.search(r"= \d+ passed, \d+ deselected", log)
 
 
 @pytest.mark.parametrize("strategy", ["venv", "platter"])
-def test_editor_files_do_not_trigger_rebuild(builder: Any, strategy: str, tmp_path: Path) -> None:
-    given: Builder = builder(strategy)
-    given = replace(given, project=copy_project(given.project, tmp_path))
-    package = given.project.path / "src" / given.project.package
-    given.steps()
+def test_editor_files_do_not_trigger_rebuild(create_builder: Any, strategy: str, tmp_path: Path) -> None:
+    builder: Builder = create_builder(strategy)
+    builder = replace(builder, project=copy_project(builder.project, tmp_path))
+    package = builder.project.path / "src" / builder.project.package
+    builder.steps()
     for name in (".cli.py.swp", "cli.py~", "#cli.py#", ".#cli.py", "4913"):
         (package / name).write_text("An editor wrote this.\n", "utf-8")
-    assert set(given.steps().values()) == {True}
+    assert set(builder.steps().values()) == {True}
     (package / "new.py").write_text('"""A module."""\n', "utf-8")
-    assert False in given.steps().values()
+    assert False in builder.steps().values()
 
 
 @pytest.mark.parametrize("strategy", ["venv", "all"])
-def test_make_runs_the_built_image(builder: Any, strategy: str) -> None:
-    given: Builder = builder(strategy)
-    assert given.run("make", "run", "IMAGE=acme-bake:mine", "TAG=other").stdout.count("usage: acme-bake") == 1
-    assert given.output("acme-bake:mine") == OUTPUT
+def test_make_runs_the_built_image(create_builder: Any, strategy: str) -> None:
+    builder: Builder = create_builder(strategy)
+    assert builder.run("make", "run", "IMAGE=acme-bake:mine", "TAG=other").stdout.count("usage: acme-bake") == 1
+    assert builder.output("acme-bake:mine") == OUTPUT
 
 
 @pytest.mark.parametrize("strategy", ["wheels", "all"])
-def test_make_leaves_the_artifacts_in_dist(builder: Any, strategy: str) -> None:
-    given: Builder = builder(strategy)
-    given.run("make", "artifacts")
-    dist = given.project.path / "dist"
+def test_make_leaves_the_artifacts_in_dist(create_builder: Any, strategy: str) -> None:
+    builder: Builder = create_builder(strategy)
+    builder.run("make", "artifacts")
+    dist = builder.project.path / "dist"
     files = ["pex/acme-bake.pex", "platter/*.tar.gz", "wheels/acme_bake-*.whl"]
     for name in files if strategy == "all" else ["acme_bake-*.whl"]:
         assert [path.is_file() for path in dist.glob(name)] == [True], name
 
 
-def test_one_strategy_of_all_can_be_built(builder: Any) -> None:
-    given: Builder = builder("all")
-    given.run("docker", *BAKE, "--load", "image-wheels", TAG="one")
-    assert given.output("acme-bake:one-wheels") == OUTPUT
+def test_one_strategy_of_all_can_be_built(create_builder: Any) -> None:
+    builder: Builder = create_builder("all")
+    builder.run("docker", *BAKE, "--load", "image-wheels", TAG="one")
+    assert builder.output("acme-bake:one-wheels") == OUTPUT
 
 
 def test_image_has_the_timestamp_of_the_last_commit(committed_builder: Builder) -> None:
@@ -324,9 +324,9 @@ COMPILER = re.compile(r"requirements-image.* RUN apt-get")
 
 
 def test_fresh_engine_compiles_nothing_and_builds_the_same_image(
-    builder: Any, cache_registry: str, fresh_engine: Engine
+    create_builder: Any, cache_registry: str, fresh_engine: Engine
 ) -> None:
-    here: Builder = builder("venv")
+    here: Builder = create_builder("venv")
     there = replace(here, engine=fresh_engine)
     variables = {"CACHE": f"{cache_registry}/plain/cache", "SOURCE_DATE_EPOCH": str(COMMIT_TIME)}
     first = here.steps("--load", BRANCH="main", **variables)
@@ -348,9 +348,9 @@ def edit_copy(project: Project, directory: Path) -> Project:
 
 
 def test_fresh_engine_gets_compiler_from_cache_after_source_change(
-    builder: Any, cache_registry: str, fresh_engine: Engine, tmp_path: Path
+    create_builder: Any, cache_registry: str, fresh_engine: Engine, tmp_path: Path
 ) -> None:
-    here: Builder = builder("venv")
+    here: Builder = create_builder("venv")
     cache = f"{cache_registry}/max/cache"
     here.steps("--load", CACHE=cache, BRANCH="main")
     steps = Builder(edit_copy(here.project, tmp_path), fresh_engine).steps("--load", CACHE=cache)
@@ -359,10 +359,10 @@ def test_fresh_engine_gets_compiler_from_cache_after_source_change(
 
 
 def test_cache_with_mode_min_does_not_contain_the_compiler(
-    builder: Any, cache_registry: str, fresh_engine: Engine, tmp_path: Path
+    create_builder: Any, cache_registry: str, fresh_engine: Engine, tmp_path: Path
 ) -> None:
     # Use the fresh engine: the first one would also export layers that it has already pushed.
-    there = replace(builder("venv"), engine=fresh_engine)
+    there = replace(create_builder("venv"), engine=fresh_engine)
     cache = f"{cache_registry}/min/cache"
     export = f"--set=*.cache-to=type=registry,ref={cache}:main,mode=min"
     there.steps("--load", export, CACHE=cache, BRANCH="main")
@@ -398,11 +398,11 @@ def test_pushed_files_are_not_newer_than_commit(committed_builder: Builder, cach
     assert config["created"] == "1973-03-03T09:46:40Z"
     # The layers of the base image are not changed.
     own = image["layers"][int(base) :]
-    times = [time for layer in own for time in times_in(blob(cache_registry, f"acme/blobs/{layer['digest']}"))]
+    times = [time for layer in own for time in file_times(blob(cache_registry, f"acme/blobs/{layer['digest']}"))]
     assert max(times) == early
 
 
-def times_in(layer: bytes) -> list[float]:
+def file_times(layer: bytes) -> list[float]:
     """Return the modification times of the files in a layer."""
     with tarfile.open(fileobj=BytesIO(layer)) as archive:
         return [member.mtime for member in archive]
@@ -421,12 +421,12 @@ users: [{name: it, user: {token: none}}]
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_buildx_accepts_the_documented_builders(builder: Any, tmp_path: Path, app: str) -> None:
-    given: Builder = builder("venv", app)
-    commands = re.findall(r"^docker buildx create .*$", given.project.read("docs/building.md"), re.M)
+def test_buildx_accepts_the_documented_builders(create_builder: Any, tmp_path: Path, app: str) -> None:
+    builder: Builder = create_builder("venv", app)
+    commands = re.findall(r"^docker buildx create .*$", builder.project.read("docs/building.md"), re.M)
     (tmp_path / "kubeconfig").write_text(KUBECONFIG, "utf-8")
     here = {"BUILDX_CONFIG": str(tmp_path), "KUBECONFIG": str(tmp_path / "kubeconfig")}
     for command in commands:
-        given.run("sh", "-c", command, **here)
-    made = [json.loads(path.read_text("utf-8")) for path in sorted((tmp_path / "instances").iterdir())]
-    assert [(builder["Driver"], len(builder["Nodes"])) for builder in made] == [("kubernetes", 1), ("remote", 2)]
+        builder.run("sh", "-c", command, **here)
+    builders = [json.loads(path.read_text("utf-8")) for path in sorted((tmp_path / "instances").iterdir())]
+    assert [(each["Driver"], len(each["Nodes"])) for each in builders] == [("kubernetes", 1), ("remote", 2)]

@@ -39,7 +39,7 @@ def files_of(engine: Engine, tag: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def added(image: Image) -> set[str]:
+def added_files(image: Image) -> set[str]:
     """Return the paths that the image adds to its base image."""
     return files_of(image.engine, image.tag) - files_of(image.engine, image.base)
 
@@ -63,20 +63,20 @@ def test_image_runs_as_numeric_non_root_uid(image: Image) -> None:
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", image.config()["User"])
 
 
-def test_program_cannot_modify_its_own_files(image: Image, added: set[str]) -> None:
-    assert added
+def test_program_cannot_modify_its_own_files(image: Image, added_files: set[str]) -> None:
+    assert added_files
     script = (
         "find / -xdev \\( ! -user root -o ! -group root -o -perm /022 \\) ! -type l ! -path '/proc*' ! -path '/dev*'"
     )
     changeable = set(image.shell(script).splitlines())
-    assert changeable & added == set()
+    assert changeable & added_files == set()
     writable = "find / -xdev -writable ! -type l ! -path '/proc*' ! -path '/dev*' 2>/dev/null || true"
     by_anyone = image.engine.docker("run", "--rm", "--user=12345:0", image.tag, "sh", "-c", writable).stdout
-    assert set(by_anyone.splitlines()) & added == set()
+    assert set(by_anyone.splitlines()) & added_files == set()
 
 
-def test_image_contains_no_build_tools(image: Image, added: set[str]) -> None:
-    assert {path for path in added if LEFTOVERS.search(path)} == set()
+def test_image_contains_no_build_tools(image: Image, added_files: set[str]) -> None:
+    assert {path for path in added_files if LEFTOVERS.search(path)} == set()
     tools = "for tool in gcc cc ld make uv pex; do ! command -v $tool || exit 1; done"
     image.shell(tools)
 
@@ -87,16 +87,16 @@ def is_standard_library_bytecode(path: str) -> bool:
     return bool(re.search(r"/__pycache__(/[^/]+\.pyc)?$", path)) and not own
 
 
-def test_image_adds_only_strategy_directory_and_bytecode(image: Image, added: set[str]) -> None:
+def test_image_adds_only_strategy_directory_and_bytecode(image: Image, added_files: set[str]) -> None:
     (programs, *_) = next(entry for entry in image.config()["Env"] if entry.startswith("PATH=")).split(":")
     directory = programs.removeprefix("PATH=").removesuffix("/bin")
-    others = {path for path in added if not (path == directory or path.startswith(f"{directory}/"))}
+    others = {path for path in added_files if not (path == directory or path.startswith(f"{directory}/"))}
     assert {path for path in others if not is_standard_library_bytecode(path)} == set()
 
 
-def test_image_contains_bytecode_of_all_modules(added: set[str]) -> None:
-    sources = {path for path in added if path.endswith(".py") and "/acme_sums/" in path}
-    compiled = {path for path in added if path.endswith(".pyc") and "/acme_sums/" in path}
+def test_image_contains_bytecode_of_all_modules(added_files: set[str]) -> None:
+    sources = {path for path in added_files if path.endswith(".py") and "/acme_sums/" in path}
+    compiled = {path for path in added_files if path.endswith(".pyc") and "/acme_sums/" in path}
     assert len(sources) == len(compiled) > 0
 
 
@@ -117,14 +117,14 @@ def test_startup_compiles_no_standard_library_module(image: Image) -> None:
     assert image.run("python", "-", input=code).stdout.split() == []
 
 
-def test_standard_library_bytecode_is_small(image: Image, added: set[str]) -> None:
-    bytecode = sorted(path for path in added if is_standard_library_bytecode(path) and path.endswith(".pyc"))
+def test_standard_library_bytecode_is_small(image: Image, added_files: set[str]) -> None:
+    bytecode = sorted(path for path in added_files if is_standard_library_bytecode(path) and path.endswith(".pyc"))
     assert bytecode
     assert int(image.shell(f"cat {' '.join(bytecode)} | wc -c")) < 6_000_000
 
 
-def test_shared_libraries_are_found(image: Image, added: set[str]) -> None:
-    modules = [path for path in added if path.endswith(".so") or ".so." in path]
+def test_shared_libraries_are_found(image: Image, added_files: set[str]) -> None:
+    modules = [path for path in added_files if path.endswith(".so") or ".so." in path]
     assert any("/acme_sums/_native." in path for path in modules)
     needed = image.engine.docker("run", "--rm", "--network=none", image.tag, "ldd", *modules).stdout
     assert "not found" not in needed
@@ -188,12 +188,12 @@ def test_source_change_affects_only_the_small_project_layer(image: Image, tmp_pa
     log = image.engine.docker("build", "--progress=plain", "--tag", tag, str(project.path)).stderr
     assert re.search(r"gcc .*-O[23] .*-c src/acme_sums/_native\.c", log), "not compiled with the interpreter's flags"
     edited = Image(image.engine, tag, project, image.base)
-    kept = [old == new for old, new in zip(layers(image), layers(edited), strict=True)]
-    assert not all(kept)
-    changed_bytes = sum(size for size, same in zip(layer_sizes(edited), kept, strict=True) if not same)
+    unchanged = [old == new for old, new in zip(layers(image), layers(edited), strict=True)]
+    assert not all(unchanged)
+    changed_bytes = sum(size for size, same in zip(layer_sizes(edited), unchanged, strict=True) if not same)
     # The engine counts whole disk blocks.
     assert changed_bytes < 500_000
-    assert kept.index(False) >= len(kept) - 2  # the project, and the import that checks it
+    assert unchanged.index(False) >= len(unchanged) - 2  # the project, and the import that checks it
 
 
 def test_source_change_compiles_only_the_changed_c_file(bake_once: Bake, build: Build, tmp_path: Any) -> None:
@@ -345,7 +345,7 @@ def url(service: tuple[Engine, str], path: str) -> str:
     return f"http://{engine.docker('port', name, '8000/tcp').stdout.splitlines()[0]}{path}"
 
 
-def answer(request: str | urllib.request.Request) -> Any:
+def fetch_json(request: str | urllib.request.Request) -> Any:
     """Send a request to a service that may still be starting, and return the response."""
     deadline = time.monotonic() + 30
     while True:
@@ -359,16 +359,16 @@ def answer(request: str | urllib.request.Request) -> Any:
 
 
 def test_service_responds(service: tuple[Engine, str]) -> None:
-    assert answer(url(service, "/healthz")) == {"status": "ok"}
+    assert fetch_json(url(service, "/healthz")) == {"status": "ok"}
     request = urllib.request.Request(url(service, "/crc32c"), data=DIGITS.encode())
-    assert answer(request) == {"crc32c": CHECKSUM, "bytes": 9}
+    assert fetch_json(request) == {"crc32c": CHECKSUM, "bytes": 9}
 
 
 def test_body_larger_than_memory_is_processed(service: tuple[Engine, str]) -> None:
-    answer(url(service, "/healthz"))
+    fetch_json(url(service, "/healthz"))
     chunk, count = bytes(1_000_000), 300
     request = urllib.request.Request(url(service, "/crc32c"), data=(chunk for _ in range(count)), method="POST")
-    assert answer(request) == {"crc32c": "4500aed2", "bytes": count * len(chunk)}
+    assert fetch_json(request) == {"crc32c": "4500aed2", "bytes": count * len(chunk)}
 
 
 def test_health_check_becomes_healthy(service: tuple[Engine, str]) -> None:
@@ -383,7 +383,7 @@ def test_health_check_becomes_healthy(service: tuple[Engine, str]) -> None:
 
 def test_service_stops_immediately_on_sigterm(service: tuple[Engine, str]) -> None:
     engine, name = service
-    answer(url(service, "/healthz"))
+    fetch_json(url(service, "/healthz"))
     engine.docker("stop", "--timeout=10", name)
     state = json.loads(engine.docker("inspect", "--format", "{{json .State}}", name).stdout)
     assert (state["ExitCode"], state["OOMKilled"]) == (0, False)

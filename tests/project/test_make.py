@@ -20,7 +20,7 @@ OLD = {"requirements.txt": "idna==3.10", "requirements/build.txt": "setuptools==
 
 
 @pytest.fixture(scope="module")
-def installed(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def installed_project(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a project with a virtualenv and an editable install."""
     project = copy_project(bake_once(project_slug="acme"), tmp_path_factory.mktemp("make"))
     make(project, ".venv/installed")
@@ -38,23 +38,23 @@ def pins(project: Project, lock: str) -> set[str]:
 
 
 @pytest.mark.usefixtures("index")
-def test_lock_keeps_versions_and_upgrade_updates_them(installed: Project) -> None:
+def test_lock_keeps_versions_and_upgrade_updates_them(installed_project: Project) -> None:
     before = {}
     for lock, old in OLD.items():
-        text = re.sub(rf"^{old.partition('==')[0]}==\S+", old, installed.read(lock), flags=re.M)
-        (installed.path / lock).write_text(text, "utf-8")
-        before[lock] = pins(installed, lock)
+        text = re.sub(rf"^{old.partition('==')[0]}==\S+", old, installed_project.read(lock), flags=re.M)
+        (installed_project.path / lock).write_text(text, "utf-8")
+        before[lock] = pins(installed_project, lock)
         assert old in before[lock]
-    installed.edit("pyproject.toml", "dependencies = [\n", 'dependencies = [\n  "six",\n')
+    installed_project.edit("pyproject.toml", "dependencies = [\n", 'dependencies = [\n  "six",\n')
     # Do not install the locked tools again: the virtualenv contains them, and the old versions have other hashes.
-    make(installed, "--assume-old=.venv/ready", "lock")
-    added = pins(installed, "requirements.txt") - before["requirements.txt"]
+    make(installed_project, "--assume-old=.venv/ready", "lock")
+    added = pins(installed_project, "requirements.txt") - before["requirements.txt"]
     assert [pin.partition("==")[0] for pin in added] == ["six"]
-    assert before["requirements.txt"] < pins(installed, "requirements.txt")
-    assert pins(installed, "requirements/build.txt") == before["requirements/build.txt"]
-    make(installed, "--assume-old=.venv/ready", "upgrade")
+    assert before["requirements.txt"] < pins(installed_project, "requirements.txt")
+    assert pins(installed_project, "requirements/build.txt") == before["requirements/build.txt"]
+    make(installed_project, "--assume-old=.venv/ready", "upgrade")
     for lock, old in OLD.items():
-        assert old not in pins(installed, lock)
+        assert old not in pins(installed_project, lock)
 
 
 def is_up_to_date(project: Project) -> bool:
@@ -63,11 +63,11 @@ def is_up_to_date(project: Project) -> bool:
 
 
 @pytest.fixture
-def up_to_date(installed: Project) -> Project:
+def up_to_date_project(installed_project: Project) -> Project:
     """Return a project whose editable install is newer than every source."""
-    os.utime(installed.path / ".venv/installed", (2**31, 2**31))
-    assert is_up_to_date(installed)
-    return installed
+    os.utime(installed_project.path / ".venv/installed", (2**31, 2**31))
+    assert is_up_to_date(installed_project)
+    return installed_project
 
 
 def write_later(path: Path) -> None:
@@ -79,32 +79,34 @@ def write_later(path: Path) -> None:
 @pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("name", ["a.c", "a.h", "deep/er/a.c", "a.cc", "a.cpp", "a.cxx", "a.hh", "deep/a.hpp", "a.hxx"])
 @pytest.mark.parametrize("directory", ["src/acme", "include"])
-def test_changed_c_or_cpp_file_triggers_recompilation(up_to_date: Project, directory: str, name: str) -> None:
-    path = up_to_date.path / directory / name
+def test_changed_c_or_cpp_file_triggers_recompilation(up_to_date_project: Project, directory: str, name: str) -> None:
+    path = up_to_date_project.path / directory / name
     write_later(path)
-    changed = not is_up_to_date(up_to_date)
+    changed = not is_up_to_date(up_to_date_project)
     path.unlink()
     assert changed
 
 
 @pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("name", ["._native.c.swp", "_native.c~", ".#_native.c", "#_native.c#", "4913", ".DS_Store"])
-def test_editor_files_do_not_trigger_recompilation(up_to_date: Project, name: str) -> None:
-    path = up_to_date.path / "src/acme" / name
+def test_editor_files_do_not_trigger_recompilation(up_to_date_project: Project, name: str) -> None:
+    path = up_to_date_project.path / "src/acme" / name
     write_later(path)
-    unchanged = is_up_to_date(up_to_date)
+    unchanged = is_up_to_date(up_to_date_project)
     path.unlink()
     assert unchanged
 
 
 @pytest.mark.usefixtures("index")
-def test_serve_restarts_after_python_code_change(installed: Project) -> None:
+def test_serve_restarts_after_python_code_change(installed_project: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     environment = {**os.environ, "UVICORN_PORT": str(port)}
     command = ["make", "--assume-old=.venv/installed", "serve"]
-    server = subprocess.Popen(command, cwd=installed.path, env=environment, start_new_session=True)
-    service = WatchedService(installed.path / "src" / installed.package, f"http://127.0.0.1:{port}/checksums")
+    server = subprocess.Popen(command, cwd=installed_project.path, env=environment, start_new_session=True)
+    service = WatchedService(
+        installed_project.path / "src" / installed_project.package, f"http://127.0.0.1:{port}/checksums"
+    )
     try:
         service.wait_for("e3069283", 30)
         service.change_python(1)

@@ -32,7 +32,7 @@ WARNINGS = [
 LIMITED_API = "-DPy_LIMITED_API=0x030C0000"
 
 
-def built(project: Project, *what: str) -> Path:
+def build_distribution(project: Project, *what: str) -> Path:
     """Build a wheel or an sdist, and return its path."""
     directory = project.path / "dist"
     result = project.run(*UV_BUILD, *what, "--out-dir", directory)
@@ -45,7 +45,7 @@ def built(project: Project, *what: str) -> Path:
 @pytest.mark.parametrize("app", APPS)
 def test_wheel_contains_modules_but_no_c_source(bake: Bake, app: str) -> None:
     project = bake(project_slug="acme", app=app)
-    with zipfile.ZipFile(built(project, "--wheel")) as wheel:
+    with zipfile.ZipFile(build_distribution(project, "--wheel")) as wheel:
         names = {name for name in wheel.namelist() if name.startswith("acme/")}
         extension = next(name for name in names if name.endswith(".so"))
         sources = {name.removeprefix("src/") for name in project.files if name.startswith("src/acme/")}
@@ -57,7 +57,7 @@ def test_wheel_contains_modules_but_no_c_source(bake: Bake, app: str) -> None:
 @pytest.mark.parametrize("app", APPS)
 def test_sdist_contains_all_build_inputs(bake: Bake, app: str) -> None:
     project = bake(project_slug="acme", app=app)
-    sdist = built(project, "--sdist")
+    sdist = build_distribution(project, "--sdist")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
         archive.extractall(project.path / "unpacked", filter="data")
@@ -102,7 +102,9 @@ def test_repo_review_finds_only_the_declined_checks(bake_once: Bake, app: str) -
 
 
 @pytest.fixture(scope="module", params=APPS)
-def installed(request: pytest.FixtureRequest, bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def installed_project(
+    request: pytest.FixtureRequest, bake_once: Bake, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
     """Return a project with its virtualenv."""
     project = copy_project(bake_once(app=request.param), tmp_path_factory.mktemp("installed"))
     result = project.run("make", "dev")
@@ -111,17 +113,17 @@ def installed(request: pytest.FixtureRequest, bake_once: Bake, tmp_path_factory:
 
 
 @pytest.mark.usefixtures("index")
-def test_basedpyright_finds_nothing(installed: Project) -> None:
+def test_basedpyright_finds_nothing(installed_project: Project) -> None:
     settings = {"include": ["src", "setup.py"], "typeCheckingMode": "standard", "venvPath": ".", "venv": ".venv"}
-    (installed.path / "pyrightconfig.json").write_text(json.dumps(settings), "utf-8")
-    result = installed.run(TOOLS / "basedpyright")
+    (installed_project.path / "pyrightconfig.json").write_text(json.dumps(settings), "utf-8")
+    result = installed_project.run(TOOLS / "basedpyright")
     assert result.returncode == 0, result.stdout
     assert "0 errors, 0 warnings" in result.stdout
 
 
 @pytest.mark.usefixtures("index")
-def test_deptry_finds_nothing(installed: Project) -> None:
-    result = installed.run(TOOLS / "deptry", "src")
+def test_deptry_finds_nothing(installed_project: Project) -> None:
+    result = installed_project.run(TOOLS / "deptry", "src")
     assert result.returncode == 0, result.stderr
 
 

@@ -43,7 +43,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def installed(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cruft_commands(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the version of cruft that the workflow installs, and return the directory of its commands."""
     project = bake_once(ci="github")
     runs = [step.get("run", "") for step in steps_of(project, "update")]
@@ -109,7 +109,7 @@ class Repository:
         self.template.git(self.directory, "clone", "--quiet", *clone, self.origin.as_uri(), str(checkout))
         script = [step["run"] for step in steps_of(self.project, name) if "run" in step][-1]
         (runner / "script").write_text(script, "utf-8")
-        given = {
+        variables = {
             "GITHUB_OUTPUT": str(runner / "output"),
             "GITHUB_REF_NAME": "main",
             "GITHUB_REPOSITORY": "acme/acme",
@@ -117,7 +117,7 @@ class Repository:
             "PATH": f"{self.directory}:{self.commands}:{self.template.environment['PATH']}",
             "RUNNER_TEMP": str(runner),
         }
-        return self.template.run(checkout, "bash", "-e", str(runner / "script"), **{**given, **environment})
+        return self.template.run(checkout, "bash", "-e", str(runner / "script"), **{**variables, **environment})
 
     def run_update_job(self) -> tuple[Path, str]:
         """Run the job that looks for changes; return its bundle, which exists only if there are any, and its output."""
@@ -139,10 +139,10 @@ class Repository:
 
 
 @pytest.fixture(scope="module")
-def initial_repository(tmp_path_factory: pytest.TempPathFactory, installed: Path) -> Repository:
+def initial_repository(tmp_path_factory: pytest.TempPathFactory, cruft_commands: Path) -> Repository:
     """Return a repository with a project of the first template version."""
-    directory = tmp_path_factory.mktemp("made")
-    repository = Repository(make_template(directory), installed)
+    directory = tmp_path_factory.mktemp("repository")
+    repository = Repository(make_template(directory), cruft_commands)
     repository.template.create(directory)
     repository.template.git(
         directory, "clone", "--quiet", "--bare", str(repository.project.path), str(repository.origin)
@@ -174,7 +174,7 @@ def repository(initial_repository: Repository, tmp_path: Path) -> Repository:
     return repository
 
 
-def changed(repository: Repository, start: str = "main", end: str = BRANCH) -> set[str]:
+def changed_files(repository: Repository, start: str = "main", end: str = BRANCH) -> set[str]:
     """List the files that differ between two branches."""
     return set(repository.git("diff", "--no-renames", "--name-only", start, end).splitlines())
 
@@ -187,7 +187,7 @@ def test_new_version_opens_one_pull_request_and_updates_it(
     repository.template.git(expected.path, "fetch", "--quiet", str(repository.origin), BRANCH)
     # Only .cruft.json differs, because cruft records the version that was passed by name.
     assert repository.template.git(expected.path, "diff", "--name-only", "main", "FETCH_HEAD") == ".cruft.json"
-    assert {NEW, REMOVED, "Dockerfile", ".cruft.json"} <= changed(repository)
+    assert {NEW, REMOVED, "Dockerfile", ".cruft.json"} <= changed_files(repository)
     (call,) = repository.calls
     body = call.pop()
     assert call == ["pr", "create", "--base", "main", "--head", BRANCH, "--title", "Update from the template", "--body"]
@@ -200,7 +200,7 @@ def test_new_version_opens_one_pull_request_and_updates_it(
     assert (repository.git("rev-parse", BRANCH), len(repository.calls)) == (first, 1)
 
     repository.run_pull_request_job(bundles["v3"])
-    assert ".github/workflows/ci.yml" in changed(repository)
+    assert ".github/workflows/ci.yml" in changed_files(repository)
     assert repository.git("rev-list", "--count", f"main..{BRANCH}") == "1"
     _, renewed = repository.calls
     assert renewed[:5] == ["api", "--silent", "--method", "PATCH", "repos/acme/acme/pulls/7"]
@@ -261,8 +261,8 @@ def test_pull_request_lists_rejected_hunks_and_kept_files(repository: Repository
     (call,) = repository.calls
     listed = [line.strip() for line in call[-1].splitlines() if line.startswith("    ")]
     assert listed == [REMOVED, "docs/CONTRIBUTING.md.rej"]
-    assert "docs/CONTRIBUTING.md.rej" in changed(repository)
-    assert REMOVED not in changed(repository)
+    assert "docs/CONTRIBUTING.md.rej" in changed_files(repository)
+    assert REMOVED not in changed_files(repository)
 
 
 def test_user_commit_on_update_branch_is_not_overwritten(repository: Repository, bundles: dict[str, Path]) -> None:
@@ -293,4 +293,4 @@ def test_workflow_change_is_pushed_only_with_permitted_token(repository: Reposit
     assert not repository.has_branch()
     assert repository.calls == []
     repository.run_pull_request_job(bundles["v3"])
-    assert ".github/workflows/ci.yml" in changed(repository)
+    assert ".github/workflows/ci.yml" in changed_files(repository)

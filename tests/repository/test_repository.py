@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import QUESTIONS, TEMPLATE, TOOLS, Bake, Project
 from tests.project.test_ci import SOURCES, WORKFLOW, actionlint, jobs_of, scripts_of
-from tools.locks import APPS, compile_group, compile_runtime, compile_source, shipped_locks, sources
+from tools.locks import APPS, compile_group, compile_runtime, compile_source, group_locks, sources
 
 # This repository as a project, so that the functions that test generated pipelines can check its workflow.
 REPOSITORY = Project(TEMPLATE, {"ci": "github"})
@@ -86,7 +86,7 @@ def test_runtime_lock_matches_pyproject(bake: Bake, app: str) -> None:
 
 
 @pytest.mark.usefixtures("index")
-@pytest.mark.parametrize("group", shipped_locks())
+@pytest.mark.parametrize("group", group_locks())
 def test_group_lock_matches_pyproject(bake: Bake, group: str) -> None:
     project = bake(strategy="all")
     lock = project.path / f"requirements/{group}.txt"

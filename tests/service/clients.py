@@ -42,7 +42,7 @@ class Clients:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     accepted: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-    answers: Counter[str] = field(default_factory=Counter)
+    responses: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
     last_200_on_path: float = 0
 
@@ -52,7 +52,7 @@ class Clients:
         self.host = socket.gethostbyname(self.host)
         requests = [("POST /crc32c", BODY)] * self.posts + [(f"GET {self.path}", b"")] * self.gets
         await asyncio.gather(*(self.send_requests(*request, keep=bool(n % 2)) for n, request in enumerate(requests)))
-        names = ("accepted", "refused", "answers", "lost", "last_200_on_path")
+        names = ("accepted", "refused", "responses", "lost", "last_200_on_path")
         print(json.dumps({name: getattr(self, name) for name in names}))
 
     async def send_requests(self, target: str, body: bytes, *, keep: bool) -> None:
@@ -90,8 +90,8 @@ class Clients:
             self.last_200_on_path = max(self.last_200_on_path, sent_at)
         if status == "503" and target.startswith("GET"):
             self.stopping.set()
-        self.answers[f"{target} {status}"] += 1
-        if self.answers.total() == ROUNDS_UNTIL_BUSY * (self.posts + self.gets):
+        self.responses[f"{target} {status}"] += 1
+        if self.responses.total() == ROUNDS_UNTIL_BUSY * (self.posts + self.gets):
             print("busy", flush=True)
         return "\r\nconnection: close\r\n" not in head
 

@@ -14,7 +14,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.conftest import HARDENED, TEMPLATE, TOOLS, Bake, Build, container
-from tests.images.test_images import answer
+from tests.images.test_images import fetch_json
 
 # For each schemathesis check: the title of its failure, and the endpoint with the injected fault.
 FINDINGS = {
@@ -23,8 +23,8 @@ FINDINGS = {
     "Undocumented Content-Type": "/other-type",
     "Response violates schema": "/other-schema",
     "Missing required response headers": "/missing-header",
-    "Schema-violating request accepted": "/takes-anything",
-    "Schema-valid request rejected": "/takes-nothing",
+    "Schema-violating request accepted": "/accepts-anything",
+    "Schema-valid request rejected": "/accepts-nothing",
     "Missing required header accepted": "/needs-no-header",
     "API accepts requests without authentication": "/needs-no-password",
     "Wrong response to undeclared method": "/other-methods",
@@ -48,7 +48,7 @@ from pydantic import BaseModel
 app = service.create_app(service.ServiceSettings, title="Faults", version="1", responses={})
 
 
-def documented(status):
+def error_responses(status):
     content = {"application/problem+json": {"schema": Problem.model_json_schema()}}
     return {status: {"description": "An error", "content": content}}
 
@@ -61,11 +61,11 @@ class Item(BaseModel):
     id: int
 
 
-def given(name, where, **schema):
+def parameter(name, where, **schema):
     return {"parameters": [{"name": name, "in": where, "required": True, "schema": {"type": "string", **schema}}]}
 
 
-@app.get("/server-error", responses=documented(500))
+@app.get("/server-error", responses=error_responses(500))
 def server_error() -> Text:
     raise ValueError
 
@@ -85,22 +85,22 @@ def other_schema() -> Text:
     return JSONResponse({"word": 1})
 
 
-@app.get("/missing-header", responses={200: {"headers": {"x-told": {"required": True, "schema": {"type": "string"}}}}})
+@app.get("/missing-header", responses={200: {"headers": {"x-count": {"required": True, "schema": {"type": "string"}}}}})
 def missing_header() -> Text:
     return Text(word="a")
 
 
-@app.get("/takes-anything", openapi_extra=given("word", "query", pattern="^[a-z]{3}$"))
-def takes_anything() -> Text:
+@app.get("/accepts-anything", openapi_extra=parameter("word", "query", pattern="^[a-z]{3}$"))
+def accepts_anything() -> Text:
     return Text(word="a")
 
 
-@app.get("/takes-nothing", responses=documented(400), openapi_extra=given("word", "query"))
-def takes_nothing() -> Text:
+@app.get("/accepts-nothing", responses=error_responses(400), openapi_extra=parameter("word", "query"))
+def accepts_nothing() -> Text:
     return JSONResponse({"title": "no", "status": 400, "detail": "no"}, 400, None, "application/problem+json")
 
 
-@app.get("/needs-no-header", openapi_extra=given("x-needed", "header"))
+@app.get("/needs-no-header", openapi_extra=parameter("x-needed", "header"))
 def needs_no_header() -> Text:
     return Text(word="a")
 
@@ -125,33 +125,33 @@ def post_ghost() -> Item:
     return Item(id=1)
 
 
-@app.get("/ghosts/{ghost_id}", responses=documented(404))
+@app.get("/ghosts/{ghost_id}", responses=error_responses(404))
 def get_ghost(ghost_id: int) -> Item:
     raise HTTPException(404, "nothing")
 
 
-@app.post("/things", status_code=201)
-def post_thing() -> Item:
+@app.post("/items", status_code=201)
+def post_item() -> Item:
     return Item(id=1)
 
 
-@app.delete("/things/{thing_id}", status_code=204)
-def delete_thing(thing_id: int) -> None:
+@app.delete("/items/{item_id}", status_code=204)
+def delete_item(item_id: int) -> None:
     pass
 
 
-@app.get("/things/{thing_id}")
-def get_thing(thing_id: int) -> Item:
+@app.get("/items/{item_id}")
+def get_item(item_id: int) -> Item:
     return Item(id=1)
 """
 SERVE = "\nsys.exit(service.run('__main__:app', 'faults'))\n"
 
 
-Serving = Callable[..., AbstractContextManager[str]]
+StartService = Callable[..., AbstractContextManager[str]]
 
 
 @pytest.fixture(scope="module")
-def serving(bake_once: Bake, build: Build) -> Serving:
+def start_service(bake_once: Bake, build: Build) -> StartService:
     """Return a function that starts the service, optionally with another command, and yields its address."""
     image = build(bake_once(project_slug="acme-sums", strategy="venv", app="service"))
 
@@ -160,7 +160,7 @@ def serving(bake_once: Bake, build: Build) -> Serving:
         options = (*HARDENED, "--publish=127.0.0.1::8000", "--env=ACME_SUMS_DOCS=true")
         with container(image.engine, image.tag, *options, command=command) as name:
             address = image.engine.docker("port", name, "8000/tcp").stdout.splitlines()[0]
-            answer(f"http://{address}/healthz")
+            fetch_json(f"http://{address}/healthz")
             yield f"http://{address}"
 
     return start
@@ -171,26 +171,26 @@ def findings(url: str, directory: Path, *options: str) -> dict[str, Any]:
     config = ("--config-file", str(TEMPLATE / "tests/service/schemathesis.toml"))
     report = directory / "report.json"
     command = [str(TOOLS / "st"), *config, "run", f"{url}/openapi.json", f"--report-json-path={report}", *options]
-    finished = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False, timeout=300)
-    assert report.exists(), finished.stdout + finished.stderr
+    process = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False, timeout=300)
+    assert report.exists(), process.stdout + process.stderr
     # Shown by pytest if the test fails.
-    print(finished.stdout)
+    print(process.stdout)
     results: dict[str, Any] = json.loads(report.read_text("utf-8"))
     return results
 
 
-def test_api_description_is_valid(serving: Serving) -> None:
-    with serving() as url:
-        description = answer(f"{url}/openapi.json")
+def test_api_description_is_valid(start_service: StartService) -> None:
+    with start_service() as url:
+        description = fetch_json(f"{url}/openapi.json")
     assert description["openapi"].startswith("3.1.")
     OpenAPIV31SpecValidator(description).validate()
 
 
-def test_api_description_passes_linters(serving: Serving, tmp_path: Path) -> None:
+def test_api_description_passes_linters(start_service: StartService, tmp_path: Path) -> None:
     if not shutil.which("npm"):
         pytest.skip("redocly and spectral need npm: install it to run them")
-    with serving() as url:
-        (tmp_path / "openapi.json").write_text(json.dumps(answer(f"{url}/openapi.json")), "utf-8")
+    with start_service() as url:
+        (tmp_path / "openapi.json").write_text(json.dumps(fetch_json(f"{url}/openapi.json")), "utf-8")
     (tmp_path / ".spectral.yaml").write_text('extends: ["spectral:oas"]\n', "utf-8")
     linters = ("@redocly/cli@2", "@stoplight/spectral-cli@6")
     install = ["npm", "install", "--silent", "--ignore-scripts", "--prefix", str(tmp_path), *linters]
@@ -201,8 +201,8 @@ def test_api_description_passes_linters(serving: Serving, tmp_path: Path) -> Non
         assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_service_conforms_to_its_api_description(serving: Serving, tmp_path: Path) -> None:
-    with serving() as url:
+def test_service_conforms_to_its_api_description(start_service: StartService, tmp_path: Path) -> None:
+    with start_service() as url:
         report = findings(url, tmp_path)
     assert (report["failures"], report["errors"], report["exit_code"]) == ([], [], 0)
     assert {name: found for name, found in report["warnings"].items() if found} == {}
@@ -215,11 +215,11 @@ def test_service_conforms_to_its_api_description(serving: Serving, tmp_path: Pat
     }
     rates = report["valid_rates"]
     assert rates.keys() == {"POST /checksums", "POST /crc32c"}
-    assert all(answers["accepted"] for phases in rates.values() for answers in phases.values())
+    assert all(counts["accepted"] for phases in rates.values() for counts in phases.values())
 
 
-def test_checks_detect_their_injected_faults(serving: Serving, tmp_path: Path) -> None:
-    with serving("python", "-c", FAULTS + SERVE) as url:
+def test_checks_detect_their_injected_faults(start_service: StartService, tmp_path: Path) -> None:
+    with start_service("python", "-c", FAULTS + SERVE) as url:
         report = findings(url, tmp_path, "--max-examples=30")
     found = {failure["title"]: failure["operations"] for failure in report["failures"]}
     assert found.keys() == FINDINGS.keys()

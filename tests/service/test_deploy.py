@@ -80,11 +80,11 @@ def render(project: Project, directory: str) -> Manifests:
     return Manifests(result.stdout)
 
 
-def value(thing: Any, path: str) -> Any:
+def find_value(item: Any, path: str) -> Any:
     """Return a field such as `securityContext.runAsUser`, or None if it is absent."""
     for name in path.split("."):
-        thing = (thing or {}).get(name)
-    return thing
+        item = (item or {}).get(name)
+    return item
 
 
 # Allowed values under the restricted Pod Security Standard and the project's own rules. None: the field is absent.
@@ -132,9 +132,9 @@ def follows_the_schemas(manifests: Manifests) -> None:
 
 
 def is_restricted(manifests: Manifests) -> None:
-    for rules, thing in ((POD_RULES, manifests.pod), (CONTAINER_RULES, manifests.container)):
+    for rules, item in ((POD_RULES, manifests.pod), (CONTAINER_RULES, manifests.container)):
         for path, allowed in rules.items():
-            assert value(thing, path) in allowed, path
+            assert find_value(item, path) in allowed, path
     assert all(probe.keys() == {"path", "port"} for probe in manifests.probes.values()), "a probe names a host"
     assert manifests.container["lifecycle"].keys() == {"preStop"}
     assert manifests.container["lifecycle"]["preStop"].keys() == {"sleep"}
@@ -398,7 +398,7 @@ class ComposeService:
         name = self.compose("ps", "--all", "--quiet").strip()
         return json.loads(self.engine.docker("inspect", "--format", f"{{{{json .{part}}}}}", name).stdout)
 
-    def ask(self, path: str, body: bytes | None = None) -> str:
+    def request(self, path: str, body: bytes | None = None) -> str:
         """Return the response to a request, or raise an error if it failed."""
         address = self.compose("port", self.project.slug, "8000").strip()
         with urllib.request.urlopen(f"http://{address}{path}", data=body, timeout=30) as response:
@@ -406,7 +406,7 @@ class ComposeService:
 
 
 @pytest.fixture(scope="module", params=["venv", "all"])
-def composed(
+def compose_service(
     request: pytest.FixtureRequest,
     bake_once: Bake,
     engine: Engine,
@@ -419,20 +419,20 @@ def composed(
     base_image(project.answers["python_version"])
     override = tmp_path_factory.mktemp("compose") / "override.yaml"
     override.write_text('services: { acme-sums: { ports: !override ["127.0.0.1::8000"] } }\n', "utf-8")
-    composed = ComposeService(engine, project, override)
+    compose_service = ComposeService(engine, project, override)
     try:
         # `--wait` fails if there is no health check, or if it fails.
-        composed.compose("up", "--build", "--wait")
-        yield composed
+        compose_service.compose("up", "--build", "--wait")
+        yield compose_service
     finally:
-        composed.compose("down", "--rmi", "all")
+        compose_service.compose("down", "--rmi", "all")
 
 
-def test_compose_runs_the_service(composed: ComposeService) -> None:
-    assert json.loads(composed.ask("/crc32c", b"123456789")) == {"crc32c": "e3069283", "bytes": 9}
+def test_compose_runs_the_service(compose_service: ComposeService) -> None:
+    assert json.loads(compose_service.request("/crc32c", b"123456789")) == {"crc32c": "e3069283", "bytes": 9}
 
 
-def test_compose_hardens_the_service(composed: ComposeService) -> None:
+def test_compose_hardens_the_service(compose_service: ComposeService) -> None:
     expected = {
         "ReadonlyRootfs": True,
         "Privileged": False,
@@ -445,10 +445,10 @@ def test_compose_hardens_the_service(composed: ComposeService) -> None:
         "Tmpfs": {"/tmp": "size=16m"},
         "RestartPolicy": {"Name": "unless-stopped", "MaximumRetryCount": 0},
     }
-    host = composed.inspect("HostConfig")
+    host = compose_service.inspect("HostConfig")
     assert {name: host[name] for name in expected} == expected
     assert host["LogConfig"]["Type"] == "local"
-    assert composed.inspect("Mounts") == []
+    assert compose_service.inspect("Mounts") == []
 
 
 # A route that writes a temporary file, as Starlette does for an upload of more than 1 MB, and a file in HOME, as
@@ -491,9 +491,9 @@ sys.exit(service.run("__main__:app", "upload"))
 """
 
 
-def test_compose_provides_temporary_files_for_any_user(composed: ComposeService) -> None:
+def test_compose_provides_temporary_files_for_any_user(compose_service: ComposeService) -> None:
     options = ("--rm", "--no-TTY", "--user=1000660000:0", "--env=ACME_SUMS_MAX_BODY_BYTES=4MB")
-    assert composed.compose("run", *options, "acme-sums", "python", "-c", UPLOAD) == "3000000\n"
+    assert compose_service.compose("run", *options, "acme-sums", "python", "-c", UPLOAD) == "3000000\n"
 
 
 def test_compose_publishes_only_to_localhost(service: Project) -> None:
@@ -504,18 +504,20 @@ def test_compose_publishes_only_to_localhost(service: Project) -> None:
 SHUTDOWN = "from acme_sums.service import ServiceSettings as S; print(S().drain_seconds + S().grace_seconds)"
 
 
-def test_compose_stop_grace_period_covers_service_shutdown(composed: ComposeService) -> None:
-    seconds = float(composed.compose("exec", "--no-TTY", "acme-sums", "python", "-c", SHUTDOWN))
-    assert composed.inspect("Config")["StopTimeout"] > seconds >= 20
+def test_compose_stop_grace_period_covers_service_shutdown(compose_service: ComposeService) -> None:
+    seconds = float(compose_service.compose("exec", "--no-TTY", "acme-sums", "python", "-c", SHUTDOWN))
+    assert compose_service.inspect("Config")["StopTimeout"] > seconds >= 20
 
 
-def test_compose_passes_settings_to_the_service(composed: ComposeService) -> None:
-    given = composed.engine.environment
-    settings = Path(composed.project.path, "deploy/.env")
+def test_compose_passes_settings_to_the_service(compose_service: ComposeService) -> None:
+    environment = compose_service.engine.environment
+    settings = Path(compose_service.project.path, "deploy/.env")
     settings.write_text("ACME_SUMS_IDLE_SECONDS=7\nACME_SUMS_YOUR_OWN=yours\n", "utf-8")
-    composed = replace(composed, engine=Engine({**given, "ACME_SUMS_LOG_LEVEL": "debug"}, private=False))
+    compose_service = replace(
+        compose_service, engine=Engine({**environment, "ACME_SUMS_LOG_LEVEL": "debug"}, private=False)
+    )
     try:
-        config = json.loads(composed.compose("config", "--format", "json"))["services"]["acme-sums"]
+        config = json.loads(compose_service.compose("config", "--format", "json"))["services"]["acme-sums"]
     finally:
         settings.unlink()
     values = {name: value for name, value in config["environment"].items() if value is not None}
@@ -535,23 +537,25 @@ def test_compose_watch_applies_python_and_c_changes(
         assert f"{CRC32C + 1:08x}version1" in watched.checksum()
 
 
-def test_probe_and_metrics_paths_exist(composed: ComposeService) -> None:
-    manifests = render(composed.project, PRODUCTION)
+def test_probe_and_metrics_paths_exist(compose_service: ComposeService) -> None:
+    manifests = render(compose_service.project, PRODUCTION)
     paths = {probe["path"] for probe in manifests.probes.values()}
     paths |= {endpoint["path"] for endpoint in manifests.one("ServiceMonitor")["spec"]["endpoints"]}
     for path in sorted(paths):
-        composed.ask(path)
+        compose_service.request(path)
 
 
-def test_deployed_settings_match_the_service(composed: ComposeService) -> None:
-    described = composed.compose("exec", "--no-TTY", "acme-sums", "acme-sums", "serve", "--help")
+def test_deployed_settings_match_the_service(compose_service: ComposeService) -> None:
+    described = compose_service.compose("exec", "--no-TTY", "acme-sums", "acme-sums", "serve", "--help")
     known = set(re.findall(r"ACME_SUMS_\w+", described))
-    compose = yaml.safe_load(composed.project.read("deploy/compose.yaml"))["services"]["acme-sums"]["environment"]
+    compose = yaml.safe_load(compose_service.project.read("deploy/compose.yaml"))["services"]["acme-sums"][
+        "environment"
+    ]
     assert {*compose} == known - {"ACME_SUMS_HOST", "ACME_SUMS_PORT"}
-    assert {*render(composed.project, PRODUCTION).one("ConfigMap")["data"]} <= known
+    assert {*render(compose_service.project, PRODUCTION).one("ConfigMap")["data"]} <= known
 
 
-def test_compose_stops_the_service_without_error(composed: ComposeService) -> None:
-    composed.compose("stop")
-    state = composed.inspect("State")
+def test_compose_stops_the_service_without_error(compose_service: ComposeService) -> None:
+    compose_service.compose("stop")
+    state = compose_service.inspect("State")
     assert (state["ExitCode"], state["OOMKilled"]) == (0, False)

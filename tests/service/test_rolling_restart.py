@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.conftest import HARDENED, Bake, Build, container
-from tests.service.test_service_faults import Service, load, network, reachable, until
+from tests.service.test_service_faults import Service, load, network, network_options, wait_until
 
 pytestmark = pytest.mark.serial
 
@@ -52,22 +52,22 @@ def test_rolling_restart_loses_no_request(bake_once: Bake, build: Build) -> None
     engine.docker("build", "--tag", proxy, "-", input=NGINX.format(base=image.base))
     with ExitStack() as stack:
         net = stack.enter_context(network(engine))
-        nginx = stack.enter_context(container(engine, proxy, *reachable(net, "nginx")))
+        nginx = stack.enter_context(container(engine, proxy, *network_options(net, "nginx")))
         services = []
         for port in (8001, 8002):
             # nginx resolves addresses only once, so all containers share one network namespace and a fixed address.
             where = (f"--network=container:{nginx}", "--env=ACME_SUMS_HOST=127.0.0.1", f"--env=ACME_SUMS_PORT={port}")
             services.append(Service(engine, stack.enter_context(container(engine, image.tag, *HARDENED, *where))))
         for service in services:
-            until(service.is_healthy)
+            wait_until(service.is_healthy)
         busy = stack.enter_context(load(image, net, "nginx", "8", "8", "/healthz"))
         for _ in range(ROUNDS):
             for service in services:
                 service.docker("restart", "--timeout=25")
-                until(service.is_healthy)
+                wait_until(service.is_healthy)
         busy.stop()
         outcome = busy.outcome()
         for service in services:
             assert sum("Finished server process" in event["message"] for event in service.log()) == ROUNDS
-    assert outcome["answers"].keys() == {"POST /crc32c 200", "GET /healthz 200"}
+    assert outcome["responses"].keys() == {"POST /crc32c 200", "GET /healthz 200"}
     assert (outcome["lost"], outcome["refused"]) == ({}, {})

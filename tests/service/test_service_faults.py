@@ -38,7 +38,7 @@ MEMORY = ("--memory=256m", "--memory-swap=256m")
 OPTIONS = (*HARDENED, "--no-healthcheck", "--publish=127.0.0.1::8000")
 
 
-def ask(port: int, path: str, body: bytes | Iterable[bytes] | None = None) -> str:
+def send_request(port: int, path: str, body: bytes | Iterable[bytes] | None = None) -> str:
     """Get a path, or post a body, on a local port."""
     method = "GET" if body is None else "POST"
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, method=method)
@@ -83,16 +83,16 @@ class Service:
         """Open a connection."""
         return socket.create_connection(("127.0.0.1", self.port()), timeout=60)
 
-    def ask(self, path: str, body: bytes | Iterable[bytes] | None = None) -> str:
+    def request(self, path: str, body: bytes | Iterable[bytes] | None = None) -> str:
         """Get a path, or post a body."""
-        return ask(self.port(), path, body)
+        return send_request(self.port(), path, body)
 
-    def sum(self, body: bytes | Iterable[bytes]) -> str:
+    def checksum(self, body: bytes | Iterable[bytes]) -> str:
         """Return the service's checksum of a body."""
-        checksum: str = json.loads(self.ask("/crc32c", body))["crc32c"]
+        checksum: str = json.loads(self.request("/crc32c", body))["crc32c"]
         return checksum
 
-    def listens(self) -> bool:
+    def is_listening(self) -> bool:
         """Return whether the service is listening, according to its log."""
         return any("Uvicorn running" in event["message"] for event in self.log())
 
@@ -103,18 +103,18 @@ class Service:
 
     def wait(self) -> None:
         """Wait until the service is ready and returns a correct checksum."""
-        until(self.is_ready)
-        assert self.sum(DIGITS) == CHECKSUM
+        wait_until(self.is_ready)
+        assert self.checksum(DIGITS) == CHECKSUM
 
     def is_ready(self) -> bool:
         """Return whether the readiness probe succeeds."""
         try:
-            return self.ask("/readyz") == '{"status":"ok"}'
+            return self.request("/readyz") == '{"status":"ok"}'
         except (OSError, HTTPException):
             return False
 
 
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
     """Wait until a condition is true."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -128,7 +128,7 @@ def image(bake_once: Bake, build: Build) -> Image:
 
 
 @contextmanager
-def started(image: Image, *options: str) -> Iterator[Service]:
+def running_service(image: Image, *options: str) -> Iterator[Service]:
     """Start a private service; on exit, check that it still works and has logged no traceback."""
     with container(image.engine, image.tag, *OPTIONS, *options) as name:
         service = Service(image.engine, name)
@@ -142,7 +142,7 @@ def started(image: Image, *options: str) -> Iterator[Service]:
 def service(image: Image) -> Iterator[Service]:
     """Start a service shared by several tests, with the manifests' memory limit and short timeouts."""
     settings = ("--env=ACME_SUMS_IDLE_SECONDS=3", "--env=ACME_SUMS_KEEP_ALIVE_SECONDS=3")
-    with started(image, *MEMORY, *settings) as service:
+    with running_service(image, *MEMORY, *settings) as service:
         pid = service.state("State.Pid")
         yield service
         assert service.state("State.Pid") == pid, "the service was restarted"
@@ -151,30 +151,30 @@ def service(image: Image) -> Iterator[Service]:
 @pytest.fixture(scope="module")
 def default_service(image: Image) -> Iterator[Service]:
     """Start a service shared by several tests, with the manifests' memory limit and the default settings."""
-    with started(image, *MEMORY) as service:
+    with running_service(image, *MEMORY) as service:
         pid = service.state("State.Pid")
         yield service
         assert service.state("State.Pid") == pid, "the service was restarted"
 
 
-def received(client: socket.socket) -> bytes:
+def read_until_closed(client: socket.socket) -> bytes:
     """Return all data until the service closes or resets the connection."""
-    answer = b""
+    response = b""
     try:
         while chunk := client.recv(65536):
-            answer += chunk
+            response += chunk
     except ConnectionError:
         pass
-    return answer
+    return response
 
 
-def statuses_of(answers: bytes) -> list[int]:
+def statuses_of(responses: bytes) -> list[int]:
     """Return the status of every response. All errors are problem documents, except that of a malformed request."""
-    statuses = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", answers)]
+    statuses = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", responses)]
     errors = [status for status in statuses if status >= 400]
-    plain = [400] * answers.count(b"content-type: text/plain")
-    documents = [int(status) for status in re.findall(rb'"status":(\d+)', answers)]
-    assert answers.count(b"content-type: application/problem+json") == len(documents)
+    plain = [400] * responses.count(b"content-type: text/plain")
+    documents = [int(status) for status in re.findall(rb'"status":(\d+)', responses)]
+    assert responses.count(b"content-type: application/problem+json") == len(documents)
     assert sorted(documents + plain) == sorted(errors)
     return statuses
 
@@ -189,7 +189,7 @@ def network(engine: Engine) -> Iterator[str]:
         engine.docker("network", "rm", name, check=False)
 
 
-def reachable(net: str, name: str) -> tuple[str, str]:
+def network_options(net: str, name: str) -> tuple[str, str]:
     """Return the options that connect a container to a network under a name."""
     return f"--network={net}", f"--network-alias={name}"
 
@@ -226,7 +226,7 @@ def load(image: Image, net: str, *arguments: str) -> Iterator[Load]:
     command = ("python", "-c", Path(clients.__file__).read_text("utf-8"), *arguments)
     with container(image.engine, image.base, f"--network={net}", command=command) as name:
         running = Load(image.engine, name)
-        until(lambda: "busy" in running.log())
+        wait_until(lambda: "busy" in running.log())
         yield running
 
 
@@ -234,10 +234,10 @@ def test_sigterm_under_load_loses_no_request(image: Image) -> None:
     drain = "--env=ACME_SUMS_DRAIN_SECONDS=1"
     with (
         network(image.engine) as net,
-        container(image.engine, image.tag, *HARDENED, *reachable(net, "service"), drain) as name,
+        container(image.engine, image.tag, *HARDENED, *network_options(net, "service"), drain) as name,
     ):
         service = Service(image.engine, name)
-        until(service.listens)
+        wait_until(service.is_listening)
         # No init process runs in the container.
         assert "acme-sums\0serve" in service.execute("cat /proc/1/cmdline")
         with load(image, net, "service", "200", "4", "/readyz") as busy:
@@ -250,15 +250,15 @@ def test_sigterm_under_load_loses_no_request(image: Image) -> None:
         service.log()
     assert outcome["last_200_on_path"] < stopped_at
     assert (outcome["lost"], outcome["refused"]) == ({}, {})
-    assert outcome["answers"]["GET /readyz 503"] > 0
-    assert outcome["answers"].keys() <= {"POST /crc32c 200", "GET /readyz 200", "GET /readyz 503"}
+    assert outcome["responses"]["GET /readyz 503"] > 0
+    assert outcome["responses"].keys() <= {"POST /crc32c 200", "GET /readyz 200", "GET /readyz 503"}
 
 
 def test_sigterm_during_startup_is_not_ignored(image: Image) -> None:
     # Limit the CPU, so that startup takes seconds.
     with container(image.engine, image.tag, *OPTIONS, "--cpus=0.2") as name:
         service = Service(image.engine, name)
-        until(lambda: int(service.execute("grep SigCgt /proc/1/status").split()[1], 16) & 1 << signal.SIGTERM - 1)
+        wait_until(lambda: int(service.execute("grep SigCgt /proc/1/status").split()[1], 16) & 1 << signal.SIGTERM - 1)
         service.docker("kill", "--signal=TERM")
         assert service.docker("wait") == "0"
         assert service.log() == [], "the service had already started"
@@ -271,20 +271,20 @@ def test_request_exceeding_grace_period_does_not_delay_shutdown(image: Image) ->
         service.wait()
         with service.connect() as client:
             client.sendall(HEAD + b"Content-Length: 9\r\n\r\n12345")
-            until(lambda: "http_requests_in_flight 2.0" in service.ask("/metrics"))
+            wait_until(lambda: "http_requests_in_flight 2.0" in service.request("/metrics"))
             service.docker("stop", "--timeout=10")
-            assert statuses_of(received(client)) in ([503], [])
+            assert statuses_of(read_until_closed(client)) in ([503], [])
         assert service.state("State.ExitCode") == 0
         assert service.log()
 
 
 @pytest.mark.parametrize("policy", ["unless-stopped", "on-failure"])
 def test_killed_service_is_restarted(image: Image, policy: str) -> None:
-    with started(image, f"--restart={policy}") as service:
+    with running_service(image, f"--restart={policy}") as service:
         # Docker does not restart a container after `docker kill`, and the kernel does not let PID 1 kill itself.
         kill = f"kill -KILL {service.state('State.Pid')}"
         image.engine.docker("run", "--rm", "--pid=host", "--user=0", image.base, "sh", "-c", kill)
-        until(lambda: service.state("RestartCount") == 1)
+        wait_until(lambda: service.state("RestartCount") == 1)
         service.wait()
 
 
@@ -301,7 +301,7 @@ def bodies(count: int) -> Iterator[bytes]:
 def test_hundred_concurrent_uploads_fit_into_memory(service: Service) -> None:
     body = clients.BODY * 100
     with ThreadPoolExecutor(100) as pool:
-        assert set(pool.map(service.sum, [body] * 100)) == {BODY_SUMS[100]}
+        assert set(pool.map(service.checksum, [body] * 100)) == {BODY_SUMS[100]}
 
 
 async def post(port: int, path: str, body: bytes) -> str:
@@ -343,27 +343,27 @@ async def post_concurrently(port: int, path: str, body: bytes, count: int = 1000
 def test_thousand_concurrent_uploads_get_responses(default_service: Service, path: str, size: int) -> None:
     body = json.dumps({"text": ""}).encode().replace(b'""', b'"%s"' % (b"x" * (size - 12)))
     statuses = asyncio.run(post_concurrently(default_service.port(), path, body))
-    print(path, size, statuses, peak(default_service))
+    print(path, size, statuses, peak_memory(default_service))
     assert set(statuses) <= {"200", "503"}
     assert statuses["200"] >= 32  # as many as fit into body_memory_bytes
-    assert default_service.sum(DIGITS) == CHECKSUM
+    assert default_service.checksum(DIGITS) == CHECKSUM
 
 
 @pytest.mark.slow
 def test_thousand_oversized_bodies_are_rejected(default_service: Service) -> None:
     statuses = asyncio.run(post_concurrently(default_service.port(), "/checksums", bytes(20_000_000)))
-    print(statuses, peak(default_service))
+    print(statuses, peak_memory(default_service))
     assert statuses == {"413": 1000}
-    assert default_service.sum(DIGITS) == CHECKSUM
+    assert default_service.checksum(DIGITS) == CHECKSUM
 
 
 @pytest.mark.slow
 def test_service_without_enough_memory_is_restarted(image: Image) -> None:
     limits = ("--env=ACME_SUMS_MAX_BODY_BYTES=1GiB", "--env=ACME_SUMS_BODY_MEMORY_BYTES=1GiB")
-    with started(image, "--restart=on-failure", "--memory=64m", "--memory-swap=64m", *limits) as service:
+    with running_service(image, "--restart=on-failure", "--memory=64m", "--memory-swap=64m", *limits) as service:
         with pytest.raises((OSError, HTTPException)):
-            service.ask("/checksums", bytes(100_000_000))
-        until(lambda: service.state("RestartCount") > 0)
+            service.request("/checksums", bytes(100_000_000))
+        wait_until(lambda: service.state("RestartCount") > 0)
         service.wait()
 
 
@@ -385,22 +385,22 @@ def test_clock_jumps_do_not_affect_requests(image: Image) -> None:
     image.engine.docker("build", "--tag", tag, "-", input=FAKETIME.format(service=image.tag))
     skewed = replace(image, tag=tag)
     settings = ("--env=ACME_SUMS_IDLE_SECONDS=30", "--env=ACME_SUMS_KEEP_ALIVE_SECONDS=30")
-    with started(skewed, "--tmpfs=/clock:uid=12345", *settings) as service:
+    with running_service(skewed, "--tmpfs=/clock:uid=12345", *settings) as service:
         with ThreadPoolExecutor(4) as pool, service.connect() as idle, service.connect() as slow:
             idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n")
             slow.sendall(HEAD + b"Connection: close\r\nContent-Length: 9\r\n\r\n12345")
             for offset in ("+3d", "-3d", "+400d", "-2d", "+0"):
-                sums = [pool.submit(service.sum, bodies(200)) for _ in range(4)]
+                sums = [pool.submit(service.checksum, bodies(200)) for _ in range(4)]
                 # Replace the file atomically, because libfaketime ends the process if the file is empty.
                 service.execute(f"echo {offset} > /clock/new; mv /clock/new /clock/now")
                 assert {future.result() for future in sums} == {BODY_SUMS[200]}
             # No timeout has expired.
             slow.sendall(b"6789")
-            assert CHECKSUM.encode() in received(slow)
+            assert CHECKSUM.encode() in read_until_closed(slow)
             idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
-            assert statuses_of(received(idle)) == [200, 200]
+            assert statuses_of(read_until_closed(idle)) == [200, 200]
         events = service.log()
-        sums_of_seconds = re.findall(r"_seconds_sum\{.*\} (\S+)", service.ask("/metrics"))
+        sums_of_seconds = re.findall(r"_seconds_sum\{.*\} (\S+)", service.request("/metrics"))
     days = {event["time"][:10] for event in events}
     assert len(days) >= 4, "the clock did not jump"
     assert all(0 <= event["seconds"] < 30 for event in events if "seconds" in event)
@@ -415,7 +415,7 @@ def trickle(service: Service, request: bytes, rest: bytes) -> bytes:
             for byte in rest:
                 time.sleep(1)
                 client.sendall(bytes([byte]))
-        return received(client)
+        return read_until_closed(client)
 
 
 def test_slow_clients_do_not_block_others(service: Service) -> None:
@@ -423,10 +423,10 @@ def test_slow_clients_do_not_block_others(service: Service) -> None:
     with ThreadPoolExecutor(20) as pool:
         slow_bodies = [pool.submit(trickle, service, body, b"56789") for _ in range(10)]
         slow_heads = [pool.submit(trickle, service, b"POST /crc32c HT", b"TP/1.1\r\n") for _ in range(10)]
-        until(lambda: "http_requests_in_flight 11.0" in service.ask("/metrics"))
+        wait_until(lambda: "http_requests_in_flight 11.0" in service.request("/metrics"))
         count, port = 0, service.port()
         while not slow_bodies[0].done():
-            assert json.loads(ask(port, "/crc32c", DIGITS))["crc32c"] == CHECKSUM
+            assert json.loads(send_request(port, "/crc32c", DIGITS))["crc32c"] == CHECKSUM
             count += 1
         assert count > 50
         assert all(CHECKSUM.encode() in future.result() for future in slow_bodies)
@@ -437,8 +437,8 @@ def test_slow_clients_do_not_block_others(service: Service) -> None:
 def test_incomplete_request_gets_a_408_response(service: Service) -> None:
     requests = [HEAD + b"Content-Length: 9\r\n\r\n12345", CHUNKED + b"9\r\n12345", HEAD]
     with ThreadPoolExecutor() as pool:
-        answers = pool.map(lambda request: trickle(service, request, b""), requests)
-        assert [statuses_of(answer) for answer in answers] == [[408], [408], []]
+        responses = pool.map(lambda request: trickle(service, request, b""), requests)
+        assert [statuses_of(response) for response in responses] == [[408], [408], []]
 
 
 LENGTH = HEAD + b"Content-Length: 9\r\n"
@@ -477,12 +477,12 @@ def test_malformed_request_is_rejected(service: Service, name: str) -> None:
         with suppress(OSError):  # the service closed the connection early
             client.sendall(request)
             client.shutdown(socket.SHUT_WR)
-        assert statuses_of(received(client)) in outcomes
-    assert service.sum(DIGITS) == CHECKSUM
+        assert statuses_of(read_until_closed(client)) in outcomes
+    assert service.checksum(DIGITS) == CHECKSUM
     service.log()
 
 
-def peak(service: Service) -> int:
+def peak_memory(service: Service) -> int:
     """Return the peak memory usage of the container in bytes, with cgroups v2 or v1."""
     files = "/sys/fs/cgroup/memory.peak /sys/fs/cgroup/memory/memory.max_usage_in_bytes"
     return int(service.execute(f"for file in {files}; do test ! -e $file || cat $file; done"))
@@ -490,11 +490,11 @@ def peak(service: Service) -> int:
 
 @pytest.mark.slow
 def test_two_gigabyte_body_does_not_increase_memory(image: Image) -> None:
-    with started(image, "--memory=128m", "--memory-swap=128m") as service:
-        assert service.sum(bodies(1600)) == BODY_SUMS[1600]
-        before = peak(service)
-        assert service.sum(bodies(32800)) == BODY_SUMS[32800]
-        after = peak(service)
+    with running_service(image, "--memory=128m", "--memory-swap=128m") as service:
+        assert service.checksum(bodies(1600)) == BODY_SUMS[1600]
+        before = peak_memory(service)
+        assert service.checksum(bodies(32800)) == BODY_SUMS[32800]
+        after = peak_memory(service)
         print(f"peak after 100 MB: {before}, after 2 GB: {after}")
         assert after < before + 8_000_000
         assert not service.state("State.OOMKilled")

@@ -29,7 +29,7 @@ from tools.compare import (
     render,
     replace_between_markers,
 )
-from tools.demo import ask
+from tools.demo import post_body
 from tools.engine import Engine
 
 COMMITTED = json.loads((DOCS / "comparison.json").read_text("utf-8"))
@@ -141,7 +141,7 @@ def alternative_image(request: pytest.FixtureRequest, engine: Engine, project: A
 def test_alternative_image_runs_the_service_read_only(engine: Engine, alternative_image: str) -> None:
     with container(engine, alternative_image, "--read-only", "--publish=127.0.0.1::8000") as name:
         url = f"http://{engine.docker('port', name, '8000/tcp').stdout.splitlines()[0]}"
-        assert ask(f"{url}/crc32c") == '{"crc32c":"e3069283","bytes":9}'
+        assert post_body(f"{url}/crc32c") == '{"crc32c":"e3069283","bytes":9}'
         program = engine.docker("exec", name, "cat", "/proc/1/cmdline").stdout.split("\0")[0]
         # crcmod falls back to pure Python if its extension module was not compiled.
         engine.docker("exec", name, program, "-c", "import crcmod._crcfunext")

@@ -12,19 +12,19 @@ import pytest
 
 from tests.conftest import TEMPLATE
 from tools.engine import Engine
-from tools.load import PORTS, WRK, LoadError, LoadSetup, arena
+from tools.load import PORTS, WRK, LoadError, LoadSetup, running_setup
 
 pytestmark = [pytest.mark.serial, pytest.mark.slow]
 
 ROWS = [
     *(
-        f"{body}: {figure}"
+        f"{body}: {metric}"
         for body in ("1 kB", "1 MB")
-        for figure in ("requests/s", "requests/CPU s", "p50 ms", "p99 ms")
+        for metric in ("requests/s", "requests/CPU s", "p50 ms", "p99 ms")
     ),
-    *(f"health during 1 MB: {figure}" for figure in ("p50 ms", "p99 ms")),
+    *(f"health during 1 MB: {metric}" for metric in ("p50 ms", "p99 ms")),
 ]
-ASK = """
+REQUEST = """
 import sys, urllib.request
 for port in sys.argv[1:]:
     print(urllib.request.urlopen(f"http://127.0.0.1:{port}/crc32c", data=b"123456789").read().decode())
@@ -45,10 +45,10 @@ def load_run(
 
 
 @pytest.fixture(scope="module")
-def running(engine: Engine, load_run: Any) -> Iterator[LoadSetup]:  # noqa: ARG001
+def load_setup(engine: Engine, load_run: Any) -> Iterator[LoadSetup]:  # noqa: ARG001
     """Start both apps again, from the script's images."""
-    with arena(engine) as there:
-        yield there
+    with running_setup(engine) as setup:
+        yield setup
 
 
 def test_table_contains_every_metric_of_both_apps(load_run: Any) -> None:
@@ -56,7 +56,7 @@ def test_table_contains_every_metric_of_both_apps(load_run: Any) -> None:
     assert list(report["rows"]) == ROWS
     for name, row in report["rows"].items():
         assert list(row) == ["service/bare", *PORTS]
-        assert all(figure > 0 for column in row.values() for figure in column.values())
+        assert all(metric > 0 for column in row.values() for metric in column.values())
         assert f"\n{name}  " in result.stdout
 
 
@@ -72,12 +72,12 @@ def test_containers_are_stopped(engine: Engine, load_run: Any) -> None:  # noqa:
         assert engine.docker("ps", "--quiet", "--filter", f"ancestor={image}").stdout == ""
 
 
-def test_both_apps_return_the_same_response(running: LoadSetup) -> None:
-    ports = map(str, PORTS.values())
-    ours, bare = running.engine.docker("exec", running.loader, "python", "-c", ASK, *ports).stdout.splitlines()
-    assert ours == bare == '{"crc32c":"e3069283","bytes":9}'
+def test_both_apps_return_the_same_response(load_setup: LoadSetup) -> None:
+    command = ("exec", load_setup.loader, "python", "-c", REQUEST, *map(str, PORTS.values()))
+    service, bare = load_setup.engine.docker(*command).stdout.splitlines()
+    assert service == bare == '{"crc32c":"e3069283","bytes":9}'
 
 
-def test_failed_request_invalidates_results(running: LoadSetup) -> None:
+def test_failed_request_invalidates_results(load_setup: LoadSetup) -> None:
     with pytest.raises(LoadError, match="requests failed"):
-        running.wrk(f"{WRK} -c1 -d1s http://127.0.0.1:8000/nowhere -- 0 10")
+        load_setup.wrk(f"{WRK} -c1 -d1s http://127.0.0.1:8000/nowhere -- 0 10")

@@ -11,10 +11,10 @@ import pytest
 
 from tests.conftest import TEMPLATE
 from tools.engine import Engine
-from tools.locks import SHIPPED
+from tools.locks import GENERATED
 from tools.sizes import required_by
 
-LOCK = (SHIPPED / "_variants/app/service/requirements.txt").read_text("utf-8")
+LOCK = (GENERATED / "_variants/app/service/requirements.txt").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ COMMAND = [sys.executable, str(SMALL_APP)]
 
 def pytest_collection_modifyitems(items):
     """Run tests that need a service last, so that no service is left running if a crash in C ends pytest."""
-    items.sort(key=lambda item: any("service" in name or name == "start" for name in item.fixturenames))
+    items.sort(key=lambda item: any("service" in name for name in item.fixturenames))
 
 
 def extended_command(code):
@@ -24,8 +24,8 @@ def extended_command(code):
 
 
 @pytest.fixture
-def start(tmp_path):
-    """Return a function that starts a service: `start(grace_seconds=1)`."""
+def start_service(tmp_path):
+    """Return a function that starts a service: `start_service(grace_seconds=1)`."""
     with contextlib.ExitStack() as stack:
         yield lambda *command, **settings: stack.enter_context(run_service(tmp_path, *(command or COMMAND), **settings))
 

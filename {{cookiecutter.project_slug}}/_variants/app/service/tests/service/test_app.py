@@ -44,8 +44,8 @@ def run(*command, **settings):
     return subprocess.run(command, env=variables, cwd=SMALL_APP.parent, timeout=60, check=False, **pipes)
 
 
-def test_lifespan_receives_the_settings(start):
-    assert start(*extended_command(LIFESPAN), greeting="hi").request("GET", "/greeting").json() == "hi"
+def test_lifespan_receives_the_settings(start_service):
+    assert start_service(*extended_command(LIFESPAN), greeting="hi").request("GET", "/greeting").json() == "hi"
 
 
 def test_failing_startup_exits_with_status_3():
@@ -54,8 +54,8 @@ def test_failing_startup_exits_with_status_3():
     assert "AssertionError" in result.stderr
 
 
-def test_failing_shutdown_exits_with_status_3(start):
-    service = start(*extended_command(LIFESPAN), greeting="fail at end")
+def test_failing_shutdown_exits_with_status_3(start_service):
+    service = start_service(*extended_command(LIFESPAN), greeting="fail at end")
     service.process.terminate()
     assert service.process.wait(timeout=10) == 3
 
@@ -86,12 +86,12 @@ def test_docs_can_be_switched_on(documented_service, service):
         assert documented_service.request("GET", path).status == 200
 
 
-def test_metrics_can_be_switched_off(start):
-    assert start(metrics=False).request("GET", "/metrics").status == 404
+def test_metrics_can_be_switched_off(start_service):
+    assert start_service(metrics=False).request("GET", "/metrics").status == 404
 
 
-def test_docs_respect_root_path(start):
-    service = start(docs=True, root_path="/api")
+def test_docs_respect_root_path(start_service):
+    service = start_service(docs=True, root_path="/api")
     assert b"'/api/openapi.json'" in service.request("GET", "/docs").body
     assert service.request("GET", "/openapi.json").json()["servers"] == [{"url": "/api"}]
     assert service.post_json("/json", {"number": 1}).json() == {"number": 2}

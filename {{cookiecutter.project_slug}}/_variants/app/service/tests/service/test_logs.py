@@ -50,11 +50,11 @@ def test_log_is_plain_text_on_a_terminal():
     assert re.fullmatch(r"\d\d:\d\d:\d\d INFO +Started server process \[\d+\]", line)
 
 
-def test_blocked_stderr_does_not_stop_service(start, tmp_path):
+def test_blocked_stderr_does_not_stop_service(start_service, tmp_path):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    service = start("sh", "-c", 'exec "$@" 2> "$0"', fifo, *COMMAND)
+    service = start_service("sh", "-c", 'exec "$@" 2> "$0"', fifo, *COMMAND)
     request = b"GET /" + 500 * b"x" + b" HTTP/1.1\r\nHost: test\r\n"
     response = service.send_raw(2000 * (request + b"\r\n") + request + b"Connection: close\r\n\r\n")
     assert response.count(b"HTTP/1.1 404 ") == 2001
@@ -68,8 +68,8 @@ def test_blocked_stderr_does_not_stop_service(start, tmp_path):
     os.close(reader)
 
 
-def test_closed_stderr_does_not_stop_service(start):
-    service = start("sh", "-c", 'exec "$@" 2>&-', "sh", *COMMAND)
+def test_closed_stderr_does_not_stop_service(start_service):
+    service = start_service("sh", "-c", 'exec "$@" 2>&-', "sh", *COMMAND)
     assert service.post_json("/json", {"number": 1}).json() == {"number": 2}
     service.process.terminate()
     assert service.process.wait(timeout=5) == 0
@@ -84,5 +84,5 @@ async def get_log():
 """
 
 
-def test_invalid_log_call_does_not_fail_the_request(start):
-    assert start(*extended_command(INVALID_LOG_CALL)).request("GET", "/log").json() == {"logged": False}
+def test_invalid_log_call_does_not_fail_the_request(start_service):
+    assert start_service(*extended_command(INVALID_LOG_CALL)).request("GET", "/log").json() == {"logged": False}

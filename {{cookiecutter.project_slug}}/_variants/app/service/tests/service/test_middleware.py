@@ -19,7 +19,7 @@ async def add_header(request, call_next):
 
 
 @pytest.fixture(scope="module", params=["", MIDDLEWARE], ids=["plain", "middleware"])
-def limited(request, tmp_path_factory):
+def limited_service(request, tmp_path_factory):
     """Start services with small limits, without and with middleware of the app."""
     limits = {"max_body_bytes": "6MB", "idle_seconds": 0.5, "keep_alive_seconds": 2}
     directory = tmp_path_factory.mktemp("limited")
@@ -31,44 +31,44 @@ def limited(request, tmp_path_factory):
 @pytest.mark.parametrize("path", ["/stream", "/json"])
 @pytest.mark.parametrize("connection", ["keep-alive", "close"])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_too_large_body_is_rejected(limited, path, connection, chunked):
+def test_too_large_body_is_rejected(limited_service, path, connection, chunked):
     body = bytes(6_000_001)
     headers = {"content-type": "application/json", "connection": connection}
-    assert_problem(limited.request("POST", path, iter([body]) if chunked else body, headers), 413)
-    assert limited.request("POST", "/stream", body[:-1]).json() == {"bytes": 6_000_000}
+    assert_problem(limited_service.request("POST", path, iter([body]) if chunked else body, headers), 413)
+    assert limited_service.request("POST", "/stream", body[:-1]).json() == {"bytes": 6_000_000}
 
 
 @pytest.mark.parametrize("path", ["/stream", "/json"])
-def test_stalled_body_is_rejected(limited, path):
+def test_stalled_body_is_rejected(limited_service, path):
     for rest in (b"Content-Length: 9\r\n\r\n12345", b"Transfer-Encoding: chunked\r\n\r\n9\r\n12345"):
-        response = limited.send_raw(b"POST " + path.encode() + HEADERS + rest)
+        response = limited_service.send_raw(b"POST " + path.encode() + HEADERS + rest)
         assert response.startswith(b"HTTP/1.1 408 ")
         assert b"content-type: application/problem+json" in response
         assert b"connection: close" in response
         assert response.count(b"HTTP/1.1") == 1
 
 
-def test_rejected_request_is_in_log_and_metrics(limited):
-    limited.request("POST", "/stream", iter([bytes(6_000_001)]), {"x-request-id": "large"})
-    (event,) = limited.events("large")
+def test_rejected_request_is_in_log_and_metrics(limited_service):
+    limited_service.request("POST", "/stream", iter([bytes(6_000_001)]), {"x-request-id": "large"})
+    (event,) = limited_service.events("large")
     assert event["status"] == 413
-    assert 'route="/stream",status="413"' in limited.request("GET", "/metrics").body.decode()
+    assert 'route="/stream",status="413"' in limited_service.request("GET", "/metrics").body.decode()
 
 
-def test_large_body_is_rejected_before_it_is_sent(limited):
+def test_large_body_is_rejected_before_it_is_sent(limited_service):
     request = b"POST /stream" + HEADERS + b"Content-Length: 6000001\r\nExpect: 100-continue\r\n\r\n"
-    assert limited.send_raw(request).startswith(b"HTTP/1.1 413 ")
+    assert limited_service.send_raw(request).startswith(b"HTTP/1.1 413 ")
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/healthz"])
-def test_early_response_reaches_the_client(limited, path):
-    response = limited.request("POST", path, bytes(5_000_000), {"connection": "close"})
+def test_early_response_reaches_the_client(limited_service, path):
+    response = limited_service.request("POST", path, bytes(5_000_000), {"connection": "close"})
     assert_problem(response, 404 if path == "/nowhere" else 405)
 
 
 @pytest.mark.parametrize("rest", [b"Content-Length: 9\r\n\r\n1", b"Transfer-Encoding: chunked\r\n\r\n9\r\n1"])
-def test_rest_of_body_times_out(limited, rest):
-    with limited.connect() as client:
+def test_rest_of_body_times_out(limited_service, rest):
+    with limited_service.connect() as client:
         started = time.monotonic()
         client.sendall(b"POST /nowhere" + HEADERS + rest)
         assert client.recv(65536).startswith(b"HTTP/1.1 404 ")
@@ -97,8 +97,8 @@ def test_route_has_a_limit_of_its_own(service):
 
 
 @pytest.mark.parametrize("rest", [b"Content-Length: 600000\r\n\r\n1", b"Transfer-Encoding: chunked\r\n\r\n1\r\n1"])
-def test_bodies_share_limited_memory(start, rest):
-    service = start(body_memory_bytes="1MB")
+def test_bodies_share_limited_memory(start_service, rest):
+    service = start_service(body_memory_bytes="1MB")
     with service.connect() as client:
         client.sendall(b"POST /json" + HEADERS + rest)
         time.sleep(0.2)  # until it has been read

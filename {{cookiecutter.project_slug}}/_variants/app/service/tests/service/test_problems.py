@@ -55,8 +55,8 @@ def test_failure_is_logged_but_not_returned(failing_service):
     assert response.headers["x-request-id"] == "abc"
     assert "secret" not in response.body.decode()
     failure, event = service.events("abc")
-    assert failure["level"] == "error"
-    assert "secret of the route" in failure["traceback"]
+    assert error_event["level"] == "error"
+    assert "secret of the route" in error_event["traceback"]
     assert event["status"] == 500
     assert service.log.read_text().removeprefix(before).count("Traceback") == 1
     assert service.request("GET", "/healthz").status == 200
@@ -67,7 +67,7 @@ def test_failure_during_response_closes_connection(failing_service):
     with pytest.raises(http.client.IncompleteRead):
         service.request("GET", "/fail-halfway", headers={"x-request-id": "half"})
     failure = service.events("half")[0]
-    assert "secret of the route" in failure["traceback"]
+    assert "secret of the route" in error_event["traceback"]
     assert service.log.read_text().removeprefix(before).count("Traceback") == 1
     assert service.request("GET", "/healthz").status == 200
 
@@ -80,12 +80,12 @@ async def handle_exception(request, error):
 """
 
 
-def test_exception_handler_of_the_app_is_called(start):
-    service = start(*extended_command(EXCEPTION_HANDLER))
+def test_exception_handler_of_the_app_is_called(start_service):
+    service = start_service(*extended_command(EXCEPTION_HANDLER))
     response = service.request("GET", "/fail", headers={"x-request-id": "abc"})
     assert (response.status, response.body) == (503, b"handled RuntimeError")
     failure, event = service.events("abc")
-    assert "secret of the route" in failure["traceback"]
+    assert "secret of the route" in error_event["traceback"]
     assert event["status"] == 503
 
 

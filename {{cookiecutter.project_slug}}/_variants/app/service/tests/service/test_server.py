@@ -43,8 +43,8 @@ def wait_until_refused(service):
         pytest.fail("the service still accepts connections")
 
 
-def test_sigterm_finishes_a_request(start):
-    service = start(grace_seconds=20)
+def test_sigterm_finishes_a_request(start_service):
+    service = start_service(grace_seconds=20)
     with service.connect() as client:
         client.sendall(HEADERS + b"Content-Length: 9\r\n\r\n12345")
         time.sleep(0.2)  # until it has been read
@@ -57,8 +57,8 @@ def test_sigterm_finishes_a_request(start):
     assert service.process.wait(timeout=10) == 0
 
 
-def test_sigterm_cancels_a_request_after_the_grace_period(start):
-    service = start(grace_seconds=1)
+def test_sigterm_cancels_a_request_after_the_grace_period(start_service):
+    service = start_service(grace_seconds=1)
     with service.connect() as client:
         client.sendall(HEADERS + b"Content-Length: 9\r\n\r\n12345")
         time.sleep(0.2)
@@ -72,8 +72,8 @@ def test_sigterm_cancels_a_request_after_the_grace_period(start):
     assert "Traceback" not in service.log.read_text()
 
 
-def test_sigterm_drains(start):
-    service = start(drain_seconds=1.5)
+def test_sigterm_drains(start_service):
+    service = start_service(drain_seconds=1.5)
     started = time.monotonic()
     with service.connect() as client:
         client.sendall(READY)
@@ -129,8 +129,8 @@ def test_sigterm_ends_the_process_while_c_code_runs(tmp_path_factory):
             assert blocked or "in work" in service.log.read_text()
 
 
-def test_connections_stay_below_open_file_limit(start):
-    service = start("sh", "-c", 'ulimit -n 64; exec "$@"', "sh", *COMMAND)
+def test_connections_stay_below_open_file_limit(start_service):
+    service = start_service("sh", "-c", 'ulimit -n 64; exec "$@"', "sh", *COMMAND)
     with contextlib.ExitStack() as stack:
         for _ in range(150):
             stack.enter_context(service.connect())
@@ -244,9 +244,9 @@ def test_headers_have_a_deadline(short_timeout_service):
     assert_responds(short_timeout_service)
 
 
-def test_slow_headers_are_read(start):
+def test_slow_headers_are_read(start_service):
     # The headers of each request arrive within two seconds; those of both together do not.
-    with start(keep_alive_seconds=2).connect() as client:
+    with start_service(keep_alive_seconds=2).connect() as client:
         for _ in range(2):
             for part in (b"POST /stream HT", b"TP/1.1\r\nHost: t", b"est\r\nContent-Length: 0\r\n\r\n"):
                 client.sendall(part)

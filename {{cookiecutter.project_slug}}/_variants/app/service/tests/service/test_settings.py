@@ -226,8 +226,8 @@ def test_description_contains_neither_secrets_nor_internals():
     assert "Undefined" not in text
 
 
-def test_human_friendly_values_are_accepted(start):
-    service = start(log_level="DEBUG", max_body_bytes="1KiB")
+def test_human_friendly_values_are_accepted(start_service):
+    service = start_service(log_level="DEBUG", max_body_bytes="1KiB")
     assert service.request("POST", "/stream", bytes(1024)).status == 200
     assert service.request("POST", "/stream", bytes(1025)).status == 413
     service.request("GET", "/healthz", headers={"x-request-id": "probe"})
@@ -244,8 +244,8 @@ def test_untrusted_proxy_is_ignored(service):
 
 
 @pytest.mark.parametrize(("trusted", "client"), [("10.0.0.1", "127.0.0.1"), (" ::1, 127.0.0.0/8 ,", "9.9.9.9")])
-def test_only_trusted_proxies_are_used(start, trusted, client):
-    assert logged_client(start(trusted_proxies=trusted)) == client
+def test_only_trusted_proxies_are_used(start_service, trusted, client):
+    assert logged_client(start_service(trusted_proxies=trusted)) == client
 
 
 def health(directory=None, **variables):
@@ -257,8 +257,8 @@ NEEDS_IPV6 = pytest.mark.skipif(not settings.has_ipv6(), reason="this host has n
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", pytest.param("::", marks=NEEDS_IPV6), "*"])
-def test_health_check_connects_where_the_service_listens(start, host):
-    port = start(host=host).port
+def test_health_check_connects_where_the_service_listens(start_service, host):
+    port = start_service(host=host).port
     variables = {f"{PREFIX}HOST": host, f"{PREFIX}PORT": str(port)}
     assert health(**variables) == 0
     assert health(**variables | {f"{PREFIX}PORT": str(free_port())}) == 1
@@ -270,8 +270,8 @@ def test_health_check_ignores_the_case_of_names(service, tmp_path):
 
 
 @NEEDS_IPV6
-def test_service_listens_on_all_addresses_by_default(start):
-    port = start(host="*").port
+def test_service_listens_on_all_addresses_by_default(start_service):
+    port = start_service(host="*").port
     for host in ("127.0.0.1", "::1"):
         socket.create_connection((host, port), timeout=5).close()
     assert ServiceSettings.model_fields["host"].default == "*"

@@ -73,7 +73,7 @@ def requests():
         yield f"{LENGTH}\r\n{name}: chunked", HIDDEN
 
 
-def starts():
+def request_lines():
     """Return request lines that a proxy might read differently."""
     for version in ("HTTP/1.0", "HTTP/0.9", "HTTP/2.0", "HTTP/1.2", "HTTP/1", "http/1.1", "HTTP/1.1 ", "HTTP/1.1\0"):
         yield f"POST /stream {version}\r\nConnection: keep-alive"
@@ -85,8 +85,8 @@ def starts():
 
 HEADERS = [(f"POST /stream HTTP/1.1\r\nHost: test\r\n{lines}\r\n\r\n", body) for lines, body in requests()]
 LINES = [
-    (f"{start}\r\nHost: test\r\n{line}\r\n\r\n", body)
-    for start in starts()
+    (f"{request_line}\r\nHost: test\r\n{line}\r\n\r\n", body)
+    for request_line in request_lines()
     for line, body in ((LENGTH, HIDDEN), (CHUNKED, CHUNKS))
 ]
 

@@ -138,7 +138,7 @@ def sources_of(copy: StageCopy, stages: dict[str, Stage], parts: list[Part]) -> 
     below = copy.source.rstrip("/") + "/"
     seen: dict[str, Part] = {}
     for part in (part for part in parts if part.stage in lineage(stages, copy.stage)):
-        hidden = part.layer.hidden(dict.fromkeys(seen, 0))
+        hidden = part.layer.hidden_files(dict.fromkeys(seen, 0))
         seen = {path: owner for path, owner in seen.items() if path not in hidden}
         seen |= {path: part for path in part.layer.sizes if f"{path}/".startswith(below)}
     return [part for part in parts if part in seen.values()]

@@ -1,7 +1,7 @@
-"""Build a lesson's image and show what its layers hold: `python lessons/lesson.py NUMBER [DOCKERFILE]`.
+"""Build a lesson's image and show its layers: `python lessons/lesson.py NUMBER [DOCKERFILE]`.
 
-Each layer is shown with its size and the instruction that made it; those of the image that runs also with the folders
-in which their bytes are, and with what they hide.
+Each layer is shown with its size and the instruction that created it. The layers of the last image are also shown with
+their largest directories, and with the size of the files that they hide.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ except ModuleNotFoundError:
     sys.exit("lesson: rich is not installed: `make lesson N=4` brings it, and shows lesson 4.")
 
 HERE = Path(__file__).resolve().parent
-SHOWN_FOLDERS = 3
+SHOWN_DIRECTORIES = 3
 DEPTH = 4
-# What the engine writes before and after an instruction, and the beginning of what hides a file of a layer below.
+# Text that the engine adds to an instruction, and the prefix of a file name that hides a file of a lower layer.
 NOISE = re.compile(r"(?<=RUN )/bin/sh -c |^/bin/sh -c #\(nop\) | # buildkit$")
 HIDES = ".wh."
 
@@ -38,8 +38,8 @@ HIDES = ".wh."
 class Layer:
     """One layer of an image.
 
-    `command` is the instruction that made it, `identity` the digest of its content, the same wherever it is used.
-    `sizes` has the bytes of each file that it adds or replaces, by path, `removed` the paths that it hides.
+    `command` is the instruction that created it, and `identity` is the digest of its content. `sizes` maps the path of
+    each file that it adds or replaces to its bytes, and `removed` contains the paths that it removes.
     """
 
     command: str
@@ -49,55 +49,57 @@ class Layer:
 
     @property
     def size(self) -> int:
-        """Bytes of all files, uncompressed, without what their names and dates take."""
+        """The bytes of all files, uncompressed and without metadata."""
         return sum(self.sizes.values())
 
-    def hidden(self, below: dict[str, int]) -> dict[str, int]:
-        """Tell the files below that nobody sees any more: this layer replaces or removes them."""
-        gone = self.sizes.keys() | self.removed
-        folders = tuple(f"{path}/" for path in self.removed)
-        return {path: size for path, size in below.items() if path in gone or path.startswith(folders)}
+    def hidden_files(self, below: dict[str, int]) -> dict[str, int]:
+        """Return the files of lower layers that this layer replaces or removes."""
+        hidden_paths = self.sizes.keys() | self.removed
+        directories = tuple(f"{path}/" for path in self.removed)
+        return {path: size for path, size in below.items() if path in hidden_paths or path.startswith(directories)}
 
 
 def docker(*arguments: str) -> str:
-    """Run docker, and return what it prints.
+    """Run docker, and return its output.
 
     Raises:
-        SystemExit: it failed; what it said is printed, or there is none.
+        SystemExit: if docker fails, after printing its output, or is not installed.
 
     """
     try:
-        done = subprocess.run(["docker", *arguments], check=False, capture_output=True, text=True)
+        process = subprocess.run(["docker", *arguments], check=False, capture_output=True, text=True)
     except FileNotFoundError:
         sys.exit("lesson: there is no command `docker`: see https://docs.docker.com/get-started/get-docker/.")
-    if done.returncode != 0:
-        sys.stderr.write(done.stdout + done.stderr)
-        sys.exit(f"lesson: `docker {arguments[0]}` failed with status {done.returncode}.")
-    return done.stdout
+    if process.returncode != 0:
+        sys.stderr.write(process.stdout + process.stderr)
+        sys.exit(f"lesson: `docker {arguments[0]}` failed with status {process.returncode}.")
+    return process.stdout
 
 
 def layers(images: list[str]) -> dict[str, list[Layer]]:
-    """Read the layers of images, the lowest first, as the engine saves them: all in one archive, and each once."""
-    with tempfile.TemporaryDirectory() as folder:
-        saved = Path(folder, "images.tar")
+    """Return the layers of images, lowest first. Save all images in one archive, so that a layer is saved once."""
+    with tempfile.TemporaryDirectory() as directory:
+        saved = Path(directory, "images.tar")
         docker("save", "--output", str(saved), *images)
         with tarfile.open(saved) as archive:
-            content = cache(lambda name: read_layer(member(archive, name)))
+            content = cache(lambda name: read_layer(open_member(archive, name)))
             found: dict[str, list[Layer]] = {}
-            for manifest in json.load(member(archive, "manifest.json")):
-                config = json.load(member(archive, manifest["Config"]))
+            for manifest in json.load(open_member(archive, "manifest.json")):
+                config = json.load(open_member(archive, manifest["Config"]))
                 steps = [step.get("created_by", "") for step in config["history"] if not step.get("empty_layer")]
-                parts = zip(map(plain, steps), config["rootfs"]["diff_ids"], manifest["Layers"], strict=True)
+                parts = zip(
+                    map(format_instruction, steps), config["rootfs"]["diff_ids"], manifest["Layers"], strict=True
+                )
                 read = [Layer(command, identity, *content(name)) for command, identity, name in parts]
                 found.update(dict.fromkeys(manifest["RepoTags"], read))
     return found
 
 
-def member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
+def open_member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
     """Open one file of an archive.
 
     Raises:
-        KeyError: it is not there, or no file.
+        KeyError: if it does not exist or is not a file.
 
     """
     file = archive.extractfile(name)
@@ -107,7 +109,7 @@ def member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
 
 
 def read_layer(file: IO[bytes]) -> tuple[dict[str, int], set[str]]:
-    """List the files of a layer, and what it hides: what bears the same name less HIDES (OCI image specification)."""
+    """Return the sizes of the files in a layer, and the paths that it removes, whose names have the prefix HIDES."""
     sizes: dict[str, int] = {}
     removed: set[str] = set()
     with tarfile.open(fileobj=file) as content:
@@ -120,93 +122,93 @@ def read_layer(file: IO[bytes]) -> tuple[dict[str, int], set[str]]:
     return sizes, removed
 
 
-def plain(command: str) -> str:
-    """Write an instruction as the Dockerfile has it, in one line."""
+def format_instruction(command: str) -> str:
+    """Return an instruction as it is in the Dockerfile, on one line."""
     return " ".join(NOISE.sub("", command).split())
 
 
-def folders(layer: Layer) -> list[tuple[str, int]]:
-    """Tell the folders that have most of a layer's bytes, the largest first, no deeper than DEPTH."""
+def largest_directories(layer: Layer) -> list[tuple[str, int]]:
+    """Return the directories that contain most of a layer's bytes, largest first, down to DEPTH."""
     found: Counter[str] = Counter()
     for path, size in layer.sizes.items():
         parents = PurePosixPath(path).parent.parts[: DEPTH + 1]
         found[str(PurePosixPath(*parents))] += size
-    return found.most_common(SHOWN_FOLDERS)
+    return found.most_common(SHOWN_DIRECTORIES)
 
 
-def written(size: int) -> str:
-    """Write a size with the digits that matter, in decimal units, as docker does."""
+def format_size(size: int) -> str:
+    """Format a size in decimal units, as docker does."""
     for unit, factor in (("MB", 1e6), ("kB", 1e3)):
         if size >= factor:
             return f"{size / factor:.1f} {unit}"
     return f"{size} B"
 
 
-def visible(found: list[Layer]) -> dict[str, int]:
-    """Tell the files that a container sees, when it has these layers."""
-    seen: dict[str, int] = {}
+def visible_files(found: list[Layer]) -> dict[str, int]:
+    """Return the files that are visible in a container with these layers."""
+    files: dict[str, int] = {}
     for layer in found:
-        hidden = layer.hidden(seen)
-        seen = {path: size for path, size in seen.items() if path not in hidden} | layer.sizes
-    return seen
+        hidden = layer.hidden_files(files)
+        files = {path: size for path, size in files.items() if path not in hidden} | layer.sizes
+    return files
 
 
-def details(layer: Layer, hidden: dict[str, int]) -> list[str]:
-    """Tell where a layer's bytes are, and how many of those below it hides."""
-    lines = [f"{written(size):>10}  {folder}" for folder, size in folders(layer)]
+def describe_layer(layer: Layer, hidden: dict[str, int]) -> list[str]:
+    """List a layer's largest directories, and the size of the files that it hides."""
+    lines = [f"{format_size(size):>10}  {directory}" for directory, size in largest_directories(layer)]
     if hidden:
         files = "1 file" if len(hidden) == 1 else f"{len(hidden)} files"
-        lines.append(f"{'hides':>10}  {files} of layers below, {written(sum(hidden.values()))} that stay")
+        lines.append(f"{'hides':>10}  {files} of layers below, {format_size(sum(hidden.values()))} that stay")
     return lines
 
 
-def table(found: list[Layer], base: set[str], *, width: int, in_short: bool) -> Table:
-    """Lay out the layers; those of the base image are one row. In short, each of the others is one, too."""
+def table(found: list[Layer], base: set[str], *, width: int, abbreviated: bool) -> Table:
+    """Return a table of the layers, with one row for the base image; if abbreviated, with one line per layer."""
     rows = Table(box=None, pad_edge=False, header_style="bold")
     rows.add_column("size", justify="right", no_wrap=True)
     rows.add_column("layer")
     shared = list(takewhile(lambda layer: layer.identity in base, found))
     if shared:
-        rows.add_row(written(sum(layer.size for layer in shared)), "the base image")
+        rows.add_row(format_size(sum(layer.size for layer in shared)), "the base image")
     for number, layer in enumerate(found[len(shared) :], start=len(shared)):
         command = Text(layer.command)
-        if in_short:
+        if abbreviated:
             command.truncate(width - len("127.4 MB  "), overflow="ellipsis")
-        rows.add_row(written(layer.size), command)
-        for line in [] if in_short else details(layer, layer.hidden(visible(found[:number]))):
+        rows.add_row(format_size(layer.size), command)
+        for line in [] if abbreviated else describe_layer(layer, layer.hidden_files(visible_files(found[:number]))):
             rows.add_row("", Text(line, style="dim"))
-    rows.add_row(written(sum(layer.size for layer in found)), Text("in all", style="bold"))
+    rows.add_row(format_size(sum(layer.size for layer in found)), Text("in all", style="bold"))
     return rows
 
 
 def base_layers(dockerfile: str) -> set[str]:
-    """Return the identities of the base image's layers, which is pulled where it is missing."""
+    """Return the identities of the base image's layers; pull the image if it is missing."""
     (base,) = re.findall(r"^ARG BASE=(\S+)", dockerfile, re.MULTILINE)
     if not docker("image", "ls", "--quiet", base):
         docker("pull", "--quiet", base)
     return set(json.loads(docker("image", "inspect", base))[0]["RootFS"]["Layers"])
 
 
-def chosen(number: str, name: str = "Dockerfile") -> Path:
-    """Find a lesson's Dockerfile.
+def find_dockerfile(number: str, name: str = "Dockerfile") -> Path:
+    """Return the path of a lesson's Dockerfile.
 
     Raises:
-        SystemExit: there is none.
+        SystemExit: if there is none.
 
     """
-    known = {int(folder.name[:2]): folder for folder in sorted(HERE.glob("[0-9][0-9]-*"))}
-    if not re.fullmatch("[0-9]+", number) or int(number) not in known:
-        sys.exit(f"lesson: say which, from {min(known)} to {max(known)}: `make lesson N=4` shows lesson 4.")
-    folder = known[int(number)]
-    names = sorted(path.name for path in folder.glob("*Dockerfile"))
+    lessons = {int(directory.name[:2]): directory for directory in sorted(HERE.glob("[0-9][0-9]-*"))}
+    if not re.fullmatch("[0-9]+", number) or int(number) not in lessons:
+        sys.exit(f"lesson: say which, from {min(lessons)} to {max(lessons)}: `make lesson N=4` shows lesson 4.")
+    directory = lessons[int(number)]
+    names = sorted(path.name for path in directory.glob("*Dockerfile"))
     if name not in names:
         sys.exit(f"lesson: lesson {int(number)} has no {name}; it has {', '.join(names)}.")
-    return folder / name
+    return directory / name
 
 
 def main(number: str = "", *names: str) -> None:
-    """Show every stage of a lesson, and tell where to read on."""
-    path = chosen(number, *names[:1])
+    """Build and show every stage of a lesson."""
+    path = find_dockerfile(number, *names[:1])
     text = path.read_text("utf-8")
     name = "-".join(["lesson", str(int(number)), *path.name.split(".")[:-1]])
     stages = re.findall(r"^FROM .* AS (\S+)", text, re.MULTILINE)
@@ -221,7 +223,7 @@ def main(number: str = "", *names: str) -> None:
         found = layers(images)
     for image in images:
         console.print(f"[bold]{image}[/bold]")
-        console.print(table(found[image], base, width=console.width, in_short=image != images[-1]), "")
+        console.print(table(found[image], base, width=console.width, abbreviated=image != images[-1]), "")
     console.print(f"What this shows: {path.parent.relative_to(HERE.parent).as_posix()}/README.md")
 
 

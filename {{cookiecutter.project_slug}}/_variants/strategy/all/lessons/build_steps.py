@@ -1,17 +1,17 @@
-"""Tell which steps of a build were cached: `docker build ... 2>&1 | python3 lessons/steps.py`."""
+"""List the steps of a build and whether each was cached: `docker build ... 2>&1 | python3 lessons/build_steps.py`."""
 
 from __future__ import annotations
 
 import re
 import sys
 
-# BuildKit writes "#12 [stage 3/8] RUN ..." when a step begins, and "#12 CACHED" when it need not run.
+# BuildKit writes "#12 [stage 3/8] RUN ..." when a step begins, and "#12 CACHED" if it was cached.
 STEP = re.compile(r"^#(\d+) \[(\S+) (\d+)/\d+\] ((?!FROM ).*)$", re.MULTILINE)
 WIDTH = 90
 
 
-def steps(log: str) -> list[str]:
-    """Write a line for each step, by stage, in the order of the Dockerfile."""
+def format_steps(log: str) -> list[str]:
+    """Return a line for each step, by stage, in the order of the Dockerfile."""
     found = {(stage, int(place)): (number, command) for number, stage, place, command in STEP.findall(log)}
     cached = set(re.findall(r"^#(\d+) CACHED$", log, re.MULTILINE))
     return [
@@ -21,11 +21,11 @@ def steps(log: str) -> list[str]:
 
 
 def main() -> None:
-    """Read a log, and show its steps; a log that tells of an error is shown as it is."""
+    """Read a log, and print its steps. If the build failed, print the whole log."""
     log = sys.stdin.read()
     if "\nERROR: " in log:
         sys.exit(log)
-    print("\n".join(steps(log)))
+    print("\n".join(format_steps(log)))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Tell how many layers of each stage can be found again: `python3 held.py NAME [CACHE ...]`.
+"""Count the layers of each stage that are cached: `python3 cached_layers.py NAME [CACHE ...]`.
 
-The stages are the images NAME:compile-image and NAME:runtime-image; what both have is the base image. Looked into are
-the image that runs, and caches that `docker build --cache-to type=local,dest=CACHE` has exported.
+The stages are the images NAME:compile-image and NAME:runtime-image; the layers of both are those of the base image.
+They are looked up in runtime-image, and in caches that `docker build --cache-to type=local,dest=CACHE` exported.
 """
 
 from __future__ import annotations
@@ -16,31 +16,34 @@ STAGES = ("compile-image", "runtime-image")
 
 
 def layers(image: str) -> set[str]:
-    """Return the digests of an image's layers, as they are unpacked."""
+    """Return the digests of an image's uncompressed layers."""
     inspect = subprocess.run(["docker", "image", "inspect", image], check=True, stdout=subprocess.PIPE)
     return set(json.loads(inspect.stdout)[0]["RootFS"]["Layers"])
 
 
-def blob(cache: Path, digest: str) -> Any:
-    """Read a file of a cache, an OCI layout, which names its files by their digests."""
+def read_blob(cache: Path, digest: str) -> Any:
+    """Read a file of a cache, which is an OCI layout: its files are named after their digests."""
     return json.loads((cache / "blobs" / digest.replace(":", "/")).read_text("utf-8"))
 
 
-def exported(cache: Path) -> set[str]:
-    """Return the digests of the layers that a cache holds, as they are unpacked."""
+def exported_layers(cache: Path) -> set[str]:
+    """Return the digests of the uncompressed layers in a cache."""
     index = json.loads((cache / "index.json").read_text("utf-8"))
-    manifest = blob(cache, index["manifests"][0]["digest"])
+    manifest = read_blob(cache, index["manifests"][0]["digest"])
     # Older versions of BuildKit write a list of manifests, and the configuration among them.
     entries = manifest.get("layers") or manifest["manifests"]
     return {entry["annotations"]["containerd.io/uncompressed"] for entry in entries if "annotations" in entry}
 
 
 def main() -> None:
-    """Count, for the image and for each cache."""
+    """Print the number of layers in the image and in each cache."""
     name, *caches = sys.argv[1:]
     stages = {stage: layers(f"{name}:{stage}") for stage in STAGES}
     base = set.intersection(*stages.values())
-    for where, found in [("the image", stages["runtime-image"]), *((name, exported(Path(name))) for name in caches)]:
+    for where, found in [
+        ("the image", stages["runtime-image"]),
+        *((name, exported_layers(Path(name))) for name in caches),
+    ]:
         counts = [f"{len((own - base) & found)} of {len(own - base)} of {stage}" for stage, own in stages.items()]
         print(f"{where}: {', '.join(counts)}")
 

@@ -27,8 +27,8 @@ PERSONAL = ("COOKIECUTTER", "LANG", "LC_", "PIPX_", "PYTHON", "XDG_")
 
 def clean_environment(home: Path, **more: str) -> dict[str, str]:
     """Return an environment without settings of the current user or of another test."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(PERSONAL)}
-    return {**kept, "HOME": str(home), "LC_ALL": "C.UTF-8", **more}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(PERSONAL)}
+    return {**inherited, "HOME": str(home), "LC_ALL": "C.UTF-8", **more}
 
 
 def cookiecutter(
@@ -88,7 +88,7 @@ def snapshot(directory: Path) -> dict[str, tuple[int, bytes]]:
     }
 
 
-def files(directory: Path) -> dict[str, bytes]:
+def read_files(directory: Path) -> dict[str, bytes]:
     """Map every file in a directory to its content."""
     return {
         path.relative_to(directory).as_posix(): path.read_bytes()
@@ -108,7 +108,7 @@ def load_hook(name: str) -> ModuleType:
 
 
 @cache
-def rules() -> dict[str, Any]:
+def load_rules() -> dict[str, Any]:
     """Return the rule of each question."""
     found: dict[str, Any] = load_hook("pre_gen_project").rules(
         local_extensions.QUESTIONS, set(local_extensions.reserved_names())
@@ -118,5 +118,5 @@ def rules() -> dict[str, Any]:
 
 def problem(question: str, answer: object) -> str | None:
     """Return the error message for an answer, or None if it is valid."""
-    found: str | None = load_hook("pre_gen_project").problem(question, answer, rules()[question])
+    found: str | None = load_hook("pre_gen_project").problem(question, answer, load_rules()[question])
     return found

@@ -32,8 +32,8 @@ for name, size in SIZES.items():
     timers = [timeit.Timer(lambda f=f: f(data)) for f in (crc32c, google_crc32c.value)]
     calls = max(timer.autorange()[0] for timer in timers) // 4 or 1
     runs = [[timer.timeit(calls) / calls for timer in timers] for _ in range(RUNS)]
-    ours, google = (min(times) * 1e9 for times in zip(*runs))
-    print(f"{name:>12} {ours:12,.0f} ns {google:19,.0f} ns {ours / google:7.2f}")
+    native, google = (min(times) * 1e9 for times in zip(*runs))
+    print(f"{name:>12} {native:12,.0f} ns {google:19,.0f} ns {native / google:7.2f}")
 """
 
 

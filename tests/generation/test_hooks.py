@@ -13,7 +13,7 @@ import pytest
 from cookiecutter.exceptions import FailedHookException
 
 import local_extensions
-from tests.command import load_hook, problem, rules
+from tests.command import load_hook, load_rules, problem
 from tests.conftest import QUESTIONS, TEMPLATE
 
 pre_gen = load_hook("pre_gen_project")
@@ -29,7 +29,7 @@ def write(directory: Path, files: dict[str, str]) -> None:
         path.write_text(text, "utf-8")
 
 
-def texts(directory: Path) -> dict[str, str]:
+def read_texts(directory: Path) -> dict[str, str]:
     """Map every file in a directory to its text."""
     return {
         path.relative_to(directory).as_posix(): path.read_text("utf-8")
@@ -52,22 +52,22 @@ VARIANTS = {
 }
 
 
-def answers(strategy: str, license_: str = "MIT", ci: str = "none") -> dict[str, str]:
+def create_answers(strategy: str, license_: str = "MIT", ci: str = "none") -> dict[str, str]:
     """Return the answers that the post-generation hook reads."""
     return {"strategy": strategy, "license": license_, "ci": ci}
 
 
 def test_files_of_chosen_answers_move_into_project(tmp_path: Path) -> None:
     write(tmp_path, {**VARIANTS, "kept.txt": "kept"})
-    assert post_gen.apply_variants(tmp_path, answers("blue")) == []
-    assert texts(tmp_path) == {"kept.txt": "kept", "Dockerfile": "blue", "tools/.env": "paint", "LICENSE": "MIT"}
+    assert post_gen.apply_variants(tmp_path, create_answers("blue")) == []
+    assert read_texts(tmp_path) == {"kept.txt": "kept", "Dockerfile": "blue", "tools/.env": "paint", "LICENSE": "MIT"}
     assert not (tmp_path / "_variants").exists()
 
 
 def test_strategy_all_moves_dockerfiles_into_strategies(tmp_path: Path) -> None:
     write(tmp_path, VARIANTS)
-    post_gen.apply_variants(tmp_path, answers("all"))
-    assert texts(tmp_path) == {
+    post_gen.apply_variants(tmp_path, create_answers("all"))
+    assert read_texts(tmp_path) == {
         "strategies/red/Dockerfile": "red",
         "strategies/blue/Dockerfile": "blue",
         "tools/.env": "paint",
@@ -79,19 +79,19 @@ def test_strategy_all_moves_dockerfiles_into_strategies(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("license_", "published"), [("MIT", True), ("Proprietary", False)])
 def test_ci_publishes_unless_licence_is_proprietary(tmp_path: Path, license_: str, *, published: bool) -> None:
     write(tmp_path, VARIANTS)
-    post_gen.apply_variants(tmp_path, answers("red", license_, "github"))
+    post_gen.apply_variants(tmp_path, create_answers("red", license_, "github"))
     assert (tmp_path / "publish.yml").exists() == published
 
 
 def test_leftovers_are_existing_files_of_other_answers(tmp_path: Path) -> None:
     existing = ["Dockerfile", "bake.hcl", "mine.txt", "strategies/red/Dockerfile", "tools/.env"]
     write(tmp_path, {**VARIANTS, **dict.fromkeys(existing, "mine")})
-    assert post_gen.apply_variants(tmp_path, answers("red")) == [
+    assert post_gen.apply_variants(tmp_path, create_answers("red")) == [
         "bake.hcl",
         "strategies/red/Dockerfile",
         "tools/.env",
     ]
-    assert texts(tmp_path) == {**dict.fromkeys(existing, "mine"), "Dockerfile": "red", "LICENSE": "MIT"}
+    assert read_texts(tmp_path) == {**dict.fromkeys(existing, "mine"), "Dockerfile": "red", "LICENSE": "MIT"}
 
 
 @pytest.mark.parametrize("cruft", [False, True])
@@ -101,7 +101,7 @@ def test_next_steps_are_printed_unless_cruft_generates(
     write(tmp_path, VARIANTS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    given = {**answers("red"), "project_slug": "acme", "app": "cli"}
+    given = {**create_answers("red"), "project_slug": "acme", "app": "cli"}
     post_gen.main({**given, "_commit": "abc"} if cruft else given, "docker build")
     assert ("Your project is ready." in capsys.readouterr().out) != cruft
 
@@ -110,12 +110,12 @@ def test_missing_variants_directory_gives_one_line_error(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(SystemExit, match=r"Some files were not moved into place; generate the project again\.$"):
-        post_gen.main(answers("red"), "docker build")
+        post_gen.main(create_answers("red"), "docker build")
 
 
 def test_dockerfile_is_a_leftover_of_strategy_all(tmp_path: Path) -> None:
     write(tmp_path, {**VARIANTS, "Dockerfile": "mine"})
-    assert post_gen.apply_variants(tmp_path, answers("all")) == ["Dockerfile"]
+    assert post_gen.apply_variants(tmp_path, create_answers("all")) == ["Dockerfile"]
 
 
 @pytest.mark.parametrize("app", QUESTIONS["app"])
@@ -175,7 +175,7 @@ VALID = {
 @pytest.mark.parametrize("question", QUESTIONS)
 @pytest.mark.parametrize("value", [3.13, 3, True, None, [], ["3.13"], {}], ids=repr)
 def test_answer_of_wrong_type_gives_one_line_error(question: str, value: Any) -> None:
-    error = pre_gen.answer_error({**VALID, question: value}, rules(), hint=False)
+    error = pre_gen.answer_error({**VALID, question: value}, load_rules(), hint=False)
     assert error.startswith(f"{question}: ")
     assert ' is not text. Use text in quotes; for example "' in error
     assert "\n" not in error
@@ -184,7 +184,7 @@ def test_answer_of_wrong_type_gives_one_line_error(question: str, value: Any) ->
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_missing_answer_gives_one_line_error(question: str) -> None:
     given = {name: value for name, value in VALID.items() if name != question}
-    assert pre_gen.answer_error(given, rules(), hint=False).startswith(f"{question}: null is not text.")
+    assert pre_gen.answer_error(given, load_rules(), hint=False).startswith(f"{question}: null is not text.")
 
 
 CHOICES = [question for question, choices in QUESTIONS.items() if isinstance(choices, list)]
@@ -193,16 +193,16 @@ CHOICES = [question for question, choices in QUESTIONS.items() if isinstance(cho
 @pytest.mark.parametrize("question", CHOICES)
 def test_unlisted_choice_is_rejected(question: str) -> None:
     for value in ("", "x", f"{QUESTIONS[question][0]}\nRUN x", f"{QUESTIONS[question][0]} "):
-        error = pre_gen.answer_error({**VALID, question: value}, rules(), hint=False)
+        error = pre_gen.answer_error({**VALID, question: value}, load_rules(), hint=False)
         first = QUESTIONS[question][0]
         assert error.endswith(f' is not valid. Use {" or ".join(QUESTIONS[question])}; for example "{first}".')
         assert "\n" not in error
     for value in QUESTIONS[question]:
-        assert pre_gen.answer_error({**VALID, question: value}, rules(), hint=True) is None
+        assert pre_gen.answer_error({**VALID, question: value}, load_rules(), hint=True) is None
 
 
 def test_hint_repeats_only_valid_answers() -> None:
-    error = pre_gen.answer_error({**VALID, "project_slug": "A", "package_name": "A"}, rules(), hint=True)
+    error = pre_gen.answer_error({**VALID, "project_slug": "A", "package_name": "A"}, load_rules(), hint=True)
     sentence, hint = error.split("\n")
     assert sentence.startswith('project_slug: "A" is not valid.')
     assert hint == (
@@ -232,7 +232,7 @@ def test_email_address_in_other_notation_is_rejected(address: str) -> None:
 
 @pytest.mark.parametrize(("length", "shown"), [(126, "{" * 126), (127, "{" * 126 + "...")])
 def test_error_shows_start_of_a_long_answer(length: int, shown: str) -> None:
-    error = pre_gen.problem("description", "{" * length, rules()["description"])
+    error = pre_gen.problem("description", "{" * length, load_rules()["description"])
     assert error.startswith(f"description: \"{shown}\" contains template syntax. Remove '{{{{', ")
     assert error.endswith("'{{', '{%' and '{#'; for example \"CRC-32C checksums over HTTP.\".")
 
@@ -242,13 +242,13 @@ def test_marker_file_is_created_only_in_existing_project(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
     write(tmp_path, {"mine.txt": "mine"})
     assert pre_gen.create_variants(tmp_path) is None
-    assert texts(tmp_path) == {"mine.txt": "mine", "_variants/skipped": "yes\n"}
+    assert read_texts(tmp_path) == {"mine.txt": "mine", "_variants/skipped": "yes\n"}
 
 
 def test_existing_variants_directory_stops_generation(tmp_path: Path) -> None:
     write(tmp_path, {"_variants/mine.txt": "mine"})
     assert pre_gen.create_variants(tmp_path).startswith(f"{tmp_path}/_variants already exists. Rename it, or delete")
-    assert texts(tmp_path) == {"_variants/mine.txt": "mine"}
+    assert read_texts(tmp_path) == {"_variants/mine.txt": "mine"}
 
 
 def test_link_error_names_the_first_outside_target(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from tests.command import (
     cookiecutter,
     copy_template,
     create_repository,
-    files,
+    read_files,
     snapshot,
 )
 from tests.conftest import TEMPLATE, TOOLS, Bake, Project, commit_project
@@ -108,19 +108,19 @@ def test_overwriting_replaces_only_template_files_and_lists_leftovers(
     project_in_use: Project, work_dir: Path, bake_once: Bake, strategy: str
 ) -> None:
     project = copy_project(project_in_use, work_dir)
-    before, fresh = snapshot(project), files(bake_once(strategy=strategy).path)
+    before, fresh = snapshot(project), read_files(bake_once(strategy=strategy).path)
     result = generate(work_dir, "-f", f"strategy={strategy}")
     assert result.returncode == 0, result.stdout
     after = snapshot(project)
-    assert select(files(project), fresh) == fresh
+    assert select(read_files(project), fresh) == fresh
     assert select(after, before.keys() - fresh) == select(before, before.keys() - fresh)
     assert listed_files(result, project) == (["Dockerfile"] if strategy == "all" else [])
     assert ("These files belong to answers that you did not choose." in result.stdout) == (strategy == "all")
     # git restores committed files.
     subprocess.run(["git", "checkout", "--quiet", "."], cwd=project, check=True)
-    first = files(project_in_use.path)
-    kept = {name for name in first.keys() - EDITED if not name.startswith(".git/")}
-    assert select(files(project), kept) == select(first, kept)
+    first = read_files(project_in_use.path)
+    unedited = {name for name in first.keys() - EDITED if not name.startswith(".git/")}
+    assert select(read_files(project), unedited) == select(first, unedited)
 
 
 @pytest.mark.parametrize("strategy", ["venv", "all"])
@@ -129,12 +129,12 @@ def test_skip_if_file_exists_adds_only_missing_files(
 ) -> None:
     project = copy_project(project_in_use, work_dir)
     (project / "setup.py").unlink()
-    before, fresh = snapshot(project), files(bake_once(strategy=strategy).path)
+    before, fresh = snapshot(project), read_files(bake_once(strategy=strategy).path)
     result = generate(work_dir, "-f", "-s", f"strategy={strategy}")
     assert result.returncode == 0, result.stdout
     after = snapshot(project)
     assert select(after, before) == before
-    assert select(files(project), fresh.keys() - before) == select(fresh, fresh.keys() - before)
+    assert select(read_files(project), fresh.keys() - before) == select(fresh, fresh.keys() - before)
     assert "setup.py" in after
     assert not any(name.startswith("_variants") for name in after)
 
@@ -215,14 +215,14 @@ def test_existing_directory_is_rejected_without_overwrite_option(work_dir: Path)
     result = generate(work_dir)
     assert result.returncode == 1
     assert result.stdout == f'Error: "{SLUG}" directory already exists\n'
-    assert files(work_dir) == {f"{SLUG}/README.md": b"mine"}
+    assert read_files(work_dir) == {f"{SLUG}/README.md": b"mine"}
 
 
 def mount(directory: Path, *arguments: str) -> None:
     """Mount a file system, or skip the test if the user is not root."""
-    finished = subprocess.run(["mount", *arguments, str(directory)], capture_output=True, text=True, check=False)
-    if finished.returncode != 0:
-        skip_or_fail(EngineUnavailable(f"Only root can mount: {finished.stderr.strip()}"))
+    result = subprocess.run(["mount", *arguments, str(directory)], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        skip_or_fail(EngineUnavailable(f"Only root can mount: {result.stderr.strip()}"))
 
 
 @contextmanager
@@ -326,7 +326,7 @@ def test_ctrl_c_leaves_only_the_new_project(work_dir: Path, tmp_path: Path) -> N
 def test_ctrl_c_while_overwriting_keeps_user_files(
     project_in_use: Project, work_dir: Path, bake_once: Bake, tmp_path: Path
 ) -> None:
-    fresh = files(bake_once().path)
+    fresh = read_files(bake_once().path)
     project = copy_project(project_in_use, work_dir)
     before = snapshot(project)
     interrupt_generation(work_dir, tmp_path)
@@ -340,7 +340,7 @@ def test_ctrl_c_while_overwriting_keeps_user_files(
     assert "delete it if an interrupted generation left it behind" in second.stdout
     shutil.rmtree(project / "_variants")
     assert generate(work_dir, "-f").returncode == 0
-    assert select(files(project), fresh) == fresh
+    assert select(read_files(project), fresh) == fresh
 
 
 def test_ctrl_c_during_post_gen_hook_completes_the_project(work_dir: Path, bake_once: Bake, tmp_path: Path) -> None:
@@ -355,13 +355,13 @@ def test_ctrl_c_during_post_gen_hook_completes_the_project(work_dir: Path, bake_
         os.close(generation.writer)
         printed = generation.end()
     assert "Traceback" not in printed
-    assert files(work_dir / SLUG) == files(bake_once().path)
+    assert read_files(work_dir / SLUG) == read_files(bake_once().path)
 
 
 def test_full_disk_during_generation_damages_only_template_files(
     project_in_use: Project, work_dir: Path, bake_once: Bake, tmp_path: Path
 ) -> None:
-    template, fresh = copy_template(tmp_path), files(bake_once().path)
+    template, fresh = copy_template(tmp_path), read_files(bake_once().path)
     with small_disk(work_dir, 6_000_000):
         project = copy_project(project_in_use, work_dir)
         before = snapshot(project)
@@ -383,7 +383,7 @@ def test_full_disk_during_generation_damages_only_template_files(
 def test_failed_post_gen_hook_keeps_user_files(
     project_in_use: Project, work_dir: Path, bake_once: Bake, tmp_path: Path, *, over: bool
 ) -> None:
-    template, fresh = copy_template(tmp_path), files(bake_once().path)
+    template, fresh = copy_template(tmp_path), read_files(bake_once().path)
     project = copy_project(project_in_use, work_dir) if over else work_dir / SLUG
     before = snapshot(project) if over else {}
     with paused_generation(work_dir, template / AT_THE_END, template) as generation:
@@ -408,7 +408,7 @@ def test_failed_post_gen_hook_keeps_user_files(
 def test_simultaneous_generation_in_one_project_is_rejected(
     project_in_use: Project, work_dir: Path, bake_once: Bake, tmp_path: Path
 ) -> None:
-    template, fresh = copy_template(tmp_path), files(bake_once().path)
+    template, fresh = copy_template(tmp_path), read_files(bake_once().path)
     project = copy_project(project_in_use, work_dir)
     with paused_generation(work_dir, template / IN_THE_MIDDLE, template) as generation:
         second = generate(work_dir, "-f")
@@ -418,4 +418,4 @@ def test_simultaneous_generation_in_one_project_is_rejected(
     assert second.returncode == 1
     assert second.stdout.startswith(f"{project}/_variants already exists. Rename it, or delete it")
     assert "Traceback" not in second.stdout
-    assert select(files(project), fresh) == fresh
+    assert select(read_files(project), fresh) == fresh

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import COMMAND, cookiecutter, copy_template, create_repository, files, git
+from tests.command import COMMAND, cookiecutter, copy_template, create_repository, git, read_files
 from tests.conftest import TEMPLATE, TOOLS, Bake
 from tools.engine import Engine
 
@@ -39,7 +39,7 @@ OLD, NEW = "2.6.0", importlib.metadata.version("cookiecutter")
 def expected_project(bake_once: Bake) -> tuple[str, dict[str, bytes]]:
     """Return the directory name and the files that every test must reproduce."""
     project = bake_once(**ANSWERS)
-    return project.slug, files(project.path)
+    return project.slug, read_files(project.path)
 
 
 def create_work_dir(directory: Path) -> Path:
@@ -116,7 +116,7 @@ def test_oldest_supported_cookiecutter_generates_same_project(
 ) -> None:
     python = interpreter("3.10") or Path(sys.executable)
     run_with_uvx(work_dir, python, "2.2.0", "--no-input", TEMPLATE)
-    assert files(work_dir / expected_project[0]) == expected_project[1]
+    assert read_files(work_dir / expected_project[0]) == expected_project[1]
 
 
 # Files are passed as archives, because the engine may be on another host.
@@ -186,7 +186,7 @@ def test_python_and_cookiecutter_versions_generate_same_project(
     else:
         work_dir = request.getfixturevalue("run_in_container")(python) / version
     slug, contents = expected_project
-    assert files(work_dir) == {f"{slug}/{name}": content for name, content in contents.items()}
+    assert read_files(work_dir) == {f"{slug}/{name}": content for name, content in contents.items()}
 
 
 def local_directory(directory: Path) -> list[str]:
@@ -227,7 +227,7 @@ def test_template_source_does_not_affect_the_project(
     result = cookiecutter(work_dir, "--no-input", *source(work_dir.parent))
     assert result.returncode == 0, result.stdout
     slug, contents = expected_project
-    assert files(work_dir) == {f"{slug}/{name}": content for name, content in contents.items()}
+    assert read_files(work_dir) == {f"{slug}/{name}": content for name, content in contents.items()}
     home = work_dir.parent / "home"
     # Only the directories that the configuration sets were created.
     assert {path.name for path in home.iterdir()} <= {".cookiecutterrc", "clones", "replays"}
@@ -246,27 +246,29 @@ def test_locale_does_not_affect_the_project(
     result = cookiecutter(work_dir, "--no-input", TEMPLATE, command=COMMAND, **locale)
     assert result.returncode == 0, result.stdout
     slug, contents = expected_project
-    assert files(work_dir / slug) == contents
+    assert read_files(work_dir / slug) == contents
 
 
 @pytest.mark.usefixtures("index")
 def test_replay_generates_the_same_project(work_dir: Path, bake_once: Bake) -> None:
     result = cookiecutter(work_dir, "--no-input", TEMPLATE, "project_slug=again", "strategy=pex", "ci=none")
     assert result.returncode == 0, result.stdout
-    contents = files(work_dir / "again")
-    assert contents == files(bake_once(**{**ANSWERS, "project_slug": "again", "strategy": "pex", "ci": "none"}).path)
+    contents = read_files(work_dir / "again")
+    assert contents == read_files(
+        bake_once(**{**ANSWERS, "project_slug": "again", "strategy": "pex", "ci": "none"}).path
+    )
     (replay,) = (work_dir.parent / "home/replays").glob("*.json")
     # A replay does not use the current configuration.
-    kept = replay.rename(work_dir.parent / "kept.json")
+    saved_replay = replay.rename(work_dir.parent / "saved.json")
     assert cookiecutter(work_dir, "--no-input", TEMPLATE, "project_slug=other").returncode == 0
-    result = cookiecutter(work_dir, "--replay-file", kept, "--output-dir", "by-file", TEMPLATE)
+    result = cookiecutter(work_dir, "--replay-file", saved_replay, "--output-dir", "by-file", TEMPLATE)
     assert result.returncode == 0, result.stdout
-    assert files(work_dir / "by-file/again") == contents
+    assert read_files(work_dir / "by-file/again") == contents
     result = cookiecutter(work_dir, "--replay", "--output-dir", "by-name", TEMPLATE)
     assert result.returncode == 0, result.stdout
-    assert files(work_dir / "by-name/other") == files(work_dir / "other")
-    run_with_uvx(work_dir, Path(sys.executable), OLD, "--replay-file", kept, "--output-dir", "by-old", TEMPLATE)
-    assert files(work_dir / "by-old/again") == contents
+    assert read_files(work_dir / "by-name/other") == read_files(work_dir / "other")
+    run_with_uvx(work_dir, Path(sys.executable), OLD, "--replay-file", saved_replay, "--output-dir", "by-old", TEMPLATE)
+    assert read_files(work_dir / "by-old/again") == contents
 
 
 @pytest.mark.usefixtures("index")
@@ -279,7 +281,7 @@ def test_pipx_run_generates_the_same_project(work_dir: Path, expected_project: t
     result = cookiecutter(work_dir, "--no-input", TEMPLATE, command=command, PATH=path, **own)
     assert result.returncode == 0, result.stdout
     slug, contents = expected_project
-    assert files(work_dir) == {f"{slug}/{name}": content for name, content in contents.items()}
+    assert read_files(work_dir) == {f"{slug}/{name}": content for name, content in contents.items()}
 
 
 def test_only_the_given_configuration_provides_answers(
@@ -292,4 +294,4 @@ def test_only_the_given_configuration_provides_answers(
     assert [path.name for path in work_dir.iterdir()] == ["checksum-service"]
     result = cookiecutter(work_dir, "--no-input", TEMPLATE, COOKIECUTTER_CONFIG=str(own))
     assert result.returncode == 0, result.stdout
-    assert files(work_dir / slug) == contents
+    assert read_files(work_dir / slug) == contents

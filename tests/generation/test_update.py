@@ -46,7 +46,7 @@ def dockerfiles(project: Project) -> list[str]:
     return sorted(name for name in project.files if name.endswith("Dockerfile") and not name.startswith("lessons/"))
 
 
-def texts(project: Project) -> dict[str, str]:
+def read_texts(project: Project) -> dict[str, str]:
     """Read all files of a project that git would track, except .cruft.json."""
     return {name: project.read(name) for name in project.files if not name.startswith(".git/") and name != CRUFT_JSON}
 
@@ -87,11 +87,11 @@ def test_update_merges_new_version_with_edits(template: Template, tmp_path: Path
     edited = {*dockerfiles(project), "Makefile", "docs/CONTRIBUTING.md", RENAMED[0]}
     assert changed_files(template.cruft(project.path, "diff")) == edited
 
-    before = texts(project)
+    before = read_texts(project)
     printed = template.cruft(project.path, "update", "--skip-apply-ask")
     assert printed.count("\n") == 1, "a hook printed something during the update"
 
-    after = texts(project)
+    after = read_texts(project)
     assert after.keys() - before.keys() == {NEW, RENAMED[1]}
     assert before.keys() - after.keys() == {REMOVED, RENAMED[0]}
     assert after[NEW] == "Write to you@example.com, ACME.\n"
@@ -132,9 +132,9 @@ def test_update_keeps_edited_file_removed_by_template(template: Template, projec
 
 def test_update_requires_clean_tree_or_allow_untracked_files(template: Template, project: Project) -> None:
     write(project, "notes.txt", "mine\n")
-    before = texts(project)
+    before = read_texts(project)
     assert "unclean git project" in template.cruft(project.path, "update", "--skip-apply-ask", status=1)
-    assert texts(project) == before
+    assert read_texts(project) == before
     template.cruft(project.path, "update", "--skip-apply-ask", "--allow-untracked-files")
     assert project.read("notes.txt") == "mine\n"
     assert project.read(NEW)
@@ -170,9 +170,9 @@ def test_changed_answers_replace_files_of_old_answers(template: Template, projec
         assert conflicted_files(template, project) == []
         template.commit(project.path)
         answers |= change
-        expected = texts(bake_once(**answers))
+        expected = read_texts(bake_once(**answers))
         expected["Makefile"] = expected["Makefile"].replace("PYTHON ?= python3\n", "PYTHON ?= python3.99\n")
-        assert texts(project) == {**expected, "notes.txt": "mine\n"}
+        assert read_texts(project) == {**expected, "notes.txt": "mine\n"}
 
 
 def test_dockerfile_edits_move_with_strategy_all(template: Template, project: Project) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.command import files, problem, rules
+from tests.command import load_rules, problem, read_files
 from tests.conftest import QUESTIONS, TEMPLATE, Bake
 
 PAGE = (TEMPLATE / "docs/questions.md").read_text("utf-8")
@@ -71,7 +71,7 @@ def test_example_answers_are_accepted_or_rejected_as_listed(question: str) -> No
     assert [answer for answer in accepted if problem(question, answer)] == []
     assert [answer for answer in rejected if not problem(question, answer)] == []
     mentions_blank = "empty or only whitespace" in items(question)["Rejected"]
-    assert mentions_blank == (rules()[question][0] is rules()["description"][0])
+    assert mentions_blank == (load_rules()[question][0] is load_rules()["description"][0])
     assert problem(question, "") is not None
 
 
@@ -84,12 +84,12 @@ def test_page_states_maximum_name_length() -> None:
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_listed_files_match_files_changed_by_answer(question: str, bake_once: Bake) -> None:
-    base, changed = files(bake_once(**NAMES).path), set()
+    base, changed = read_files(bake_once(**NAMES).path), set()
     # If choices add files, compare all of them; otherwise one other answer shows which files depend on it.
     adds_files = question in ("strategy", "ci")
     others = QUESTIONS[question][1 : None if adds_files else 2] if question in CHOICES else [OTHER[question]]
     for other in others:
-        project = files(bake_once(**{**NAMES, question: other}).path)
+        project = read_files(bake_once(**{**NAMES, question: other}).path)
         changed |= {name for name in project.keys() | base.keys() if project.get(name) != base.get(name)}
     listed = code_spans(items(question)["Files"])
     assert [name for name in sorted(changed) if not any(fnmatch(name, pattern) for pattern in listed)] == []

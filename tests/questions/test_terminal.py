@@ -12,7 +12,7 @@ from typing import Any
 import pexpect
 import pytest
 
-from tests.command import COMMAND, SLUG, clean_environment, files
+from tests.command import COMMAND, SLUG, clean_environment, read_files
 from tests.conftest import QUESTIONS, TEMPLATE, Bake
 
 COLUMNS = 80
@@ -81,7 +81,7 @@ def test_prompts_match_cookiecutter_json_and_fit_the_terminal(tmp_path: Path, ba
     assert terminal.lines[: len(expected)] == expected
     assert [line for line in terminal.lines if len(line) > COLUMNS] == []
     assert terminal.lines[len(expected) :][:4] == ["", "Your project is ready. Next:", "", f"  cd {SLUG}"]
-    assert files(tmp_path / "work" / SLUG) == files(project.path)
+    assert read_files(tmp_path / "work" / SLUG) == read_files(project.path)
 
 
 def test_invalid_choice_repeats_the_prompt(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.command import copy_template
 from tests.conftest import QUESTIONS, TEMPLATE, Bake
-from tests.generation.test_hooks import texts
+from tests.generation.test_hooks import read_texts
 from tools import examples
 from tools.examples import ANSWERS, git, publish
 
@@ -60,29 +60,29 @@ def remote(tmp_path: Path) -> Path:
     return tmp_path / "remote.git"
 
 
-def heads(remote: Path) -> dict[str, str]:
+def list_heads(remote: Path) -> dict[str, str]:
     """Map each branch to its newest commit."""
     lines = git(remote, "for-each-ref", "--format=%(refname) %(objectname)").splitlines()
     return {name.removeprefix("refs/heads/"): commit for name, commit in map(str.split, lines)}
 
 
-def contents(remote: Path, branch: str, directory: Path) -> dict[str, str]:
+def read_branch(remote: Path, branch: str, directory: Path) -> dict[str, str]:
     """Map every file of a branch to its text."""
     archive = subprocess.run(["git", "archive", branch], cwd=remote, check=True, capture_output=True).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         files.extractall(directory, filter="data")
-    return texts(directory)
+    return read_texts(directory)
 
 
 def test_branches_contain_the_generated_projects(remote: Path, template: Path, bake: Bake, tmp_path: Path) -> None:
     git(template, "rm", "--quiet", NOTE)
     shutil.copy(TEMPLATE / "cookiecutter.json", template)
     first = commit(template)
-    assert publish(template, str(remote)) == heads(remote)
-    assert heads(remote).keys() == {f"example/{strategy}" for strategy in QUESTIONS["strategy"]}
+    assert publish(template, str(remote)) == list_heads(remote)
+    assert list_heads(remote).keys() == {f"example/{strategy}" for strategy in QUESTIONS["strategy"]}
     for strategy in QUESTIONS["strategy"]:
         project = bake(strategy=strategy, **ANSWERS)
-        assert contents(remote, f"example/{strategy}", tmp_path / strategy) == texts(project.path)
+        assert read_branch(remote, f"example/{strategy}", tmp_path / strategy) == read_texts(project.path)
         assert git(remote, "rev-list", "--count", f"example/{strategy}") == "1"
     subject, _, body = git(remote, "log", "-1", "--format=%B", "example/pex").partition("\n\n")
     assert subject == f"Generate strategy=pex with v1.0.0-1-g{first[:7]}"
@@ -91,24 +91,24 @@ def test_branches_contain_the_generated_projects(remote: Path, template: Path, b
 
 def test_unchanged_project_gets_no_commit(remote: Path, template: Path) -> None:
     publish(template, str(remote))
-    before = heads(remote)
+    before = list_heads(remote)
     # Uncommitted changes are not published.
     (template / USER).write_text("FROM scratch\n", "utf-8")
     (template / "README.md").write_text("A file of the template only.\n", "utf-8")
     git(template, "add", "README.md")
     git(template, "commit", "--quiet", "--message=readme")
     assert publish(template, str(remote)) == {}
-    assert heads(remote) == before
+    assert list_heads(remote) == before
 
 
 def test_change_adds_one_commit_to_affected_branches(remote: Path, template: Path) -> None:
     publish(template, str(remote))
-    before = heads(remote)
+    before = list_heads(remote)
     (template / USER).write_text("FROM scratch\n", "utf-8")
     commit(template)
     after = publish(template, str(remote))
     assert after.keys() == {"example/user"}
-    assert heads(remote) == before | after
+    assert list_heads(remote) == before | after
     assert git(remote, "rev-parse", "example/user^") == before["example/user"]
     assert git(remote, "diff", "--name-only", "example/user^", "example/user") == "Dockerfile"
 
@@ -131,7 +131,7 @@ def test_no_branch_is_pushed_if_one_is_rejected(remote: Path) -> None:
     result = subprocess.run(command, cwd=TEMPLATE, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert result.stderr.endswith("examples: git push failed; see above\n")
-    assert heads(remote) == {}
+    assert list_heads(remote) == {}
 
 
 def test_command_lists_updated_branches(
@@ -140,5 +140,5 @@ def test_command_lists_updated_branches(
     monkeypatch.setattr(examples, "TEMPLATE", template)
     for expected in (None, "Nothing has changed.\n"):
         examples.main([str(remote)])
-        news = "".join(f"{branch} is now {commit}\n" for branch, commit in heads(remote).items())
+        news = "".join(f"{branch} is now {commit}\n" for branch, commit in list_heads(remote).items())
         assert capsys.readouterr().out.endswith(expected or news)

@@ -25,7 +25,7 @@ def lines(engine: Engine, base_image: Any) -> dict[str, tuple[float, str]]:
     result = subprocess.run(command, cwd=TEMPLATE, env=engine.environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     rows = re.findall(r"^ *(-?\d+\.\d\d) +(?:-?[\d.]+% +)?(\S.*?)(?:  +(.*))?$", result.stdout, re.MULTILINE)
-    return {name: (float(size), brought) for size, name, brought in rows}
+    return {name: (float(size), required_by) for size, name, required_by in rows}
 
 
 def test_rows_add_up_to_image_difference(lines: dict[str, tuple[float, str]]) -> None:

@@ -54,7 +54,7 @@ def test_failure_is_logged_but_not_returned(failing_service):
     assert_problem(response, 500)
     assert response.headers["x-request-id"] == "abc"
     assert "secret" not in response.body.decode()
-    failure, event = service.events("abc")
+    error_event, event = service.events("abc")
     assert error_event["level"] == "error"
     assert "secret of the route" in error_event["traceback"]
     assert event["status"] == 500
@@ -66,7 +66,7 @@ def test_failure_during_response_closes_connection(failing_service):
     service, before = failing_service, failing_service.log.read_text()
     with pytest.raises(http.client.IncompleteRead):
         service.request("GET", "/fail-halfway", headers={"x-request-id": "half"})
-    failure = service.events("half")[0]
+    error_event = service.events("half")[0]
     assert "secret of the route" in error_event["traceback"]
     assert service.log.read_text().removeprefix(before).count("Traceback") == 1
     assert service.request("GET", "/healthz").status == 200
@@ -84,7 +84,7 @@ def test_exception_handler_of_the_app_is_called(start_service):
     service = start_service(*extended_command(EXCEPTION_HANDLER))
     response = service.request("GET", "/fail", headers={"x-request-id": "abc"})
     assert (response.status, response.body) == (503, b"handled RuntimeError")
-    failure, event = service.events("abc")
+    error_event, event = service.events("abc")
     assert "secret of the route" in error_event["traceback"]
     assert event["status"] == 503
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -212,7 +213,9 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> None:
     command = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(target), "setuptools")
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
-        reason = result.stderr.strip().splitlines()[-1]
+        # pip's last line does not name the cause if the name server is unavailable.
+        cause = re.search("Temporary failure in name resolution", result.stderr)
+        reason = cause[0] if cause else result.stderr.strip().splitlines()[-1]
         pytest.fail(f"This test needs a package index, but pip could not download setuptools: {reason}", pytrace=False)
 
 

@@ -1,14 +1,16 @@
-"""The private engine: when it is stopped, whatever happens to the run that started it."""
+"""Faults of the host and of a test run: the engine is stopped, and the run stops with one sentence."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,10 @@ pytestmark = pytest.mark.serial
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENGINE = [sys.executable, "-m", "tools.engine"]
+# pytest-rerunfailures needs the loopback interface.
+WITHOUT_NETWORK = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+PLUGINS = ["-p", "tools.engine.fixtures", "-p", "no:cacheprovider", "--color=no"]
+PARALLEL_TESTS = [sys.executable, "-m", "pytest", *PLUGINS, "--numprocesses=2", "--dist=loadfile"]
 
 
 def test_second_user_does_not_stop_the_engine(engine: Engine) -> None:
@@ -33,6 +39,16 @@ def test_second_user_does_not_stop_the_engine(engine: Engine) -> None:
     second = subprocess.run(ENGINE, check=False, capture_output=True, text=True, cwd=REPOSITORY)
     assert second.returncode == 0, second.stderr
     assert engine.docker("version", "--format", "{{.Server.Version}}").stdout == second.stdout
+
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can create namespaces")
+
+
+def pytest_options() -> list[str]:
+    """Return the options with which this repository runs pytest."""
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
+    options: list[str] = settings["tool"]["pytest"]["ini_options"]["addopts"]
+    return options
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -63,10 +79,7 @@ class SpareEngine:
     def pytest(self) -> tuple[list[str], dict[str, Any]]:
         """Return the `subprocess` arguments and options that run the current directory's tests in two processes."""
         _, options = self.command()
-        with_loopback = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
-        plugins = ["-p", "tools.engine.fixtures", "-p", "no:cacheprovider"]
-        run = [sys.executable, "-m", "pytest", *plugins, "--numprocesses=2", "--dist=loadfile"]
-        return [*with_loopback, *run], {**options, "stdout": subprocess.PIPE, "start_new_session": True}
+        return [*WITHOUT_NETWORK, *PARALLEL_TESTS], {**options, "stdout": subprocess.PIPE, "start_new_session": True}
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command with this engine."""
@@ -132,6 +145,13 @@ def test_interrupted_run_stops_the_engine(spare_engine: SpareEngine) -> None:
     assert spare_engine.leftovers() == []
 
 
+def write_tests(directory: Path, content: str) -> None:
+    """Write two modules of the same tests, one for each process."""
+    (directory / "pytest.ini").touch()
+    for name in ("test_one.py", "test_two.py"):
+        (directory / name).write_text(content)
+
+
 LONG_TEST = """
 import time
 from pathlib import Path
@@ -142,14 +162,13 @@ def test_long(engine):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interrupts", [1, 3])
 @pytest.mark.parametrize("during", ["start", "tests"])
 def test_parallel_run_interrupted_repeatedly_stops_the_engine(
     spare_engine: SpareEngine, tmp_path: Path, during: str, interrupts: int
 ) -> None:
-    (tmp_path / "pytest.ini").touch()
-    for name in ("test_one.py", "test_two.py"):
-        (tmp_path / name).write_text(LONG_TEST)
+    write_tests(tmp_path, LONG_TEST)
     arguments, options = spare_engine.pytest()
     with subprocess.Popen(arguments, cwd=tmp_path, **options) as process:
         if during == "start":
@@ -225,3 +244,110 @@ def test_existing_engine_keeps_running_without_substitute(
     assert tag == "python:3.14-slim"
     assert len(during.split()) == 2
     assert after == "after"
+
+
+# A fault that would fail most tests stops the run.
+
+
+def run_tests(directory: Path, *command: str, **environment: str) -> tuple[str, int]:
+    """Run the tests in a directory; return the output, without tracebacks, and the number of failures."""
+    given = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    variables = {**given, "PYTHONPATH": str(REPOSITORY), **environment}
+    finished = subprocess.run(
+        [*command, "--tb=no"], check=False, cwd=directory, env=variables, stdout=subprocess.PIPE, text=True
+    )
+    assert finished.returncode != 0
+    assert "INTERNALERROR" not in finished.stdout
+    failed = re.search(r"(\d+) failed", finished.stdout)
+    return finished.stdout, int(failed[1]) if failed else 0
+
+
+def test_unrelated_failures_do_not_stop_the_run(tmp_path: Path) -> None:
+    write_tests(tmp_path, "def test_one(): assert False\n\ndef test_two(): assert False\n")
+    _, failed = run_tests(tmp_path, *PARALLEL_TESTS)
+    assert failed == 4
+
+
+FILL_DISK = """
+import pytest
+
+@pytest.mark.parametrize("number", range(100))
+def test_write(tmp_path, number):
+    (tmp_path / "file").write_bytes(bytes(2_000_000))
+"""
+
+
+@pytest.mark.slow
+@as_root
+def test_full_disk_stops_the_run(tmp_path: Path) -> None:
+    write_tests(tmp_path, FILL_DISK)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = 'mount -t tmpfs -o size=1m tmpfs "$TMPDIR" && exec "$@"'
+    output, failed = run_tests(
+        tmp_path, "unshare", "--mount", "sh", "-c", mount, "sh", *PARALLEL_TESTS, TMPDIR=str(disk)
+    )
+    assert f"The disk is full: {disk} has" in output
+    assert 1 <= failed <= 10
+
+
+RESOLVE_NAME = """
+import socket
+from pathlib import Path
+
+import pytest
+
+@pytest.mark.parametrize("number", range(100))
+def test_resolve(number):
+    with Path(f"{Path(__file__).stem}.{number}.attempts").open("a") as attempts:
+        attempts.write(".")
+    socket.getaddrinfo("example.org", 443)
+"""
+
+
+@pytest.mark.slow
+@as_root
+def test_missing_name_server_stops_the_run_after_the_reruns(tmp_path: Path) -> None:
+    write_tests(tmp_path, RESOLVE_NAME)
+    reruns = [option for option in pytest_options() if "rerun" in option]
+    output, failed = run_tests(tmp_path, *WITHOUT_NETWORK, *PARALLEL_TESTS, *reruns, "--reruns-delay=1")
+    assert "No name could be resolved" in output
+    assert 1 <= failed <= 10
+    assert "..." in [path.read_text() for path in tmp_path.glob("*.0.attempts")]
+
+
+@pytest.mark.slow
+@as_root
+def test_missing_name_server_stops_tests_that_need_the_index(tmp_path: Path) -> None:
+    write_tests(tmp_path, "def test_install(index): pass\n\ndef test_download(index): pass\n")
+    reruns = [option for option in pytest_options() if "rerun" in option]
+    command = [*WITHOUT_NETWORK, *PARALLEL_TESTS, "-p", "tests.conftest", *reruns, "--reruns=1", "--reruns-delay=1"]
+    only_default_index = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": ""}
+    output, _ = run_tests(tmp_path, *command, **only_default_index)
+    assert "No name could be resolved" in output
+
+
+KILL_ENGINE = """
+import os
+import pytest
+import signal
+from pathlib import Path
+
+@pytest.mark.parametrize("number", range(100))
+def test_engine(engine, number):
+    pid = Path(os.environ["XDG_CACHE_HOME"], PID_FILE)
+    if number == 2:
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+    engine.docker("version")
+"""
+
+
+@pytest.mark.slow
+def test_killed_engine_stops_the_run(spare_engine: SpareEngine, tmp_path: Path) -> None:
+    pid_file = (spare_engine.home / "dockerd.pid").relative_to(spare_engine.caches)
+    write_tests(tmp_path, KILL_ENGINE.replace("PID_FILE", repr(str(pid_file))))
+    arguments, options = spare_engine.pytest()
+    output, failed = run_tests(tmp_path, *arguments, **options["env"])
+    assert "The Docker engine no longer responds" in output
+    assert 1 <= failed <= 10
+    spare_engine.wait_until_stopped()

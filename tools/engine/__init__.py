@@ -113,7 +113,7 @@ def running_engine() -> Iterator[Engine]:
     given = Engine({**os.environ, "DOCKER_BUILDKIT": "1"}, private=False)
     private = Engine(_private_environment(home), private=True)
     # A shell started by `python -m tools.engine` passes the private engine on in its environment.
-    is_given = os.environ.get("DOCKER_HOST") != private.environment["DOCKER_HOST"] and _is_running(given)
+    is_given = os.environ.get("DOCKER_HOST") != private.environment["DOCKER_HOST"] and is_running(given)
     if not is_given and not _is_root_on_debian():
         message = f"No Docker engine is running: {HOW_TO_GET_AN_ENGINE}."
         raise EngineUnavailable(message)
@@ -157,7 +157,7 @@ def start_and_stop(engine: Engine, home: Path) -> Iterator[None]:
         try:
             with _engine_lock():
                 # Clean up after a killed engine, whose processes and mounts would disturb the next one.
-                if engine.private and _is_alone(users) and not _is_running(engine):
+                if engine.private and _is_alone(users) and not is_running(engine):
                     _stop(home)
                 fcntl.flock(users, fcntl.LOCK_SH)
                 if engine.private:
@@ -218,7 +218,7 @@ def _is_alone(users: IO[str]) -> bool:
 
 def _clean_up(engine: Engine, home: Path) -> None:
     if engine.private:
-        if _is_running(engine):
+        if is_running(engine):
             _limit_disk_use(engine, home)
         _stop(home)
     else:
@@ -318,7 +318,8 @@ def _private_environment(home: Path) -> dict[str, str]:
     return {**environment, **own, "PATH": path}
 
 
-def _is_running(engine: Engine) -> bool:
+def is_running(engine: Engine) -> bool:
+    """Return whether the engine responds."""
     try:
         return engine.docker("version", check=False, timeout=20).returncode == 0
     except (OSError, subprocess.TimeoutExpired):

@@ -12,12 +12,14 @@ from .conftest import SMALL_APP, extended_command
 from .process import environment, free_port, run_service
 
 LIFESPAN = """
+import gc
 from contextlib import asynccontextmanager
 class Settings(service.ServiceSettings):
     greeting: str = "hello"
 @asynccontextmanager
 async def lifespan(app, settings):
     app.state.greeting = settings.greeting
+    assert gc.isenabled()
     assert settings.greeting != "fail at start"
     yield
     assert settings.greeting != "fail at end"

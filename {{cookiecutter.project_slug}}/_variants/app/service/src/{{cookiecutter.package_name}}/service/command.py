@@ -1,6 +1,7 @@
 """The command `serve`. Only running it imports the app, and with it the web framework."""
 
 import argparse
+import gc
 import os
 import signal
 from importlib import import_module
@@ -30,10 +31,15 @@ def run(app: str, prog: str) -> int:
     # PID 1 of a container ignores SIGTERM until it has a handler, and the imports take a while.
     # Exit without an exception, which would be lost in a callback from C.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    # The imports create many objects that stay, so do not search these for garbage, either now or later.
+    gc.disable()
     try:
         from .app import run as run_app
 
-        return run_app(load_app(app), prog)
+        loaded = load_app(app)
+        gc.freeze()
+        gc.enable()
+        return run_app(loaded, prog)
     except KeyboardInterrupt:
         return 130
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
+from itertools import product
 
 import pytest
 
-from tests.conftest import APPS, QUESTIONS, STRATEGIES, STRATEGY_DIR, TOOLS, Bake
+from tests.conftest import APPS, QUESTIONS, STRATEGIES, STRATEGY_DIR, TOOLS, Bake, Project
 
 COMMON = {
     ".devcontainer/devcontainer.json",
@@ -99,14 +100,17 @@ ALL_ANSWERS = [
     {question: answer} for question, answers in QUESTIONS.items() if isinstance(answers, list) for answer in answers
 ]
 every_answer = pytest.mark.parametrize("answers", ALL_ANSWERS, ids=lambda answers: "-".join(*answers.items()))
-every_strategy = pytest.mark.parametrize("strategy", QUESTIONS["strategy"])
-every_app = pytest.mark.parametrize("app", APPS)
 
 
-@every_strategy
-@every_app
-def test_file_set_is_exact(bake: Bake, strategy: str, app: str) -> None:
-    project = bake(project_slug="acme", strategy=strategy, app=app)
+@pytest.fixture(scope="module", params=product(QUESTIONS["strategy"], APPS), ids="-".join)
+def project(request: pytest.FixtureRequest, bake_once: Bake) -> Project:
+    """Return a project that the tests only read."""
+    strategy, app = request.param
+    return bake_once(project_slug="acme", strategy=strategy, app=app)
+
+
+def test_file_set_is_exact(project: Project) -> None:
+    strategy, app = project.answers["strategy"], project.answers["app"]
     assert project.files == COMMON | BY_APP[app] | BY_STRATEGY[strategy] | BY_CI["github"]
 
 
@@ -119,10 +123,7 @@ def test_file_set_is_exact_for_each_answer(bake: Bake, answers: dict[str, str]) 
     assert project.files == expected - unpublished
 
 
-@every_strategy
-@every_app
-def test_files_are_rendered_and_not_empty(bake: Bake, strategy: str, app: str) -> None:
-    project = bake(project_slug="acme", strategy=strategy, app=app)
+def test_files_are_rendered_and_not_empty(project: Project) -> None:
     for name in project.files - EMPTY_ON_PURPOSE:
         text = project.read(name)
         assert text.strip(), name
@@ -133,10 +134,7 @@ def test_files_are_rendered_and_not_empty(bake: Bake, strategy: str, app: str) -
         assert name.endswith((".py", "LICENSE")) or "\n\n\n" not in text, name
 
 
-@every_strategy
-@every_app
-def test_configuration_and_modules_parse(bake: Bake, strategy: str, app: str) -> None:
-    project = bake(strategy=strategy, app=app)
+def test_configuration_and_modules_parse(project: Project) -> None:
     metadata = tomllib.loads(project.read("pyproject.toml"))["project"]
     assert metadata["name"] == project.slug
     assert metadata["scripts"] == {project.slug: f"{project.package}.cli:main"}
@@ -145,10 +143,7 @@ def test_configuration_and_modules_parse(bake: Bake, strategy: str, app: str) ->
             compile(project.read(name), name, "exec")
 
 
-@every_strategy
-@every_app
-def test_hadolint_and_shellcheck_pass(bake: Bake, strategy: str, app: str) -> None:
-    project = bake(strategy=strategy, app=app)
+def test_hadolint_and_shellcheck_pass(project: Project) -> None:
     dockerfiles = [name for name in project.files if name.endswith("Dockerfile")]
     assert dockerfiles
     hadolint = project.run(TOOLS / "hadolint", *dockerfiles)

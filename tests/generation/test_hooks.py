@@ -101,8 +101,8 @@ def test_next_steps_are_printed_unless_cruft_generates(
     write(tmp_path, VARIANTS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    given = {**create_answers("red"), "project_slug": "acme", "app": "cli"}
-    post_gen.main({**given, "_commit": "abc"} if cruft else given, "docker build")
+    answers = {**create_answers("red"), "project_slug": "acme", "app": "cli"}
+    post_gen.main({**answers, "_commit": "abc"} if cruft else answers, "docker build")
     assert ("Your project is ready." in capsys.readouterr().out) != cruft
 
 
@@ -183,8 +183,8 @@ def test_answer_of_wrong_type_gives_one_line_error(question: str, value: Any) ->
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_missing_answer_gives_one_line_error(question: str) -> None:
-    given = {name: value for name, value in VALID.items() if name != question}
-    assert pre_gen.answer_error(given, load_rules(), hint=False).startswith(f"{question}: null is not text.")
+    answers = {name: value for name, value in VALID.items() if name != question}
+    assert pre_gen.answer_error(answers, load_rules(), hint=False).startswith(f"{question}: null is not text.")
 
 
 CHOICES = [question for question, choices in QUESTIONS.items() if isinstance(choices, list)]

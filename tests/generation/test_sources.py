@@ -143,14 +143,14 @@ def run_in_container(
             target = ("--target", work_dir.parent / "packages" / version)
             platform = ("--python-version", python, "--python-platform", "linux", "--only-binary", ":all:")
             uv("pip", "install", *target, *platform, f"cookiecutter=={version}")
-        given = io.BytesIO()
-        with tarfile.open(fileobj=given, mode="w") as archive:
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w") as archive:
             for directory in ("home", "packages", "template"):
                 archive.add(work_dir.parent / directory, directory)
         options = ("--rm", "--interactive", "--network=none", base_image(python))
         command = ["docker", "run", *options, "sh", "-euc", IN_A_CONTAINER, "sh", OLD, NEW]
         result = subprocess.run(
-            command, input=given.getvalue(), capture_output=True, env=engine.environment, check=False
+            command, input=stream.getvalue(), capture_output=True, env=engine.environment, check=False
         )
         assert result.returncode == 0, result.stderr.decode()
         with tarfile.open(fileobj=io.BytesIO(result.stdout)) as archive:

@@ -124,10 +124,10 @@ class Template:
     def create(self, directory: Path, version: str = "v1", **answers: str) -> Project:
         """Generate a project from a version with cruft, and commit it."""
         directory.mkdir(exist_ok=True)
-        given = {"project_slug": "acme", **answers}
+        all_answers = {"project_slug": "acme", **answers}
         options = ("--no-input", "--default-config", "--checkout", version)
-        self.cruft(directory, "create", *options, "--extra-context", json.dumps(given), URL)
-        project = Project(directory / "acme", given)
+        self.cruft(directory, "create", *options, "--extra-context", json.dumps(all_answers), URL)
+        project = Project(directory / "acme", all_answers)
         self.git(project.path, "init", "--quiet")
         self.commit(project.path, "As generated")
         return project

@@ -298,7 +298,7 @@ def run_script(engine: Engine, tmp_path: Path) -> RunScript:
         (programs / name).write_text(text, "utf-8")
         (programs / name).chmod(0o755)
     real = engine.environment["PATH"]
-    given = {
+    variables = {
         **engine.environment,
         "PATH": f"{programs}{os.pathsep}{real}",
         "REAL_PATH": real,
@@ -307,7 +307,7 @@ def run_script(engine: Engine, tmp_path: Path) -> RunScript:
     }
 
     def run(project: Project, shell: str, script: str, **environment: str) -> tuple[int, list[Call], dict[str, str]]:
-        result = project.run(shell, "-e", "-c", script, env={**given, **environment})
+        result = project.run(shell, "-e", "-c", script, env={**variables, **environment})
         texts = [path.read_text("utf-8") for path in sorted(calls.iterdir(), key=lambda path: int(path.name))]
         outputs = dict(line.split("=", 1) for line in output.read_text("utf-8").splitlines())
         return result.returncode, [Call(**json.loads(text)) for text in texts], outputs
@@ -341,14 +341,14 @@ def github_bake_target(project: Project, engine: Engine, job: str, suffix: str) 
     for name, value in found.items():
         text = text.replace(f"${{{{ needs.images.outputs.{name} }}}}", value)
     step = json.loads(text)
-    given, environment = step["with"], step["env"]
-    assert "${{" not in json.dumps([given["set"], given["targets"], environment])
-    options = [f"--{name}" for name in ("load", "push") if given.get(name)]
-    sets = [f"--set={line}" for line in given["set"].splitlines()]
-    bake = ["docker", "buildx", "bake", "--file", given["files"], "--print", *options, *sets, given["targets"]]
+    inputs, environment = step["with"], step["env"]
+    assert "${{" not in json.dumps([inputs["set"], inputs["targets"], environment])
+    options = [f"--{name}" for name in ("load", "push") if inputs.get(name)]
+    sets = [f"--set={line}" for line in inputs["set"].splitlines()]
+    bake = ["docker", "buildx", "bake", "--file", inputs["files"], "--print", *options, *sets, inputs["targets"]]
     printed = project.run(*bake, env={**engine.environment, **environment})
     assert printed.returncode == 0, printed.stderr
-    target: dict[str, Any] = json.loads(printed.stdout)["target"][given["targets"]]
+    target: dict[str, Any] = json.loads(printed.stdout)["target"][inputs["targets"]]
     return target
 
 
@@ -391,9 +391,9 @@ def test_github_builds_without_cache_every_week(bake_once: Bake) -> None:
 
 def gitlab(project: Project, source: str = "push") -> dict[str, str]:
     """Return the environment of the job that builds the images."""
-    given = {**GITLAB, "CI_PIPELINE_SOURCE": source}
+    variables = {**GITLAB, "CI_PIPELINE_SOURCE": source}
     own = jobs_of(project)["build-image"]["variables"]
-    return {**given, **{name: Template(value).substitute(given) for name, value in own.items()}}
+    return {**variables, **{name: Template(value).substitute(variables) for name, value in own.items()}}
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])

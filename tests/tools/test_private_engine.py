@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import itertools
 import os
 import re
 import shutil
@@ -244,6 +246,41 @@ def test_existing_engine_keeps_running_without_substitute(
     assert tag == "python:3.14-slim"
     assert len(during.split()) == 2
     assert after == "after"
+
+
+TWO_ENGINES = """
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from tools.engine import *
+
+def create_networks(engine):
+    names = ["bridge", *(f"network-{number}" for number in range(20))]
+    for name in names[1:]:
+        engine.docker("network", "create", name)
+    return engine.docker("network", "inspect", "--format", "{{range .IPAM.Config}}{{.Subnet}}{{end}}", *names).stdout
+
+for arguments in ("link add docker0 type bridge", "address add 172.17.0.1/16 dev docker0", "link set docker0 up"):
+    subprocess.run(["ip", *arguments.split()], check=True)
+with running_engine() as first, second_engine(first) as second, ThreadPoolExecutor() as threads:
+    for subnets in threads.map(create_networks, (first, second)):
+        print(*subnets.split())
+"""
+
+
+def test_engines_share_no_address_range(spare_engine: SpareEngine) -> None:
+    arguments, options = spare_engine.command()
+    arguments[arguments.index("-m") :] = ["-c", TWO_ENGINES]
+    finished = subprocess.run(arguments, check=False, capture_output=True, **options)
+    assert finished.returncode == 0, finished.stderr
+    first, second = (
+        [ipaddress.IPv4Network(subnet) for subnet in line.split()] for line in finished.stdout.splitlines()
+    )
+    networks = [ipaddress.IPv4Network("172.17.0.0/16"), *first, *second]
+    assert len(networks) == 1 + 2 * 21
+    assert [pair for pair in itertools.combinations(networks, 2) if pair[0].overlaps(pair[1])] == []
+    # Each engine has one range, which it can use completely.
+    assert len({network.supernet(new_prefix=20) for network in first}) == 1
+    assert len({network.supernet(new_prefix=20) for network in second}) == 1
 
 
 # A fault that would fail most tests stops the run.

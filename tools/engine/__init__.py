@@ -8,6 +8,7 @@ Debian packages and stopped at the end. Its downloads are kept in the user's cac
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shlex
 import shutil
@@ -18,6 +19,7 @@ import tempfile
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -161,7 +163,8 @@ def start_and_stop(engine: Engine, home: Path) -> Iterator[None]:
                     _stop(home)
                 fcntl.flock(users, fcntl.LOCK_SH)
                 if engine.private:
-                    _run_script([_HERE / "start-engine"], {**engine.environment, "ENGINE_HOME": str(home)})
+                    settings = {"ENGINE_HOME": str(home), "ADDRESS_RANGE": str(_free_address_range(home))}
+                    _run_script([_HERE / "start-engine"], {**engine.environment, **settings})
             yield
         finally:
             with _engine_lock():
@@ -207,6 +210,28 @@ def _engine_lock() -> Iterator[None]:
     with (cache_dir() / "engine.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _free_address_range(home: Path) -> IPv4Network:
+    """Return a range that no route uses. Start the search at a hash, because two engines may start at the same time."""
+    # These are Docker's default ranges, without those of common cloud networks.
+    ranges = [part for number in range(17, 31) for part in IPv4Network(f"172.{number}.0.0/16").subnets(new_prefix=20)]
+    first = int(hashlib.sha256(bytes(home)).hexdigest(), 16) % len(ranges)
+    used = _routes()
+    for candidate in ranges[first:] + ranges[:first]:
+        if not any(candidate.overlaps(route) for route in used):
+            return candidate
+    raise EngineUnavailable("The routes of this host leave no private address range for a Docker engine.")
+
+
+def _routes() -> list[IPv4Network]:
+    """Return the destinations of this host's routes, without the default route."""
+    routes = []
+    for line in Path("/proc/net/route").read_text().splitlines()[1:]:
+        columns = line.split()
+        address, mask = (int(columns[column], 16).to_bytes(4, sys.byteorder) for column in (1, 7))
+        routes.append(IPv4Network((address, str(IPv4Address(mask)))))
+    return [route for route in routes if route.prefixlen]
 
 
 def _is_alone(users: IO[str]) -> bool:

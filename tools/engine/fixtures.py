@@ -90,7 +90,8 @@ def _host_fault(config: pytest.Config, error: str) -> str | None:
     for directory in filter(Path.is_dir, directories):
         free = shutil.disk_usage(directory).free
         if free < MIN_FREE_BYTES:
-            return f"The disk is full: {directory} has {free // 10**6} MB of free space, and the tests need over 1 GB."
+            megabytes = free // 10**6
+            return f"The disk is full: {directory} has {megabytes} MB left. CONTRIBUTING.md lists what the tests need."
     if engine and not responds:
         log = f": see {cache_dir()}/engine/dockerd.log" if engine.private else ""
         return f"The Docker engine no longer responds{log}."

@@ -9,7 +9,12 @@ import pytest
 from .process import run_service
 
 SMALL_APP = Path(__file__).with_name("small_app.py")
-COMMAND = [sys.executable, str(SMALL_APP)]
+PATH = f"import sys; sys.path.insert(0, {str(SMALL_APP.parent)!r})\n"
+RUN = """
+from {{ cookiecutter.package_name }} import service
+sys.exit(service.run("small_app:app", "small-app"))
+"""
+COMMAND = [sys.executable, "-c", PATH + RUN]
 
 
 def pytest_collection_modifyitems(items):
@@ -19,8 +24,8 @@ def pytest_collection_modifyitems(items):
 
 def extended_command(code):
     """Return the command that runs the small app after some code that changes it."""
-    prelude = f"import sys; sys.path.insert(0, {str(SMALL_APP.parent)!r}); from small_app import app, service\n"
-    return [sys.executable, "-c", f"{prelude}{code}\nsys.exit(service.run('__main__:app', 'small-app'))"]
+    run = "sys.exit(service.run('__main__:app', 'small-app'))"
+    return [sys.executable, "-c", f"{PATH}from small_app import app, service\n{code}\n{run}"]
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A small service for the tests of this package, with a route of each kind."""
 
 import asyncio
-import sys
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -108,7 +107,3 @@ app.mount("/admin", admin)
 @admin.get("/page")
 async def get_page() -> str:
     return "page"
-
-
-if __name__ == "__main__":
-    sys.exit(service.run("__main__:app", "small-app"))

@@ -51,7 +51,7 @@ class Stage:
 
     parent: str
     steps: list[str]
-    leaves: str
+    result: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +183,7 @@ def content(dockerfile: str, build: Callable[[str], str], base: str) -> Content:
             origins[copy] = [source for source in sources if (part.stage, source) not in copied] or sources
             copied |= {(part.stage, source) for source in sources}
         names = dict.fromkeys(source.name for sources in origins.values() for source in sources)
-        name = stages[ARTIFACTS].leaves if part.stage == ARTIFACTS else " + ".join(names) or part.name
+        name = stages[ARTIFACTS].result if part.stage == ARTIFACTS else " + ".join(names) or part.name
         layers_by_stage[part.stage].append({"name": name, "bytes": part.layer.size})
         for copy, sources in origins.items():
             boxes = [list(box) for box in dict.fromkeys((source.stage, source.name) for source in sources)]

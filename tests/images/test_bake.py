@@ -103,7 +103,7 @@ def committed_builder(create_builder: Any, tmp_path: Path) -> Builder:
 # Targets.
 
 
-def expected(kind: str, strategy: str) -> set[str]:
+def expected_targets(kind: str, strategy: str) -> set[str]:
     """Return the targets of a kind that a project should have."""
     among = WITH_ARTIFACTS if kind == "artifacts" else STRATEGIES
     return {f"{kind}-{name}" for name in among} if strategy == "all" else {kind} if strategy in among else set()
@@ -112,19 +112,19 @@ def expected(kind: str, strategy: str) -> set[str]:
 @pytest.mark.parametrize("strategy", QUESTIONS["strategy"])
 def test_targets_build_the_right_stages_and_dockerfiles(create_builder: Any, strategy: str) -> None:
     builder: Builder = create_builder(strategy)
-    kinds = [kind for kind in ("image", "test-image", "artifacts", "release") if expected(kind, strategy)]
+    kinds = [kind for kind in ("image", "test-image", "artifacts", "release") if expected_targets(kind, strategy)]
     for kind in kinds:
         plan = builder.plan(kind)
-        assert plan.keys() == expected(kind, strategy)
+        assert plan.keys() == expected_targets(kind, strategy)
         for name, target in plan.items():
             text = builder.project.read(target["dockerfile"])
             assert target["dockerfile"] in ("Dockerfile", f"strategies/{name.removeprefix(f'{kind}-')}/Dockerfile")
             assert kind in ("image", "release") or f" AS {target['target']}\n" in text
     listed = builder.run("docker", *BAKE, "--list=type=targets,format=json").stdout
     assert {entry["name"] for entry in json.loads(listed)} == {"default", *kinds}.union(
-        *(expected(kind, strategy) for kind in kinds)
+        *(expected_targets(kind, strategy) for kind in kinds)
     )
-    assert builder.plan().keys() == expected("image", strategy)
+    assert builder.plan().keys() == expected_targets("image", strategy)
 
 
 @pytest.mark.parametrize("strategy", QUESTIONS["strategy"])
@@ -132,7 +132,7 @@ def test_artifacts_targets_match_dockerfile_stages(create_builder: Any, strategy
     project = create_builder(strategy).project
     dockerfiles = [name for name in project.files if re.fullmatch(r"(strategies/\w+/)?Dockerfile", name)]
     stages = sum(" AS artifacts\n" in project.read(name) for name in dockerfiles)
-    assert stages == len(expected("artifacts", strategy))
+    assert stages == len(expected_targets("artifacts", strategy))
     assert bool(re.search(r"^artifacts:", project.read("Makefile"), re.M)) == bool(stages)
 
 
@@ -229,7 +229,7 @@ def test_make_runs_the_built_image(create_builder: Any, strategy: str) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["wheels", "all"])
-def test_make_leaves_the_artifacts_in_dist(create_builder: Any, strategy: str) -> None:
+def test_make_writes_artifacts_to_dist(create_builder: Any, strategy: str) -> None:
     builder: Builder = create_builder(strategy)
     builder.run("make", "artifacts")
     dist = builder.project.path / "dist"
@@ -310,11 +310,11 @@ def second_host(engine: Engine, base_image: Any) -> Iterator[Engine]:
 @pytest.fixture
 def fresh_engine(second_host: Engine) -> Engine:
     """Return the second engine without the results of earlier builds."""
-    forget(second_host)
+    clear_engine(second_host)
     return second_host
 
 
-def forget(engine: Engine) -> None:
+def clear_engine(engine: Engine) -> None:
     """Remove an engine's build cache and the image, which would otherwise keep the layers."""
     engine.docker("image", "rm", "--force", "acme-bake", check=False)
     engine.docker("builder", "prune", "--all", "--force")
@@ -336,7 +336,7 @@ def test_fresh_engine_compiles_nothing_and_builds_the_same_image(
     assert there.image_id() == here.image_id()
     assert there.output("acme-bake") == OUTPUT
     # The cache that the fresh engine wrote for its own branch is complete, although that engine built nothing.
-    forget(fresh_engine)
+    clear_engine(fresh_engine)
     assert there.steps("--load", MAIN="new", **variables) == dict.fromkeys(first, True)
 
 
@@ -366,7 +366,7 @@ def test_cache_with_mode_min_does_not_contain_the_compiler(
     cache = f"{cache_registry}/min/cache"
     export = f"--set=*.cache-to=type=registry,ref={cache}:main,mode=min"
     there.steps("--load", export, CACHE=cache, BRANCH="main")
-    forget(fresh_engine)
+    clear_engine(fresh_engine)
     steps = replace(there, project=edit_copy(there.project, tmp_path)).steps("--load", CACHE=cache)
     assert {found for step, found in steps.items() if COMPILER.search(step)} == {False}
 

@@ -131,7 +131,7 @@ def follows_the_schemas(manifests: Manifests) -> None:
         assert set(unknown) <= {"ServiceMonitor"}, result.stdout
 
 
-def is_restricted(manifests: Manifests) -> None:
+def meets_restricted_pod_security(manifests: Manifests) -> None:
     for rules, item in ((POD_RULES, manifests.pod), (CONTAINER_RULES, manifests.container)):
         for path, allowed in rules.items():
             assert find_value(item, path) in allowed, path
@@ -214,7 +214,7 @@ def disruption_budget_allows_node_drain(manifests: Manifests) -> None:
     assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
 
 
-def is_spread(manifests: Manifests) -> None:
+def spreads_pods_over_zones_and_nodes(manifests: Manifests) -> None:
     spread = {found["topologyKey"]: found for found in manifests.pod["topologySpreadConstraints"]}
     assert spread.keys() == {"topology.kubernetes.io/zone", "kubernetes.io/hostname"}
     assert all(found["matchLabelKeys"] == ["pod-template-hash"] for found in spread.values())
@@ -243,7 +243,7 @@ def pins_the_image_version(manifests: Manifests) -> None:
     assert re.fullmatch(r"registry\.example\.com/team/acme-sums(:v[\d.]+|@sha256:[0-9a-f]{64})", image)
 
 
-def is_monitored(manifests: Manifests) -> None:
+def allows_prometheus_to_scrape(manifests: Manifests) -> None:
     monitor, service = manifests.one("ServiceMonitor"), manifests.one("Service")
     assert monitor["apiVersion"] == "monitoring.coreos.com/v1"
     assert monitor["spec"].keys() == {"selector", "endpoints"}
@@ -257,7 +257,7 @@ def is_monitored(manifests: Manifests) -> None:
 
 CHECKS = [
     follows_the_schemas,
-    is_restricted,
+    meets_restricted_pod_security,
     selects_its_own_pods,
     labels_every_object,
     names_the_port,
@@ -269,10 +269,10 @@ CHECKS = [
     memory_request_equals_limit,
     only_the_autoscaler_sets_replicas,
     disruption_budget_allows_node_drain,
-    is_spread,
+    spreads_pods_over_zones_and_nodes,
     network_policy_allows_ingress_only_on_its_port,
 ]
-CHECKS_OF_PRODUCTION = [has_its_namespace, pins_the_image_version, is_monitored]
+CHECKS_OF_PRODUCTION = [has_its_namespace, pins_the_image_version, allows_prometheus_to_scrape]
 CASES = [(check, directory) for check in CHECKS for directory in (BASE, PRODUCTION)]
 CASES += [(check, PRODUCTION) for check in CHECKS_OF_PRODUCTION]
 # Each fault: the check that detects it, the file, the old text and the new text.
@@ -280,17 +280,17 @@ FAULTS: list[tuple[Check, str, str, str]] = [
     (follows_the_schemas, f"{BASE}/deployment.yaml", "maxSkew: 1", 'maxSkew: "1"'),
     (follows_the_schemas, f"{BASE}/service.yaml", "appProtocol", "appProtokol"),
     (follows_the_schemas, f"{BASE}/horizontalpodautoscaler.yaml", "autoscaling/v2", "autoscaling/v2beta2"),
-    (is_restricted, f"{BASE}/deployment.yaml", "runAsNonRoot: true", "runAsNonRoot: false"),
-    (is_restricted, f"{BASE}/deployment.yaml", "drop: [ALL]", "drop: [NET_RAW]"),
-    (is_restricted, f"{BASE}/deployment.yaml", "RuntimeDefault", "Unconfined"),
-    (is_restricted, f"{BASE}/deployment.yaml", "allowPrivilegeEscalation: false", "privileged: true"),
-    (is_restricted, f"{BASE}/deployment.yaml", "readOnlyRootFilesystem: true", "procMount: Unmasked"),
-    (is_restricted, f"{BASE}/deployment.yaml", "enableServiceLinks: false", "hostNetwork: true"),
-    (is_restricted, f"{BASE}/deployment.yaml", "containerPort: 8000", "hostPort: 80"),
-    (is_restricted, f"{BASE}/deployment.yaml", "path: /readyz,", "path: /readyz, host: 10.0.0.1,"),
-    (is_restricted, f"{BASE}/deployment.yaml", "automountServiceAccountToken: false", "hostPID: true"),
-    (is_restricted, f"{BASE}/deployment.yaml", "sizeLimit: 64Mi", "medium: Memory"),
-    (is_restricted, f"{BASE}/deployment.yaml", "mountPath: /tmp", "mountPath: /"),
+    (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "runAsNonRoot: true", "runAsNonRoot: false"),
+    (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "drop: [ALL]", "drop: [NET_RAW]"),
+    (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "RuntimeDefault", "Unconfined"),
+    (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "allowPrivilegeEscalation: false", "privileged: true"),
+    (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "readOnlyRootFilesystem: true", "procMount: Unmasked"),
+    (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "enableServiceLinks: false", "hostNetwork: true"),
+    (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "containerPort: 8000", "hostPort: 80"),
+    (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "path: /readyz,", "path: /readyz, host: 10.0.0.1,"),
+    (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "automountServiceAccountToken: false", "hostPID: true"),
+    (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "sizeLimit: 64Mi", "medium: Memory"),
+    (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "mountPath: /tmp", "mountPath: /"),
     (selects_its_own_pods, f"{BASE}/service.yaml", "/name: acme-sums", "/name: acme"),
     (selects_its_own_pods, f"{BASE}/poddisruptionbudget.yaml", "/name: acme-sums", "/name: acme"),
     (selects_its_own_pods, f"{BASE}/networkpolicy.yaml", "/name: acme-sums", "/name: acme"),
@@ -307,7 +307,7 @@ FAULTS: list[tuple[Check, str, str, str]] = [
     (only_the_autoscaler_sets_replicas, f"{BASE}/horizontalpodautoscaler.yaml", "name: cpu", "name: storage"),
     (disruption_budget_allows_node_drain, f"{BASE}/horizontalpodautoscaler.yaml", "minReplicas: 2", "minReplicas: 1"),
     (disruption_budget_allows_node_drain, f"{BASE}/poddisruptionbudget.yaml", "AlwaysAllow", "IfHealthyBudget"),
-    (is_spread, f"{BASE}/deployment.yaml", "kubernetes.io/hostname", "kubernetes.io/arch"),
+    (spreads_pods_over_zones_and_nodes, f"{BASE}/deployment.yaml", "kubernetes.io/hostname", "kubernetes.io/arch"),
     (network_policy_allows_ingress_only_on_its_port, f"{BASE}/networkpolicy.yaml", "[Ingress, Egress]", "[Ingress]"),
     (network_policy_allows_ingress_only_on_its_port, f"{BASE}/networkpolicy.yaml", "port: 8000", "port: 80"),
     (labels_every_object, f"{PRODUCTION}/kustomization.yaml", "/name: acme-sums", "/name: acme"),
@@ -318,9 +318,9 @@ FAULTS: list[tuple[Check, str, str, str]] = [
     (has_its_namespace, f"{PRODUCTION}/kustomization.yaml", "namespace: acme-sums", ""),
     (has_its_namespace, f"{PRODUCTION}/namespace.yaml", "restricted", "baseline"),
     (pins_the_image_version, f"{PRODUCTION}/kustomization.yaml", "v0.1.0", "latest"),
-    (is_monitored, f"{PRODUCTION}/servicemonitor.yaml", "port: http", "port: web"),
-    (is_monitored, f"{PRODUCTION}/servicemonitor.yaml", "/name: acme-sums", "/name: acme"),
-    (is_monitored, f"{PRODUCTION}/networkpolicy.yaml", "monitoring", "default"),
+    (allows_prometheus_to_scrape, f"{PRODUCTION}/servicemonitor.yaml", "port: http", "port: web"),
+    (allows_prometheus_to_scrape, f"{PRODUCTION}/servicemonitor.yaml", "/name: acme-sums", "/name: acme"),
+    (allows_prometheus_to_scrape, f"{PRODUCTION}/networkpolicy.yaml", "monitoring", "default"),
 ]
 
 

@@ -122,7 +122,7 @@ def test_copies_and_bind_mounts_are_parsed() -> None:
         ("bind mount", "/w", RUNTIME),
     ]
     stages = stages_of(dockerfile)
-    assert (stages["two"].parent, stages["three"].leaves, len(stages["three"].steps)) == ("one", "the rest", 4)
+    assert (stages["two"].parent, stages["three"].result, len(stages["three"].steps)) == ("one", "the rest", 4)
 
 
 def test_copied_files_are_attributed_to_visible_layers() -> None:

@@ -90,7 +90,7 @@ def test_response_ends_although_a_background_task_fails(failing_service):
     assert response.endswith(b'"accepted"')
 
 
-def test_route_has_a_limit_of_its_own(service):
+def test_route_limit_overrides_the_setting(service):
     assert service.request("POST", "/large", bytes(6_500_000)).json() == {"bytes": 6_500_000}
     assert_problem(service.request("POST", "/large", bytes(7_000_001)), 413)
     assert_problem(service.request("POST", "/large", iter([bytes(7_000_001)])), 413)

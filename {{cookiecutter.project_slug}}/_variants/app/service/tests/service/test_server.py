@@ -72,7 +72,7 @@ def test_sigterm_cancels_a_request_after_the_grace_period(start_service):
     assert "Traceback" not in service.log.read_text()
 
 
-def test_sigterm_drains(start_service):
+def test_sigterm_drains_connections(start_service):
     service = start_service(drain_seconds=1.5)
     started = time.monotonic()
     with service.connect() as client:

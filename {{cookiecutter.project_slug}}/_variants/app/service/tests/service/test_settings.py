@@ -190,7 +190,7 @@ def test_binary_secret_file_is_reported(monkeypatch, tmp_path):
 
 
 @pytest.mark.usefixtures("secrets")
-def test_file_that_is_unreadable_is_reported(monkeypatch):
+def test_unreadable_file_is_reported(monkeypatch):
     monkeypatch.delenv(f"{PREFIX}API_TOKEN")
     with tempfile.TemporaryDirectory() as directory:
 

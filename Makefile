@@ -19,7 +19,7 @@ demo: .venv/ready  ## generate the default project, build its image, and run a s
 load: .venv/ready  ## compare the service under load with a bare app (takes three minutes)
 	.venv/bin/python -m tools.load
 
-watch: .venv/ready  ## measure how soon `docker compose watch` applies a change (takes two minutes)
+watch: .venv/ready  ## measure how quickly `docker compose watch` applies a change (takes two minutes)
 	.venv/bin/python -m tools.watch
 
 bench: .venv/ready  ## compare the speed of the generated C extension with google-crc32c

@@ -1,4 +1,4 @@
-"""Jinja filters that quote answers for each file format, and others that list the template's strategies and names."""
+"""Jinja filters that escape answers for each file format, and others that list the template's strategies and names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RESERVED += " con prn aux nul com1 com2 com3 com4 com5 com6 com7 com8 com9 lpt1 
 
 
 def check_command(cookiecutter: str, python: tuple[int, ...], options: dict[str, object]) -> None:
-    """Reject a cookiecutter that cannot include the files in templates/, an old Python, and --accept-hooks=no."""
+    """Reject --accept-hooks=no, an old Python, and an old cookiecutter, which cannot include templates/."""
     if tuple(map(int, re.findall(r"\d+", cookiecutter)[:2])) < (2, 2) or python < (3, 10):
         found = f"cookiecutter {cookiecutter} on Python {'.'.join(map(str, python))}"
         raise FailedHookException(
@@ -62,7 +62,7 @@ def target_paths(package_name: object) -> list[str]:
 
 
 def reserved_names() -> list[str]:
-    """List, with hyphens, the names that a project must not have: those in use, or that would shadow a module."""
+    """List the names, with hyphens, that a project must not have because they are in use or would shadow a module."""
     locked = re.findall(r"(?m)^([a-z0-9-]+)==", "".join(path.read_text("utf-8") for path in PROJECT.rglob("*.txt")))
     modules = {module.lower() for module in sys.stdlib_module_names}
     return sorted(name.replace("_", "-") for name in {*RESERVED.split(), *locked, *modules, *keyword.kwlist})

@@ -11,8 +11,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 
 # Install the locked build backend and uv. The bind mount provides the lock file and the cache mount keeps downloads
-# between builds, without a layer for either. Dependencies without a wheel are built with the same versions. The
-# constraints repeat these without hashes, because such builds may need other packages, which are not locked.
+# between builds, without a layer for either. Dependencies without a wheel are built with the same versions of
+# these tools. The constraints omit the hashes, because such builds may also need packages that are not locked.
 RUN --mount=type=bind,source=requirements/build.txt,target=/requirements/build.txt \
     --mount=type=cache,target=/root/.cache/pip \
     pip install --require-hashes --requirement /requirements/build.txt \

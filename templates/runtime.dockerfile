@@ -3,8 +3,8 @@ LABEL org.opencontainers.image.title="{{ cookiecutter.project_slug }}" \
       org.opencontainers.image.authors={{ (cookiecutter.author_name ~ " <" ~ cookiecutter.author_email ~ ">") | label }} \
       org.opencontainers.image.licenses="{{ cookiecutter.license | replace("Proprietary", "LicenseRef-Proprietary") }}"
 
-# Do not buffer stdout: Python would keep up to 8 KiB of it, because it is not a terminal. Print a traceback if C code
-# crashes. Libraries that write to HOME need a directory where any UID may write.
+# Do not buffer stdout. Otherwise Python would hold back up to 8 KiB of output, because stdout is not a terminal. Print
+# a traceback if C code crashes. Libraries that write to HOME need a directory that any UID can write to.
 ENV PYTHONUNBUFFERED=1 \
     PYTHONFAULTHANDLER=1 \
     HOME=/tmp

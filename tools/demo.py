@@ -67,7 +67,7 @@ def build(engine: Engine, project: Path, tag: str) -> None:
 
 
 def run_in_container(engine: Engine, project: Path) -> None:
-    """Build the image, run it hardened, and request a checksum."""
+    """Build the image, run it in a hardened container, and request a checksum."""
     build(engine, project, SLUG)
     options = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--publish=127.0.0.1::8000")
     log_command("docker", "run", "--detach", *options, SLUG)

@@ -17,7 +17,7 @@ from pathlib import Path
 from cookiecutter.main import cookiecutter
 
 TEMPLATE = Path(__file__).parent.parent
-# Without a pipeline, because the workflow's own token cannot push workflows.
+# Without a pipeline, because the workflow's token cannot push workflow files.
 ANSWERS = {"ci": "none"}
 
 
@@ -61,7 +61,7 @@ class Branches:
         return git(self.repository, "rev-parse", "FETCH_HEAD")
 
     def write_tree(self, project: Path) -> str:
-        """Store all files of a project, including ignored ones, and return their tree."""
+        """Store all files of a project, including ignored ones, and return the ID of their git tree."""
         worktree = f"--work-tree={project}"
         git(self.repository, worktree, "add", "--all", "--force", str(project))
         return git(self.repository, "write-tree")

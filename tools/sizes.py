@@ -63,7 +63,7 @@ class Row:
 
 
 def sizes(engine: Engine, tag: str) -> Sizes:
-    """Return the bytes and disk bytes of each distribution in an image; '' is for files of no distribution."""
+    """Return the bytes and disk bytes of each distribution in an image; '' means files of no distribution."""
     counted = engine.docker("run", "--rm", "--network=none", tag, "python", "-c", COUNT).stdout
     return {name: (size, blocks) for name, (size, blocks) in json.loads(counted).items()}
 

@@ -1,4 +1,4 @@
-"""Measure how long `docker compose watch` takes to apply a change to Python or C code to a running service.
+"""Measure how long `docker compose watch` takes to apply a change in Python or C code to a running service.
 
 Arguments are answers, such as `strategy=platter`.
 """

@@ -162,13 +162,13 @@ FAULTS = {
         "mkdir /tmp/bin; for tool in cat dirname sed cut; do ln -s $(command -v $tool) /tmp/bin; done; "
         "PATH=/tmp/bin /bin/sh install.sh /tmp/venv",
         1,
-        "no Python found; install Python 3.14, or set PYTHON to the path of one",
+        "no Python found; install Python 3.14, or set PYTHON to its path",
     ),
     "wrong version": (
         create_fake_interpreter("/tmp/fake", "CPython 3.9", "linux-x86_64 glibc")
         + "PYTHON=/tmp/fake sh install.sh /tmp/venv",
         1,
-        "/tmp/fake is CPython 3.9, but the bundle needs CPython 3.14; set PYTHON to the path of one",
+        "/tmp/fake is CPython 3.9, but the bundle needs CPython 3.14; set PYTHON to its path",
     ),
     "wrong platform": (
         create_fake_interpreter("/tmp/fake", "CPython 3.14", "linux-aarch64 without glibc")
@@ -195,7 +195,7 @@ FAULTS = {
         + create_fake_interpreter("/tmp/venv/bin/python", "CPython 3.9", "linux-x86_64 glibc")
         + "sh install.sh /tmp/venv",
         1,
-        "/tmp/venv was created by another Python; delete it, or choose another directory",
+        "/tmp/venv was created by a different Python; delete it, or choose another directory",
     ),
 }
 
@@ -216,7 +216,7 @@ def test_installer_reports_the_required_python_version(bundle: Host, base_image:
     result = other.run(f"{UNPACK}sh install.sh /tmp/venv")
     assert result.returncode == 1
     assert result.stderr.endswith(
-        "python3 is CPython 3.13, but the bundle needs CPython 3.14; set PYTHON to the path of one.\n"
+        "python3 is CPython 3.13, but the bundle needs CPython 3.14; set PYTHON to its path.\n"
     )
 
 

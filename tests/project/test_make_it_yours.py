@@ -40,7 +40,7 @@ def project(request: pytest.FixtureRequest, bake_once: Bake, tmp_path_factory: p
     """Return a project in which the sample is replaced."""
     project = copy_project(bake_once(project_slug="acme", app=request.param), tmp_path_factory.mktemp("yours"))
     replaced = copy_files(project) - NEW
-    # They contain nothing of the sample.
+    # These files contain no sample code.
     empty = {"src/acme/settings.py", "tests/schemathesis.toml", "tests/settings.env"}
     assert replaced | empty >= files_to_replace(project.read("README.md"))
     assert len(replaced) <= 8

@@ -156,7 +156,7 @@ def test_alternative_dockerfiles_pass_docker_build_check(engine: Engine, project
 @pytest.mark.parametrize("name", ALL_ALTERNATIVES)
 def test_alternative_dockerfile_names_source_and_changes(name: str) -> None:
     comment = (ALTERNATIVES / name / "Dockerfile").read_text("utf-8").partition("\nFROM")[0]
-    for word in ("# Source: ", "https://", "# Repaired: ", "# Tuned: "):
+    for word in ("# Source: ", "https://", "# Fixes: ", "# Optimisations: "):
         assert word in comment
     assert f"](alternatives/{name}/Dockerfile)" in (DOCS / "comparison.md").read_text("utf-8")
 

@@ -11,7 +11,7 @@
 #define POLYNOMIAL 0x82F63B78u
 #define SLICES 16
 
-/* Releasing and reacquiring the GIL takes some tens of nanoseconds, which is a small part
+/* Releasing and reacquiring the GIL takes a few tens of nanoseconds, which is a small part
  * of the duration of a call with this much data or more. */
 #define GIL_RELEASE_BYTES 8192
 

@@ -1,4 +1,4 @@
-"""Compare the service with its OpenAPI document; `make contract` runs this test."""
+"""Test the service against its OpenAPI document; `make contract` runs this test."""
 
 import subprocess
 import sys

@@ -5,7 +5,7 @@
 A strategy is a directory with a Dockerfile. Every value is also given relative to the first strategy in the same round,
 because absolute times depend on the host. Builds include downloads. Each round starts without cached layers and with
 empty cache mounts. After each measurement, the cache records that it added are removed. If a build of another project
-has reused one of them meanwhile, its next build has to repeat that step.
+has reused one of them in the meantime, that project's next build must repeat the step.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ HERE = Path(__file__).resolve().parent
 FIRST = "venv"
 TIMEOUT_SECONDS = 60
 ATTEMPTS = 3
-# The startup varies more than the other measurements, so each value is the median of several starts.
+# The startup time varies more than the other measurements, so each value is the median of several starts.
 STARTS = 5
 # Files of a project that no build needs.
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "build", "dist", "*.egg-info", "*.so", "__pycache__", ".*_cache")
@@ -99,8 +99,8 @@ class Metric:
 
 
 METRICS = {
-    "size": Metric("above the base image", "MB", 1e-6),
-    "compressed": Metric("above the base image, compressed", "MB", 1e-6),
+    "size": Metric("added to the base image", "MB", 1e-6),
+    "compressed": Metric("added to the base image, compressed", "MB", 1e-6),
     "cold": Metric("cold build", "s"),
     "edit_py": Metric("rebuild after changing one .py", "s"),
     "edit_c": Metric("rebuild after changing one .c", "s"),
@@ -208,7 +208,7 @@ def c_source(project: Project) -> str:
     """Return the path of the project's first C file.
 
     Raises:
-        CompareError: if it has none.
+        CompareError: if the project has no C file.
 
     """
     files = sorted((project.path / "src" / project.package).glob("*.c"))
@@ -221,7 +221,7 @@ def check(project: Project) -> None:
     """Check that each change can be made, before anything is measured.
 
     Raises:
-        CompareError: if one cannot.
+        CompareError: if a change cannot be made.
 
     """
     c_source(project)

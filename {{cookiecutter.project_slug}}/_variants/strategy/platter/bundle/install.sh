@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs this bundle into a virtualenv, without any network:  sh install.sh TARGET
+# Installs this bundle into a virtualenv, without network access:  sh install.sh TARGET
 #
 # TARGET is created if it does not exist. Running this again is safe, also after an interruption or over an
 # older release. Set PYTHON to the interpreter if it is not on PATH under its usual name.
@@ -46,10 +46,10 @@ find_python() {
     needed=$(cat "$bundle/PLATFORM" 2>/dev/null) || fail "PLATFORM is missing from the bundle; unpack a fresh copy"
     version=$(line 1 "$needed" | cut -d ' ' -f 2)
     python=${PYTHON:-$(command -v "python$version" || command -v python3 || command -v python || true)}
-    [ -n "$python" ] || fail "no Python found; install Python $version, or set PYTHON to the path of one"
+    [ -n "$python" ] || fail "no Python found; install Python $version, or set PYTHON to its path"
     found=$(describe "$python") || fail "$python does not run; set PYTHON to the path of a Python $version"
     [ "$(line 1 "$found")" = "$(line 1 "$needed")" ] ||
-        fail "$python is $(line 1 "$found"), but the bundle needs $(line 1 "$needed"); set PYTHON to the path of one"
+        fail "$python is $(line 1 "$found"), but the bundle needs $(line 1 "$needed"); set PYTHON to its path"
     [ "$(line 2 "$found")" = "$(line 2 "$needed")" ] ||
         fail "this host is $(line 2 "$found"), but the bundle is for $(line 2 "$needed"); use a bundle for this host"
     printf '%s\n' "$python"
@@ -65,7 +65,7 @@ prepare() {
         fail "$target exists and is not a virtualenv; choose a virtualenv, an empty directory or a new path"
     fi
     if [ -e "$target/bin/python" ] && [ "$(describe "$target/bin/python")" != "$(cat "$bundle/PLATFORM")" ]; then
-        fail "$target was created by another Python; delete it, or choose another directory"
+        fail "$target was created by a different Python; delete it, or choose another directory"
     fi
     { mkdir -p "$target" && touch "$target/.incomplete"; } 2>/dev/null ||
         fail "cannot write to $target; choose another directory, or run this as another user"

@@ -83,7 +83,7 @@ def free_port():
 
 
 def environment(**settings):
-    """Return the environment of this process, with tests/settings.env and some more settings of the service."""
+    """Return the environment of this process, with tests/settings.env and additional settings of the service."""
     lines = Path(__file__).parents[1].joinpath("settings.env").read_text().splitlines()
     own = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     return os.environ | own | {f"{PREFIX}{name.upper()}": str(value) for name, value in settings.items()}

@@ -100,7 +100,7 @@ def finds_hidden_request(response):
 
 
 def exchange(service, requests):
-    """Send each request on a connection of its own, all at once, and return the responses, empty after a reset."""
+    """Send each request on its own connection, all at once, and return the responses, or b"" after a reset."""
     responses = dict.fromkeys(requests, b"")
     with ExitStack() as stack:
         clients = {request: stack.enter_context(service.connect()) for request in responses}

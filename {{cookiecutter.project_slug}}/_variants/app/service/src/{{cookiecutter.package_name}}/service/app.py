@@ -42,8 +42,8 @@ class Service(FastAPI, Generic[S]):
         loaded = settings.load(self.settings_class)
         if loaded.metrics and is_worker_process():
             raise SettingsError(
-                f"{settings.variable(self.settings_class, 'metrics')}: each of several processes would return only its "
-                "own metrics: run one process per container, or set it to false"
+                f"{settings.variable(self.settings_class, 'metrics')}: must be false if there are several processes, "
+                "because each would return only its own metrics; alternatively, run one process per container"
             )
         return loaded
 
@@ -65,7 +65,7 @@ class Service(FastAPI, Generic[S]):
         self.router.routes[:] = [route for route in self.routes if getattr(route, "path", "") not in off]
 
     def openapi(self) -> dict[str, Any]:
-        """Add the address of the API, and the header of every response, to FastAPI's document."""
+        """Add the server URL, and the header of every response, to FastAPI's OpenAPI document."""
         header = {"description": "ID of the request in the logs", "required": True, "schema": {"type": "string"}}
         schema = super().openapi()
         schema.setdefault("servers", [{"url": self.root_path or "/"}])
@@ -101,7 +101,7 @@ def create_app(
         settings: the class of the settings.
         lifespan: opens and closes resources that requests share, like FastAPI's `lifespan`, but with the settings
             as a second argument.
-        fastapi_options: further arguments of FastAPI.
+        fastapi_options: additional arguments for FastAPI.
 
     """
 

@@ -1,4 +1,4 @@
-"""The command `serve`. Only running it imports the app, and with it the web framework."""
+"""The command `serve`. The app and the web framework are imported only when it runs."""
 
 import argparse
 import gc

@@ -35,5 +35,5 @@ def limit(transport: Any, connections: set[Any]) -> None:
 
 @cache
 def warn_once() -> None:
-    """Log that connections are closed: once, because it could happen many times a second."""
-    log.warning("too many connections: from now on, idle ones are closed when needed")
+    """Log once that connections are closed, because this could happen many times a second."""
+    log.warning("too many connections: from now on, idle connections are closed if necessary")

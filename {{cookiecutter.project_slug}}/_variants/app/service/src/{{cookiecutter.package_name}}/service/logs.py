@@ -77,7 +77,7 @@ class StderrHandler(logging.Handler):
             self.handleError(record)
 
     def flush(self) -> None:
-        """Wait until all lines are written, for a limited time."""
+        """Wait until all lines are written, or until a timeout."""
         written = threading.Event()
         self.queue.put(written)
         written.wait(FLUSH_SECONDS)

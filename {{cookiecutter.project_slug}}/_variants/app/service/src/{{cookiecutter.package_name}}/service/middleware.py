@@ -179,7 +179,7 @@ class RequestBody:
         await self.server_send(message)
 
     async def finish(self) -> None:
-        """Discard the rest of the request body, for a limited time, then send the delayed end of the response."""
+        """Discard the rest of the request body, with a timeout, then send the delayed end of the response."""
         if not self.is_end_delayed:
             return
         with suppress(TimeoutError):

@@ -23,9 +23,9 @@ class Problem(BaseModel):
     model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
     type: str = "about:blank"
-    """URI of the kind of error; about:blank means that the status explains it."""
+    """URI of the error type; about:blank means that the status code describes the error."""
     title: str
-    """Name of the status."""
+    """Reason phrase of the status code."""
     status: int
     """The status code."""
     detail: str
@@ -49,7 +49,7 @@ async def handle_http_exception(_request: Request, error: HTTPException) -> Resp
     """Return the error response for an exception that a route or the router raised.
 
     Raises:
-        OSError: an upload could not be written to /tmp. FastAPI reports this as an error of the client.
+        OSError: an upload could not be written to /tmp. FastAPI reports this as a client error.
 
     """
     if isinstance(error.__cause__, OSError) and error.detail == BODY_ERROR:

@@ -1,4 +1,4 @@
-"""Uvicorn's server and HTTP protocol, with overrides for a public service. Each docstring names what it prevents."""
+"""Uvicorn's server and HTTP protocol, with overrides for a public service. Docstrings say what each prevents."""
 
 import asyncio
 from contextlib import suppress
@@ -72,7 +72,7 @@ class Server(uvicorn.Server):
         self.config.app.begin_shutdown()  # type: ignore[union-attr]
 
     async def shutdown(self, sockets: Any = None) -> None:
-        """Prevent refused connections while load balancers still send requests, and lost requests on idle ones."""
+        """Prevent refused connections while load balancers still connect, and lost requests on idle connections."""
         for _ in range(round(10 * self.config.app.settings.drain_seconds)):  # type: ignore[union-attr]
             await asyncio.sleep(0 if self.force_exit else 0.1)
         self.servers[0].close()

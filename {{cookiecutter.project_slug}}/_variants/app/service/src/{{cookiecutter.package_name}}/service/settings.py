@@ -36,7 +36,7 @@ def networks(text: str) -> str:
     """Check addresses and networks, such as `10.0.0.1` or `10.0.0.0/8`, separated by commas.
 
     Raises:
-        ValueError: one of them is neither.
+        ValueError: if a part is neither an address nor a network.
 
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
@@ -46,7 +46,7 @@ def networks(text: str) -> str:
 
 
 class JSONOrText(PydanticBaseEnvSettingsSource):
-    """Leaves text that is not JSON to the validation, which reports all errors together."""
+    """Leave text that is not JSON to pydantic's validation, which reports all errors together."""
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
         """Return the decoded value, or the text."""
@@ -66,7 +66,7 @@ class Files(JSONOrText, SecretsSettingsSource):
 class ServiceSettings(BaseSettings):
     """The settings of every service. The variable of each field is its name in upper case, after PREFIX."""
 
-    # pydantic warns of a directory that does not exist.
+    # pydantic warns about a directory that does not exist.
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, secrets_dir=SECRETS if SECRETS.is_dir() else None)
 
     host: str = Field(
@@ -87,7 +87,7 @@ class ServiceSettings(BaseSettings):
         default=75, ge=1, description="longest wait for request headers; must exceed the idle timeout of a proxy"
     )
     drain_seconds: float = Field(
-        default=0, ge=0, description="time to accept connections after SIGTERM, until your load balancer has noticed"
+        default=0, ge=0, description="how long to accept connections after SIGTERM, until load balancers have noticed"
     )
     grace_seconds: int = Field(default=20, ge=0, description="time to finish requests in flight, after DRAIN_SECONDS")
     trusted_proxies: Annotated[str, AfterValidator(networks)] = Field(
@@ -170,7 +170,7 @@ def reason(settings: type[ServiceSettings], error: Mapping[str, Any]) -> str:
     """Explain what is expected, without the value."""
     kind, location = error["type"], error["loc"]
     if kind == "int_parsing" and str(error["input"]).startswith("tcp://"):
-        return "is the address of a Service in Kubernetes: set enableServiceLinks to false, or rename the Service"
+        return "is the address of a Kubernetes Service: set enableServiceLinks to false, or rename the Service"
     if kind in PUBLIC_ERRORS:
         return str(error["msg"])
     # At this level, a wrong type means that the text could not be decoded.

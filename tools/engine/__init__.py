@@ -159,7 +159,7 @@ def start_and_stop(engine: Engine, home: Path) -> Iterator[None]:
         try:
             with _engine_lock():
                 # Clean up after a killed engine, whose processes and mounts would disturb the next one.
-                if engine.private and _is_alone(users) and not is_running(engine):
+                if engine.private and _is_last_user(users) and not is_running(engine):
                     _stop(home)
                 fcntl.flock(users, fcntl.LOCK_SH)
                 if engine.private:
@@ -168,7 +168,7 @@ def start_and_stop(engine: Engine, home: Path) -> Iterator[None]:
             yield
         finally:
             with _engine_lock():
-                if _is_alone(users):
+                if _is_last_user(users):
                     _clean_up(engine, home)
 
 
@@ -234,7 +234,7 @@ def _routes() -> list[IPv4Network]:
     return [route for route in routes if route.prefixlen]
 
 
-def _is_alone(users: IO[str]) -> bool:
+def _is_last_user(users: IO[str]) -> bool:
     with suppress(BlockingIOError):
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True

@@ -22,7 +22,7 @@ load: .venv/ready  ## compare the service under load with a bare app (takes thre
 watch: .venv/ready  ## measure how quickly `docker compose watch` applies a change (takes two minutes)
 	.venv/bin/python -m tools.watch
 
-bench: .venv/ready  ## compare the speed of the generated C extension with google-crc32c
+bench: .venv/ready  ## compare the speed of the generated C extension with that of google-crc32c
 	.venv/bin/python -m tools.benchmark
 
 sizes: .venv/ready  ## report the size that the service adds to the image, by package

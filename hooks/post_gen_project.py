@@ -71,7 +71,7 @@ def main(answers: dict[str, str], build: str) -> None:
     if leftovers:
         heading = "\nThese files belong to answers that you did not choose. Delete those that you do not need:\n"
         print(heading, *leftovers, sep="\n  ")
-    # cruft, which sets _commit, also generates projects to compare them.
+    # Print no next steps for cruft, which sets _commit and generates temporary projects for comparison.
     if "_commit" not in answers:
         print(next_steps(answers["project_slug"], answers["app"], build))
 

@@ -198,7 +198,7 @@ def edit_one_of_many_c_files(project: harness.Project, token: str) -> None:
 
 
 def measure_many_c_files(run: harness.Run) -> None:
-    """Measure a rebuild with venv after changing one C file of many, also relative to changing the only one."""
+    """Measure a rebuild with venv after changing one of many C files, and its ratio to a rebuild with a single one."""
     if run.strategy == harness.FIRST:
         run.build("many_c", add_c_files)
         took = run.build("one_of_many_c", edit_one_of_many_c_files)
@@ -327,7 +327,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="compare", description="Compare build methods for one image.")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="number of rounds (default: 5)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to FILE and not to docs/")
-    parser.add_argument("--render", action="store_true", help="measure nothing; redraw docs/ from its comparison.json")
+    parser.add_argument("--render", action="store_true", help="only redraw tables and charts from docs/comparison.json")
     parser.add_argument("methods", nargs="*", metavar="METHOD", help=", ".join(list_methods()))
     return parser.parse_args(arguments)
 

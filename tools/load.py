@@ -3,7 +3,8 @@
     python -m tools.load [--rounds N] [--seconds N] [--json FILE]
 
 Both apps run on one CPU, and wrk, which generates the load, on another one if there are two. All traffic uses the
-loopback interface. Requests per second of CPU time hardly depend on other load on the machine; all other metrics do.
+loopback interface. Requests per second of CPU time hardly depend on other load on the machine; all other metrics
+depend on it.
 """
 
 from __future__ import annotations

@@ -255,7 +255,7 @@ def test_image_has_the_timestamp_of_the_last_commit(committed_builder: Builder) 
 def test_build_reports_a_checkout_of_another_owner(committed_builder: Builder) -> None:
     plan = committed_builder.run("make", "--dry-run", "image", GIT_TEST_ASSUME_DIFFERENT_OWNER="1")
     assert "dubious ownership" in plan.stderr
-    assert "The image has the current time" in plan.stderr
+    assert "The image timestamp is the current time" in plan.stderr
 
 
 def test_signed_commit_sets_the_image_timestamp(committed_builder: Builder) -> None:
@@ -277,7 +277,7 @@ def test_image_without_commit_has_the_current_time(committed_builder: Builder) -
     shutil.rmtree(committed_builder.project.path / ".git")
     plan = committed_builder.run("make", "--dry-run", "image")
     assert plan.stdout == "SOURCE_DATE_EPOCH= docker buildx bake --file deploy/docker-bake.hcl --load\n"
-    assert "The image has the current time" in plan.stderr
+    assert "The image timestamp is the current time" in plan.stderr
     committed_builder.run("make", "image", TAG="undated")
     assert committed_builder.output("acme-bake:undated") == OUTPUT
 

@@ -23,7 +23,7 @@ COMMIT_TIMES = "1760000000", "1770000000"
 
 @pytest.fixture(scope="module")
 def checkouts(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project]:
-    """Return two copies of one project; the second has other paths, permissions and timestamps."""
+    """Return two copies of one project; the second has different paths, permissions and timestamps."""
     baked = bake_once(project_slug="acme-sums", strategy="all", app="service")
     one = copy_project(baked, tmp_path_factory.mktemp("one"))
     one.edit("pyproject.toml", "dependencies = [", f'dependencies = ["{COMPILED}",')

@@ -46,7 +46,7 @@ def test_lock_keeps_versions_and_upgrade_updates_them(installed_project: Project
         before[lock] = pins(installed_project, lock)
         assert old in before[lock]
     installed_project.edit("pyproject.toml", "dependencies = [\n", 'dependencies = [\n  "six",\n')
-    # Do not install the locked tools again: the virtualenv contains them, and the old versions have other hashes.
+    # Do not install the locked tools again: the virtualenv contains them, and the old versions have different hashes.
     make(installed_project, "--assume-old=.venv/ready", "lock")
     added = pins(installed_project, "requirements.txt") - before["requirements.txt"]
     assert [pin.partition("==")[0] for pin in added] == ["six"]

@@ -20,7 +20,7 @@ from tools.examples import ANSWERS, git, publish
 
 FEW = ["user", "venv"]
 USER = "{{cookiecutter.project_slug}}/_variants/strategy/user/Dockerfile"
-NOTE = "{{cookiecutter.project_slug}}/note.pex"  # which the project's .gitignore names
+NOTE = "{{cookiecutter.project_slug}}/note.pex"  # ignored by the project's .gitignore
 
 
 @pytest.fixture(autouse=True)

@@ -213,7 +213,7 @@ def _engine_lock() -> Iterator[None]:
 
 
 def _free_address_range(home: Path) -> IPv4Network:
-    """Return a range that no route uses. Start the search at a hash, because two engines may start at the same time."""
+    """Return a range that no route uses. A hash selects the first candidate, because two engines may start at once."""
     # These are Docker's default ranges, without those of common cloud networks.
     ranges = [part for number in range(17, 31) for part in IPv4Network(f"172.{number}.0.0/16").subnets(new_prefix=20)]
     first = int(hashlib.sha256(bytes(home)).hexdigest(), 16) % len(ranges)

@@ -2,7 +2,7 @@
 
     python strategies/compare.py [--rounds N] [--json FILE] [STRATEGY ...]
 
-A strategy is a directory with a Dockerfile. Every value is also given relative to the first strategy in the same round,
+A strategy is a directory with a Dockerfile. Each round's values are also compared with the first listed strategy's,
 because absolute times depend on the host. Builds include downloads. Each round starts without cached layers and with
 empty cache mounts. After each measurement, the cache records that it added are removed. If a build of another project
 has reused one of them in the meantime, that project's next build must repeat the step.
@@ -550,7 +550,7 @@ def summary(values: Sequence[float]) -> dict[str, float]:
 
 
 def summarise(results: Results) -> Summaries:
-    """Summarise the values of each strategy, and their ratios to the first strategy in the same round."""
+    """Summarise the values of each strategy, and their ratios to the first listed strategy, by round."""
     first = next(iter(results.values()))
 
     def summarise_metric(name: str, values: list[float]) -> dict[str, Any]:

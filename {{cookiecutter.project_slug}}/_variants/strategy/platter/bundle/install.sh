@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs this bundle into a virtualenv, without network access:  sh install.sh TARGET
 #
-# TARGET is created if it does not exist. Running this again is safe, also after an interruption or over an
+# TARGET is created if it does not exist. Running this again is safe, even after an interruption or over an
 # older release. Set PYTHON to the interpreter if it is not on PATH under its usual name.
 set -eu
 

@@ -53,7 +53,7 @@ native_distance(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 }
 
 static PyMethodDef native_methods[] = {
-    /* The cast avoids a compiler warning: METH_FASTCALL functions have another signature. */
+    /* The cast avoids a compiler warning: METH_FASTCALL functions have a different signature. */
     {"distance", (PyCFunction)(void (*)(void))native_distance, METH_FASTCALL, distance_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -31,7 +31,7 @@ def run(app: str, prog: str) -> int:
     # PID 1 of a container ignores SIGTERM until it has a handler, and the imports take a while.
     # Exit without an exception, which would be lost in a callback from C.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    # The imports create many objects that stay, so do not search these for garbage, either now or later.
+    # The imports create many long-lived objects, so exclude them from garbage collection, now and later.
     gc.disable()
     try:
         from .app import run as run_app

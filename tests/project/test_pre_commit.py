@@ -27,7 +27,7 @@ CHOICES = {question: answers for question, answers in QUESTIONS.items() if isins
 
 
 @pytest.fixture(scope="session")
-def hooks(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Hooks:
+def hooks(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory, index: None) -> Hooks:  # noqa: ARG001
     """Return a function that runs a project's hooks; the installed tools stay in the cache directory."""
     fakes = tmp_path_factory.mktemp("hook-repositories")
     configuration = bake_once().read(".pre-commit-config.yaml")

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tools.engine import Engine
+from tools.engine import NAME_RESOLUTION_ERROR, Engine
 
 pytest_plugins = ["tools.engine.fixtures"]
 # The tests in this directory belong to a generated project.
@@ -214,7 +214,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         # pip's last line does not name the cause if the name server is unavailable.
-        cause = re.search("Temporary failure in name resolution", result.stderr)
+        cause = re.search(NAME_RESOLUTION_ERROR, result.stderr)
         reason = cause[0] if cause else result.stderr.strip().splitlines()[-1]
         pytest.fail(f"This test needs a package index, but pip could not download setuptools: {reason}", pytrace=False)
 

@@ -6,21 +6,20 @@ import ipaddress
 import itertools
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 import tomllib
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tools.engine import Engine, cache_dir
+from tools.engine import Engine, cache_dir, copy_programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,6 +87,16 @@ class SpareEngine:
         arguments, options = self.command(*command)
         return subprocess.run(arguments, check=False, capture_output=True, **options)
 
+    @contextmanager
+    def killed_run(self) -> Iterator[subprocess.Popen[str]]:
+        """Yield a running command that uses this engine, and kill it at the end."""
+        arguments, options = self.command("sh", "-c", "echo && read wait")
+        with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            yield process
+            process.kill()
+
     def wait_until_stopped(self) -> None:
         """Wait until no process or mount of the engine is left."""
         wait_for(lambda: not self.leftovers())
@@ -116,9 +125,7 @@ def spare_engine(engine: Engine) -> Iterator[SpareEngine]:
     # Unix socket paths have a length limit, so pytest's deeply nested directory is not used.
     with tempfile.TemporaryDirectory() as directory:
         spare_engine = SpareEngine(Path(directory))
-        shutil.copytree(cache_dir() / "engine/root", spare_engine.home / "root", symlinks=True)
-        (spare_engine.home / "config").mkdir()
-        (spare_engine.home / "config/cli-plugins").symlink_to(spare_engine.home / "root/usr/libexec/docker/cli-plugins")
+        copy_programs(spare_engine.home)
         (spare_engine.home.parent / "base-images").symlink_to(cache_dir() / "base-images")
         yield spare_engine
         spare_engine.run("true")
@@ -188,34 +195,23 @@ def test_parallel_run_interrupted_repeatedly_stops_the_engine(
 
 
 def test_killed_run_stops_the_engine(spare_engine: SpareEngine) -> None:
-    arguments, options = spare_engine.command("sh", "-c", "echo && read wait")
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        process.kill()
+    with spare_engine.killed_run():
+        assert spare_engine.leftovers()
     spare_engine.wait_until_stopped()
 
 
 def test_next_run_stops_the_engine_of_a_killed_supervisor(spare_engine: SpareEngine) -> None:
-    arguments, options = spare_engine.command("sh", "-c", "echo && read wait")
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
+    with spare_engine.killed_run() as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         os.kill(int(children[0]), signal.SIGKILL)
-        process.kill()
     pid = spare_engine.pid()
     assert spare_engine.run("sh", "-c", "cat $XDG_CACHE_HOME/*/engine/dockerd.pid").stdout.strip() == str(pid)
     assert spare_engine.leftovers() == []
 
 
 def test_killed_engine_is_restarted(spare_engine: SpareEngine) -> None:
-    arguments, options = spare_engine.command("sh", "-c", "echo && read wait")
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
+    with spare_engine.killed_run():
         os.kill(spare_engine.pid(), signal.SIGKILL)
-        process.kill()
     assert spare_engine.run().returncode == 0
     assert spare_engine.leftovers() == []
 
@@ -240,7 +236,7 @@ def test_existing_engine_keeps_running_without_substitute(
     given.mkdir(parents=True)
     (given / "base-images").symlink_to(cache_dir() / "base-images")
     finished = spare_engine.run(sys.executable, "-c", USE_EXISTING_ENGINE)
-    # There is no network, so the substitute can only be created from the cached file.
+    # Without a network, the substitute can only be created from the cached file.
     assert finished.returncode == 0, finished.stderr
     tag, during, after = finished.stdout.splitlines()
     assert tag == "python:3.14-slim"

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HOW_TO_GET_AN_ENGINE = "start Docker so that `docker version` succeeds, or run as root on Debian"
+# How getaddrinfo and apt report that the name server is unavailable.
+NAME_RESOLUTION_ERROR = "Temporary failure (in name resolution|resolving)"
 SUBSTITUTE_LABEL = "cookiecutter-multistage-python.stand-in"
 DATA_LIMIT_GB = 6
 _HERE = Path(__file__).resolve().parent
@@ -185,9 +187,7 @@ def second_engine(engine: Engine, *images: str) -> Iterator[Engine]:
     # because the supervisor is still using it after a second Ctrl-C.
     with tempfile.TemporaryDirectory(prefix="engine-", ignore_cleanup_errors=True) as directory:
         home = Path(directory) / "engine"
-        shutil.copytree(cache_dir() / "engine/root", home / "root", symlinks=True, copy_function=_link_or_copy)
-        (home / "config").mkdir()
-        (home / "config/cli-plugins").symlink_to(home / "root/usr/libexec/docker/cli-plugins")
+        copy_programs(home)
         second = Engine(_private_environment(home), private=True)
         with _supervised(second, home):
             if images:
@@ -195,6 +195,13 @@ def second_engine(engine: Engine, *images: str) -> Iterator[Engine]:
                 engine.docker("save", "--output", str(saved), *images)
                 second.docker("load", "--input", str(saved))
             yield second
+
+
+def copy_programs(home: Path) -> None:
+    """Copy the programs of the private engine to the directory of another one, as hard links if possible."""
+    shutil.copytree(cache_dir() / "engine/root", home / "root", symlinks=True, copy_function=_link_or_copy)
+    (home / "config").mkdir()
+    (home / "config/cli-plugins").symlink_to(home / "root/usr/libexec/docker/cli-plugins")
 
 
 def _link_or_copy(source: str, target: str) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from . import Engine, EngineUnavailable, cache_dir, engine_required, is_running, running_engine
+from . import NAME_RESOLUTION_ERROR, Engine, EngineUnavailable, cache_dir, engine_required, is_running, running_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -96,6 +96,6 @@ def _host_fault(config: pytest.Config, error: str) -> str | None:
         log = f": see {cache_dir()}/engine/dockerd.log" if engine.private else ""
         return f"The Docker engine no longer responds{log}."
     # The reruns of such a failure have failed as well.
-    if re.search("Temporary failure (in name resolution|resolving)", error):
+    if re.search(NAME_RESOLUTION_ERROR, error):
         return "No name could be resolved, even after the reruns: check the network and its name server."
     return None

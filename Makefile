@@ -7,10 +7,10 @@ help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 quick: .venv/ready  ## run the tests that need neither a Docker engine nor a package index
-	.venv/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m "not engine and not index and not serial"
+	.venv/bin/python -m pytest --numprocesses=4 --dist=loadfile -m "not engine and not index and not serial"
 
 test: .venv/ready  ## run all tests, with a Docker engine for the image tests
-	.venv/bin/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder -m "not serial"
+	.venv/bin/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder -m "not serial"
 	.venv/bin/python -m pytest -m serial
 
 demo: .venv/ready  ## generate the default project, build its image, and run a smoke test

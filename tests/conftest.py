@@ -45,6 +45,9 @@ WITH_ARTIFACTS = [
     name for name in STRATEGIES if " AS artifacts\n" in (STRATEGY_DIR / name / "Dockerfile").read_text("utf-8")
 ]
 APPS = QUESTIONS["app"]
+# The sample's checksum of nine digits.
+DIGITS = "123456789"
+CHECKSUM = "e3069283"
 BAKE = ("buildx", "bake", "--file", "deploy/docker-bake.hcl")
 # Hardened as in a cluster; the UID has no passwd entry in any image.
 HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--user=12345:0")

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import APPS, Bake, Build
+from tests.conftest import APPS, DIGITS, Bake, Build
 from tools.engine import Engine
 
-DIGITS = "123456789"
 CHECKSUM = "e3069283  -\n"
 DONE = "Installed into /tmp/venv.\n"
 

@@ -5,31 +5,33 @@ from __future__ import annotations
 import json
 import re
 import time
-import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.conftest import APPS, BAKE, HARDENED, QUESTIONS, STRATEGIES, Bake, Build, Image, container, copy_project
-from tools.engine import DockerError, Engine
-from tools.locks import compile_runtime
+from tests.conftest import (
+    APPS,
+    BAKE,
+    CHECKSUM,
+    DIGITS,
+    HARDENED,
+    QUESTIONS,
+    STRATEGIES,
+    Bake,
+    Build,
+    Image,
+    container,
+    copy_project,
+)
+from tools.engine import Engine
 from tools.sizes import sizes
 
-VERSIONS = QUESTIONS["python_version"]
-# Each strategy and each Python version once, because a service's tests take a minute.
-PAIRS = [
-    (STRATEGIES[number % len(STRATEGIES)], VERSIONS[number % len(VERSIONS)])
-    for number in range(max(len(STRATEGIES), len(VERSIONS)))
-]
 COMBINATIONS = [(strategy, app) for strategy in STRATEGIES for app in APPS]
 # Programs that only a build needs.
 LEFTOVERS = re.compile(
     r"/bin/(gcc|g\+\+|cc|c\+\+|ld|as|make|cpp|uv|uvx|pex|ccache)$|\.(h|c|o|a|whl|pex)$|\.tar\.gz$"
     r"|/var/lib/apt/lists/.+|/var/cache/apt/.+|/\.cache/|/requirements[^/]*\.(in|txt)$|/site-packages/(pip|setuptools|uv)/"
 )
-DIGITS = "123456789"
-CHECKSUM = "e3069283"
 
 
 @pytest.fixture(scope="module", params=COMBINATIONS, ids="-".join)
@@ -240,22 +242,6 @@ def test_images_of_all_strategies_have_the_same_size(bake_once: Bake, build: Bui
     assert 0.95 * own_size(venv) <= own_size(image) <= 1.05 * own_size(venv)
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_unloadable_dependency_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
-    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="service"))
-    project = copy_project(image.project, tmp_path)
-    # crcmod has no wheel, and its extension module is linked with a library that runtime-image does not contain.
-    project.edit("pyproject.toml", "dependencies = [", 'dependencies = ["crcmod==1.7",')
-    compile_runtime(project.path)
-    library = "USER 0\nRUN echo 'int f(void) { return 1; }' | gcc -shared -xc - -o /usr/lib/libmissing.so\n"
-    project.edit("Dockerfile", "# Put ccache before", f"{library}# Put ccache before")
-    project.edit("Dockerfile", "LDFLAGS=-Wl,--strip-all", "LDFLAGS='-Wl,--no-as-needed -lmissing'")
-    # Another project of this name may have compiled it without the library.
-    project.edit("Dockerfile", "id=acme-sums-", f"id={time.time_ns()}-")
-    with pytest.raises(DockerError, match=r"libmissing\.so: cannot open shared object file"):
-        image.engine.docker("build", str(project.path))
-
-
 CUSTOM_BASE = """
 FROM {base}
 RUN mkdir /opt/own && head -c 60000000 /dev/urandom >/opt/own/data
@@ -281,125 +267,6 @@ def test_base_image_with_user_entry_point_and_files_in_opt_works(bake_once: Bake
     date = ("run", "--rm", "--entrypoint=stat")
     dates = [image.engine.docker(*date, name, "--format", "%Y", "/opt/own/data").stdout for name in (tag, base)]
     assert dates[0] == dates[1]
-
-
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_broken_extension_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
-    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
-    project = copy_project(image.project, tmp_path)
-    # The extension compiles and links; only loading it shows that a function is undefined.
-    project.edit(
-        "src/acme_sums/_native.c",
-        "static int\nnative_exec(PyObject *module)\n{",
-        (
-            "extern void not_defined_anywhere(void);\n"
-            "static int\nnative_exec(PyObject *module)\n{\n    not_defined_anywhere();"
-        ),
-    )
-    with pytest.raises(DockerError, match="undefined symbol: not_defined_anywhere"):
-        image.engine.docker("build", "--tag", f"{image.tag}-broken", str(project.path))
-
-
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_wrong_hash_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
-    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="service"))
-    project = copy_project(image.project, tmp_path)
-    lock = project.read("requirements.txt")
-    (project.path / "requirements.txt").write_text(re.sub(r"sha256:\w{8}", "sha256:00000000", lock), "utf-8")
-    with pytest.raises(DockerError, match=r"(?i)hash"):
-        image.engine.docker("build", str(project.path))
-
-
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_unlocked_dependency_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
-    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
-    project = copy_project(image.project, tmp_path)
-    project.edit("pyproject.toml", "dependencies = []", 'dependencies = ["six"]')
-    project.edit("src/acme_sums/cli.py", "import os\n", "import os\n\nimport six  # noqa: F401\n")
-    with pytest.raises(DockerError, match="six"):
-        image.engine.docker("build", str(project.path))
-
-
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_failing_test_fails_only_the_test_image(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
-    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
-    project = copy_project(image.project, tmp_path)
-    project.edit("tests/test_native.py", "0xE3069283", "0xE3069284")
-    with pytest.raises(DockerError, match="test_known_values"):
-        image.engine.docker("build", "--target=test-image", str(project.path))
-    tag = f"{image.tag}-tests"
-    image.engine.docker("build", "--tag", tag, str(project.path))
-    assert layers(Image(image.engine, tag, project, image.base)) == layers(image)
-
-
-@pytest.fixture(scope="module", params=STRATEGIES)
-def service(request: pytest.FixtureRequest, bake_once: Bake, build: Build) -> Iterator[tuple[Engine, str]]:
-    """Start a hardened service with 256 MB of memory."""
-    image = build(bake_once(project_slug="acme-sums", strategy=request.param, app="service"))
-    options = (*HARDENED, "--memory=256m", "--memory-swap=256m", "--publish=127.0.0.1::8000")
-    with container(image.engine, image.tag, *options) as name:
-        yield image.engine, name
-
-
-def url(service: tuple[Engine, str], path: str) -> str:
-    engine, name = service
-    return f"http://{engine.docker('port', name, '8000/tcp').stdout.splitlines()[0]}{path}"
-
-
-def fetch_json(request: str | urllib.request.Request) -> Any:
-    """Send a request to a service that may still be starting, and return the response."""
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            with urllib.request.urlopen(request, timeout=60) as response:
-                return json.load(response)
-        except (ConnectionError, urllib.error.URLError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-
-
-def test_service_responds(service: tuple[Engine, str]) -> None:
-    assert fetch_json(url(service, "/healthz")) == {"status": "ok"}
-    request = urllib.request.Request(url(service, "/crc32c"), data=DIGITS.encode())
-    assert fetch_json(request) == {"crc32c": CHECKSUM, "bytes": 9}
-
-
-def test_body_larger_than_memory_is_processed(service: tuple[Engine, str]) -> None:
-    fetch_json(url(service, "/healthz"))
-    chunk, count = bytes(1_000_000), 300
-    request = urllib.request.Request(url(service, "/crc32c"), data=(chunk for _ in range(count)), method="POST")
-    assert fetch_json(request) == {"crc32c": "4500aed2", "bytes": count * len(chunk)}
-
-
-def test_health_check_becomes_healthy(service: tuple[Engine, str]) -> None:
-    engine, name = service
-    deadline = time.monotonic() + 60
-    status = ""
-    while status != "healthy" and time.monotonic() < deadline:
-        status = engine.docker("inspect", "--format", "{{.State.Health.Status}}", name).stdout.strip()
-        time.sleep(0.2)
-    assert status == "healthy"
-
-
-def test_service_stops_immediately_on_sigterm(service: tuple[Engine, str]) -> None:
-    engine, name = service
-    fetch_json(url(service, "/healthz"))
-    engine.docker("stop", "--timeout=10", name)
-    state = json.loads(engine.docker("inspect", "--format", "{{json .State}}", name).stdout)
-    assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
-
-
-@pytest.mark.parametrize("app", APPS)
-@pytest.mark.parametrize(("strategy", "version"), PAIRS)
-def test_generated_tests_pass_in_test_image(
-    bake_once: Bake, build: Build, strategy: str, version: str, app: str
-) -> None:
-    image = build(bake_once(project_slug="acme-sums", strategy=strategy, python_version=version, app=app))
-    assert image.run("python", "--version").stdout.startswith(f"Python {version}.")
-    assert image.run("acme-sums", "crc32c", input=DIGITS).stdout == f"{CHECKSUM}  -\n"
-    log = image.engine.docker("build", "--progress=plain", "--target=test-image", str(image.project.path)).stderr
-    assert "python -m pytest" in log
 
 
 @pytest.mark.parametrize("app", APPS)

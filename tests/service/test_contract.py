@@ -14,7 +14,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.conftest import HARDENED, TEMPLATE, TOOLS, Bake, Build, container
-from tests.images.test_images import fetch_json
+from tests.images.test_service_images import fetch_json
 
 # For each schemathesis check: the title of its failure, and the endpoint with the injected fault.
 FINDINGS = {

@@ -16,8 +16,6 @@ from tools.engine import SUBSTITUTE_LABEL, DockerError, Engine, EngineUnavailabl
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.serial
-
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 every_version = pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14", "3.15"])

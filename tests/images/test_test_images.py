@@ -1,0 +1,42 @@
+"""The test-image target: it runs the generated tests on every strategy and Python version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import APPS, CHECKSUM, DIGITS, QUESTIONS, STRATEGIES, Bake, Build, Image, copy_project
+from tests.images.test_images import layers
+from tools.engine import DockerError
+
+VERSIONS = QUESTIONS["python_version"]
+# Each strategy and each Python version once, because a service's tests take a minute.
+PAIRS = [
+    (STRATEGIES[number % len(STRATEGIES)], VERSIONS[number % len(VERSIONS)])
+    for number in range(max(len(STRATEGIES), len(VERSIONS)))
+]
+
+
+@pytest.mark.parametrize("app", APPS)
+@pytest.mark.parametrize(("strategy", "version"), PAIRS)
+def test_generated_tests_pass_in_test_image(
+    bake_once: Bake, build: Build, strategy: str, version: str, app: str
+) -> None:
+    image = build(bake_once(project_slug="acme-sums", strategy=strategy, python_version=version, app=app))
+    assert image.run("python", "--version").stdout.startswith(f"Python {version}.")
+    assert image.run("acme-sums", "crc32c", input=DIGITS).stdout == f"{CHECKSUM}  -\n"
+    log = image.engine.docker("build", "--progress=plain", "--target=test-image", str(image.project.path)).stderr
+    assert "python -m pytest" in log
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_failing_test_fails_only_the_test_image(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
+    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
+    project = copy_project(image.project, tmp_path)
+    project.edit("tests/test_native.py", "0xE3069283", "0xE3069284")
+    with pytest.raises(DockerError, match="test_known_values"):
+        image.engine.docker("build", "--target=test-image", str(project.path))
+    tag = f"{image.tag}-tests"
+    image.engine.docker("build", "--tag", tag, str(project.path))
+    assert layers(Image(image.engine, tag, project, image.base)) == layers(image)

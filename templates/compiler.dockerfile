@@ -2,21 +2,26 @@
 # hadolint ignore=DL3002
 USER 0
 
-# The slim image includes the Python headers but no compiler. ccache caches object files, so that only changed C
-# files are recompiled. Package versions are not pinned, because Debian removes old versions and the build would soon
-# fail.
+# Add what your code and your dependencies are compiled with: g++ for C++, or the -dev packages of libraries, such as
+# libpq-dev. runtime-image then installs the libraries. The slim image includes the Python headers but no compiler.
+# ccache caches object files, so that only changed C files are recompiled. Package versions are not pinned, because
+# Debian removes old versions and the build would soon fail.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ccache gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
 
-# Install the locked build backend and uv. The bind mount provides the lock file and the cache mount keeps downloads
-# between builds, without a layer for either. Dependencies without a wheel are built with the same versions of
-# these tools. The constraints omit the hashes, because such builds may also need packages that are not locked.
+# Install the locked build backend and uv. The bind mount provides the lock files and the cache mount keeps downloads
+# between builds, without a layer for either. The secrets, for a private package index, are optional. Dependencies
+# without a wheel are built with the versions in build-constraints.txt, without hashes, because such builds may also
+# need packages that are not locked.
 RUN --mount=type=bind,source=requirements/build.txt,target=/requirements/build.txt \
+    --mount=type=bind,source=requirements/build-constraints.txt,target=/requirements/build-constraints.txt \
     --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=secret,id=netrc,target=/root/.netrc \
+    --mount=type=secret,id=pip,target=/root/.config/pip/pip.conf \
     pip install --require-hashes --requirement /requirements/build.txt \
-    && grep -o '^[^ ]*==[^ ]*' /requirements/build.txt >/build-constraints.txt
+    && sed -n 's/^\([^ ]*==[^ ]*\).*/\1/p' /requirements/build-constraints.txt >/build-constraints.txt
 
 # Strip extension modules: their debug information is larger than their code. `--build-arg LDFLAGS=` keeps it.
 ARG LDFLAGS=-Wl,--strip-all

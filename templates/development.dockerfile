@@ -16,7 +16,10 @@ ENV CFLAGS="-Og -g" \
 WORKDIR /project
 COPY Makefile requirements.txt ./
 COPY requirements requirements
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/root/.cache \
+    --mount=type=secret,id=netrc,target=/root/.netrc \
+    --mount=type=secret,id=pip,target=/root/.config/pip/pip.conf \
+    --mount=type=secret,id=uv,target=/root/.config/uv/uv.toml \
     make .venv/ready
 
 COPY . .

@@ -17,14 +17,18 @@ USER 10001:10001
 # library or dependency fails the build instead of the first start.
 RUN python - <<'EOT'
 import ctypes
+import sys
 from importlib.metadata import distributions
-
-import {{ cookiecutter.package_name }}.cli
 
 for distribution in distributions():
     for file in distribution.files or ():
-        if file.suffix == ".so":
-            ctypes.CDLL(str(file.locate()))
+        try:
+            if file.suffix == ".so":
+                ctypes.CDLL(str(file.locate()))
+        except OSError as error:
+            sys.exit(f"{file.locate()} could not be loaded: {error}")
+
+import {{ cookiecutter.package_name }}.cli
 EOT
 
 # The base image may have an entry point, which would receive the command as its arguments.

@@ -2,5 +2,6 @@
 # for example, does not rebuild this stage.
 FROM requirements-image AS compile-image
 
-COPY LICENSE README.md pyproject.toml setup.py /src/
+# The patterns also match setup.cfg, MANIFEST.in and VERSION, if there are any.
+COPY LICENSE README.md pyproject.toml setup.* MANIFEST.in* VERSION* /src/
 COPY src /src/src

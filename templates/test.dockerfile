@@ -5,7 +5,9 @@ FROM runtime-image AS test-image
 USER 0
 RUN --mount=type=bind,source=requirements/test.txt,target=/requirements/test.txt \
     --mount=type=cache,target=/root/.cache/pip \
-    pip --python "$(command -v python)" --cache-dir /root/.cache/pip \
+    --mount=type=secret,id=netrc,target=/root/.netrc \
+    --mount=type=secret,id=pip,target=/root/.config/pip/pip.conf \
+    HOME=/root pip --python "$(command -v python)" \
         install --require-hashes --requirement /requirements/test.txt
 
 # The tests run as the user of the program, in a directory where it may write. The project is mounted read-only, so

@@ -27,6 +27,7 @@ COMMON = {
     "docs/debugging.md",
     "pyproject.toml",
     "requirements.txt",
+    "requirements/build-constraints.txt",
     "requirements/build.txt",
     "requirements/dev.txt",
     "requirements/test.txt",

@@ -101,7 +101,7 @@ def test_update_merges_new_version_with_edits(template: Template, tmp_path: Path
         assert "USER 10002:10002" in after[name]
         assert ("# The venv of version 2." in after[name]) == (name == of_venv.get(strategy))
         # The default has changed, but the project keeps its answer.
-        assert "ARG BASE=python:3.14-slim" in after[name]
+        assert "FROM python:3.14-slim AS base" in after[name]
     assert "PYTHON ?= python3.99\n" in after["Makefile"]
     assert "-p tests.memory" in after["Makefile"]
     assert "import pytest  # mine" in after[RENAMED[1]]

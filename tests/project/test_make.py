@@ -47,12 +47,12 @@ def test_lock_keeps_versions_and_upgrade_updates_them(installed_project: Project
         assert old in before[lock]
     installed_project.edit("pyproject.toml", "dependencies = [\n", 'dependencies = [\n  "six",\n')
     # Do not install the locked tools again: the virtualenv contains them, and the old versions have different hashes.
-    make(installed_project, "--assume-old=.venv/ready", "lock")
+    make(installed_project, "--assume-old=.venv/build", "lock")
     added = pins(installed_project, "requirements.txt") - before["requirements.txt"]
     assert [pin.partition("==")[0] for pin in added] == ["six"]
     assert before["requirements.txt"] < pins(installed_project, "requirements.txt")
     assert pins(installed_project, "requirements/build.txt") == before["requirements/build.txt"]
-    make(installed_project, "--assume-old=.venv/ready", "upgrade")
+    make(installed_project, "--assume-old=.venv/build", "upgrade")
     for lock, old in OLD.items():
         assert old not in pins(installed_project, lock)
 

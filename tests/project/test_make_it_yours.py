@@ -169,9 +169,9 @@ def test_additions_are_used() -> None:
 
 
 def apply_addition_steps(project: Project) -> None:
-    """Follow the README's rows for a header outside `src`, for C++ and for a data file."""
+    """Follow the README's rows for a header outside `src` and for C++, and add a data file."""
     readme = project.read("README.md")
-    assert all(f"`{step}`" in readme for step in (INCLUDE_DIRS, IGNORED, COPY, COPY_ABOVE, "depends", "package-data"))
+    assert all(f"`{step}`" in readme for step in (INCLUDE_DIRS, IGNORED, COPY, COPY_ABOVE, "depends", "`g++`"))
     for name, text in {
         "include/offset.h": HEADER,
         "src/acme/deep/er/offset.cpp": SOURCE,
@@ -183,7 +183,6 @@ def apply_addition_steps(project: Project) -> None:
     project.edit("src/acme/_native.c", "#include <Python.h>\n", '#include <Python.h>\n#include "offset.h"\n')
     project.edit("src/acme/_native.c", "return ~crc;", "return ~crc + offset();")
     project.edit("setup.py", "    depends=[", f'    {INCLUDE_DIRS},\n    depends=["include/offset.h"] + [')
-    project.edit("pyproject.toml", '["py.typed", ', '["py.typed", "tables/*.txt", ')
     project.edit(".dockerignore", "!src\n", f"!src\n{IGNORED}\n")
     dockerfiles = [name for name in project.files if name.endswith("Dockerfile") and COPY_ABOVE in project.read(name)]
     assert dockerfiles

@@ -44,6 +44,24 @@ variable "PLATFORMS" {
   default = "linux/amd64,linux/arm64"
 }
 
+# Base image, if not that of the Dockerfile.
+variable "BASE" {
+  default = ""
+}
+
+# Files for a private package index. pip and uv also read them from these variables.
+variable "NETRC" {
+  default = ""
+}
+
+variable "PIP_CONFIG_FILE" {
+  default = ""
+}
+
+variable "UV_CONFIG_FILE" {
+  default = ""
+}
+
 # Options of pytest for test-image.
 variable "PYTEST_ADDOPTS" {
   default = ""
@@ -66,6 +84,11 @@ group "default" {
 {%- else %}
   tags = ["${IMAGE}:${tag(TAG)}"]
 {%- endif %}
+
+  args = { BASE = BASE == "" ? null : BASE }
+  secret = [
+    for id, file in { netrc = NETRC, pip = PIP_CONFIG_FILE, uv = UV_CONFIG_FILE } : "id=${id},src=${file}" if file != ""
+  ]
 
   # New branches start with the cache of the main branch. The default, mode=min, would leave out compile-image.
   cache-from = CACHE == "" ? [] : [

@@ -27,6 +27,7 @@ RUN --mount=type=bind,source=requirements/build.txt,target=/requirements/build.t
 ARG LDFLAGS=-Wl,--strip-all
 
 # Put ccache before gcc on PATH. Date all files 1980-01-01, the earliest date that a zip file can store, so that builds
-# are reproducible.
+# are reproducible. uv should trust the same certificate authorities as the base image.
 ENV PATH=/usr/lib/ccache:$PATH \
-    SOURCE_DATE_EPOCH=315532800
+    SOURCE_DATE_EPOCH=315532800 \
+    UV_SYSTEM_CERTS=1

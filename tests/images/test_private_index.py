@@ -1,4 +1,4 @@
-"""A package index with a password: every strategy builds from it, and no output contains the password."""
+"""A company's package index, with a password and a certificate of its own authority, and its base image."""
 
 from __future__ import annotations
 
@@ -6,25 +6,39 @@ import base64
 import gzip
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import tarfile
 import threading
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 
-from tests.conftest import BAKE, STRATEGIES, Bake, Project, copy_project
+from tests.conftest import BAKE, QUESTIONS, STRATEGIES, Bake, Project, copy_project
 from tests.images.test_reproducible import inspect
 from tools.engine import Engine
 
 NAME, PASSWORD = "ada", "correct-horse-battery"
+CREDENTIALS = base64.b64encode(f"{NAME}:{PASSWORD}".encode())
+# Without the variables of the base image, because a substitute sets SSL_CERT_FILE.
+BASE = """
+FROM scratch
+COPY --from={base} / /
+WORKDIR /company
+RUN openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout authority.key -out authority.crt \\
+    && openssl req -x509 -CA authority.crt -CAkey authority.key -newkey rsa:2048 -nodes -days 2 -subj /CN=index \\
+        -addext basicConstraints=CA:FALSE -addext subjectAltName=IP:{host} -keyout index.key -out index.crt \\
+    && cp authority.crt /usr/local/share/ca-certificates && update-ca-certificates \\
+    && cp /etc/ssl/certs/ca-certificates.crt .
+WORKDIR /
+"""
+IMAGE = f"test-{os.getpid()}-private"
 PACKAGE = """
 [build-system]
 requires = ["setuptools"]
@@ -44,8 +58,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Respond to a request."""
-        expected = base64.b64encode(f"{NAME}:{PASSWORD}".encode()).decode()
-        if self.headers["Authorization"] != f"Basic {expected}":
+        if self.headers["Authorization"] != f"Basic {CREDENTIALS.decode()}":
             self.respond(401, b"")
         elif self.path == "/simple/acme-private/":
             self.respond(200, f'<a href="/{self.wheel.name}">{self.wheel.name}</a>'.encode())
@@ -69,111 +82,144 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def secret_files(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Start an index, and return the variables that name the files with its address and password."""
+def company_base(engine: Engine, base_image: Any) -> Iterator[tuple[str, str]]:
+    """Return the host's address, and the tag of a base image that trusts a new certificate for it.
+
+    The address is also reachable from the steps of a build. The base image contains the certificate's key, too.
+    """
+    gateway = "{{range .IPAM.Config}}{{.Gateway}} {{end}}"
+    host = engine.docker("network", "inspect", "bridge", "--format", gateway).stdout.split()[0]
+    dockerfile = BASE.format(base=base_image(QUESTIONS["python_version"][0]), host=host)
+    engine.docker("build", "--tag", f"{IMAGE}:base", "-", input=dockerfile)
+    yield host, f"{IMAGE}:base"
+    engine.docker("image", "rm", f"{IMAGE}:base", check=False)
+
+
+@pytest.fixture(scope="module")
+def company(
+    engine: Engine, company_base: tuple[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """Start the index, and return the variables that name the base image and the files for the index."""
+    host, base = company_base
     directory = tmp_path_factory.mktemp("index")
     (directory / "pyproject.toml").write_text(PACKAGE)
     (directory / "acme_private.py").write_text('WORD = "private"\n')
     subprocess.run([sys.executable, "-m", "uv", "build", "--quiet", "--wheel", "."], cwd=directory, check=True)
     (Handler.wheel,) = (directory / "dist").glob("*.whl")
-    # This address of the host is also reachable from the steps of a build.
-    gateway = "{{range .IPAM.Config}}{{.Gateway}} {{end}}"
-    host = engine.docker("network", "inspect", "bridge", "--format", gateway).stdout.split()[0]
+    for name in ("index.key", "index.crt", "ca-certificates.crt"):
+        (directory / name).write_text(engine.docker("run", "--rm", base, "cat", f"/company/{name}").stdout)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(directory / "index.crt", directory / "index.key")
     with ThreadingHTTPServer((host, 0), Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://{host}:{server.server_port}/simple"
+        url = f"https://{host}:{server.server_port}/simple"
         files = {
             "NETRC": f"machine {host} login {NAME} password {PASSWORD}\n",
-            "PIP_CONFIG_FILE": f"[global]\nextra-index-url = {url}\ntrusted-host = {host}\n",
-            "UV_CONFIG_FILE": f'[[index]]\nname = "private"\nurl = "{url}"\n',
+            "PIP_CONFIG_FILE": f"[global]\nextra-index-url = {url}\n",
+            "UV_CONFIG_FILE": f'index = [{{ url = "{url}" }}]\n',
         }
         for name, text in files.items():
             (directory / name).write_text(text)
-        yield {name: str(directory / name) for name in files}
+        yield {"BASE": base, **{name: str(directory / name) for name in files}}
         server.shutdown()
 
 
 @pytest.fixture(scope="module")
-def project(
-    bake_once: Bake, base_image: Any, secret_files: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Project:
+def host(company: dict[str, str]) -> dict[str, str]:
+    """Return the environment of a host that trusts the company's certificate."""
+    trusted = str(Path(company["NETRC"]).with_name("ca-certificates.crt"))
+    return {**os.environ, **company, "SSL_CERT_FILE": trusted, "PIP_CERT": trusted}
+
+
+@pytest.fixture(scope="module")
+def project(bake_once: Bake, host: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a project whose program needs the private package; `make lock` has locked it."""
     baked = bake_once(project_slug="acme-sums", strategy="all", app="cli")
-    base_image(baked.answers["python_version"])
     project = copy_project(baked, tmp_path_factory.mktemp("private"))
     project.edit("pyproject.toml", "dependencies = []", 'dependencies = ["acme-private"]')
     project.edit("src/acme_sums/cli.py", "import os\n", "import os\n\nimport acme_private  # noqa: F401\n")
-    result = project.run("make", "lock", env={**os.environ, **secret_files})
+    result = project.run("make", "lock", env=host)
     assert result.returncode == 0, result.stderr
     return project
 
 
+@pytest.fixture(scope="module")
+def built_project(engine: Engine, project: Project, company: dict[str, str]) -> Iterator[Project]:
+    """Return the project after `make image` has built all strategies."""
+    environment = {**engine.environment, **company, "IMAGE": IMAGE, "TAG": ""}
+    result = project.run("make", "image", env=environment)
+    assert result.returncode == 0, result.stderr
+    (project.path / "build.log").write_text(result.stdout + result.stderr)
+    yield project
+    engine.docker("image", "rm", *(f"{IMAGE}:{strategy}" for strategy in STRATEGIES), check=False)
+
+
 @pytest.mark.slow
-def test_make_installs_from_private_index(project: Project, secret_files: dict[str, str]) -> None:
+def test_make_test_installs_from_private_index(project: Project, host: dict[str, str]) -> None:
     assert "acme-private==1" in project.read("requirements.txt")
-    result = project.run("make", "test", "ARGS=tests/test_cli.py", env={**os.environ, **secret_files})
+    result = project.run("make", "test", "ARGS=tests/test_cli.py", env=host)
     assert result.returncode == 0, result.stderr
 
 
 @dataclass
 class Search:
-    """Counts the files in which the password was looked for, and lists those that contain it."""
+    """The number of files that were searched for the password, and the names of those that contain it."""
 
     files: int = 0
-    found: tuple[str, ...] = ()
+    found: list[str] = field(default_factory=list)
 
-    def add(self, name: str, stream: IO[bytes]) -> None:
-        """Search a file and, if it is an archive, its decompressed content and its members."""
-        self.files += 1
-        content = stream.read()
+    def add(self, path: Path) -> None:
+        """Search a file and, if it is a layer, the files in it."""
+        content = path.read_bytes()
         if content.startswith(b"\x1f\x8b"):
             content = gzip.decompress(content)
-        elif content.startswith(b"x\x9c"):
-            content = zlib.decompress(content)
-        if PASSWORD.encode() in content or base64.b64encode(f"{NAME}:{PASSWORD}".encode()) in content:
-            self.found += (name,)
+        self.files += 1
         if content[257:262] == b"ustar":
-            self.files += sum(member.isfile() for member in tarfile.TarFile(fileobj=BytesIO(content)))
+            with tarfile.open(fileobj=BytesIO(content)) as layer:
+                self.files += sum(member.isfile() for member in layer)
+        if PASSWORD.encode() in content or CREDENTIALS in content:
+            self.found.append(path.name)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_private_index_leaves_no_password(
-    engine: Engine, project: Project, secret_files: dict[str, str], tmp_path: Path, strategy: str
+    engine: Engine, built_project: Project, company: dict[str, str], tmp_path: Path, strategy: str
 ) -> None:
-    environment = {**engine.environment, **secret_files}
     options = (
-        "--no-cache",
         f"--set=*.output=type=oci,dest={tmp_path}/image,tar=false",
         f"--set=*.cache-to=type=local,dest={tmp_path}/cache,mode=max",
         "--set=*.attest=type=provenance,mode=max",
     )
-    result = engine.docker(*BAKE, *options, f"image-{strategy}", cwd=project.path, env=environment)
-    (tmp_path / "log").write_text(result.stdout + result.stderr)
-    shutil.copy(project.path / "requirements.txt", tmp_path)
+    environment = {**engine.environment, **company, "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
+    engine.docker(*BAKE, *options, f"image-{strategy}", cwd=built_project.path, env=environment)
+    inspected = engine.docker("image", "inspect", f"{IMAGE}:{strategy}").stdout
+    history = engine.docker("image", "history", "--no-trunc", f"{IMAGE}:{strategy}").stdout
+    (tmp_path / "inspected").write_text(inspected + history)
+    for name in ("build.log", "requirements.txt"):
+        shutil.copy(built_project.path / name, tmp_path)
     search = Search()
     for path in tmp_path.rglob("*"):
         if path.is_file():
-            with path.open("rb") as stream:
-                search.add(path.name, stream)
-    print(f"{strategy}: {search.files} files searched")
+            search.add(path)
+    print(f"{strategy}: {search.files} files")
     assert search.files > 1000
-    assert search.found == ()
+    assert search.found == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_unused_secrets_do_not_change_the_image(
-    engine: Engine, bake_once: Bake, base_image: Any, secret_files: dict[str, str], strategy: str
+    engine: Engine, bake_once: Bake, company: dict[str, str], strategy: str
 ) -> None:
     project = bake_once(project_slug="acme-sums", strategy=strategy, app="cli")
-    base_image(project.answers["python_version"])
+    base = {"BASE": company["BASE"]}
     identities = []
-    for number, files in enumerate(({}, secret_files)):
-        tag = f"test-{os.getpid()}-secrets:{number}"
+    for files, options in ((base, ()), (company, ("--no-cache",))):
         environment = {**engine.environment, **files, "SOURCE_DATE_EPOCH": "1700000000"}
-        options = ("--load", "--no-cache", f"--set=*.tags={tag}", f"--set=*.args.BUILDKIT_CACHE_MOUNT_NS={number}")
-        engine.docker(*BAKE, *options, cwd=project.path, env=environment)
-        identities.append(inspect(engine, tag, "{{.Id}}"))
-        engine.docker("image", "rm", tag, check=False)
+        environment |= {"IMAGE": IMAGE, "TAG": strategy, "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
+        engine.docker(*BAKE, *options, "--load", cwd=project.path, env=environment)
+        identities.append(inspect(engine, f"{IMAGE}:{strategy}", "{{.Id}}"))
+    engine.docker("image", "rm", f"{IMAGE}:{strategy}", check=False)
     assert identities[0] == identities[1]

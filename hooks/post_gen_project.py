@@ -22,7 +22,9 @@ def answer_files(directory: Path, answer: str) -> dict[Path, Path]:
 
 def chosen_files(variants: Path, answers: dict[str, str]) -> dict[Path, Path]:
     """Map the target path of each file of the chosen answers to its current path."""
-    answers = {**answers, "publish": "none" if answers["license"] == "Proprietary" else answers["ci"]}
+    # On PyPI, a service would have no users, and PyPI rejects proprietary packages.
+    is_published = answers["app"] == "cli" and answers["license"] != "Proprietary"
+    answers = {**answers, "publish": answers["ci"] if is_published else "none"}
     chosen: dict[Path, Path] = {}
     for directory in variants.glob("*/*"):
         answer = answers[directory.parent.name]

@@ -54,7 +54,7 @@ def copy_to_template(project: Path, name: str, target: Path) -> None:
 def generate(directory: Path, app: str) -> Path:
     """Generate a project with every group of dependencies."""
     command = [sys.executable, "-m", "cookiecutter", "--default-config", "--no-input", "--output-dir", str(directory)]
-    answers = (f"app={app}", "strategy=all")
+    answers = (f"app={app}", "strategy=all", "ci=gitlab")
     subprocess.run([*command, str(REPOSITORY), *answers], check=True, stdout=subprocess.DEVNULL)
     (project,) = directory.iterdir()
     return project
@@ -70,8 +70,8 @@ def main() -> None:
             compile_runtime(project, "--upgrade")
             copy_to_template(project, "requirements.txt", GENERATED / "_variants/app" / app / "requirements.txt")
             # app=service is last, because a group locked with its dependencies is valid for both apps.
-            if app == APPS[-1]:
-                for group, target in group_locks().items():
+            for group, target in group_locks().items():
+                if (project / "requirements" / f"{group}.txt").exists():
                     compile_group(project, group, "--upgrade")
                     copy_to_template(project, f"requirements/{group}.txt", target)
 

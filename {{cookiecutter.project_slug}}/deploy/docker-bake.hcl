@@ -26,6 +26,25 @@ variable "TAG" {
   default = "{% if not every %}latest{% endif %}"
 }
 
+# If not empty, `release` pushes the image by digest and without tags. Pipelines build each platform on a runner of its
+# own, and merge the digests afterwards.
+variable "BY_DIGEST" {
+  default = ""
+}
+
+# Values of the labels. A label without a value is left out.
+variable "REVISION" {
+  default = ""
+}
+
+variable "SOURCE" {
+  default = ""
+}
+
+variable "VERSION" {
+  default = ""
+}
+
 # Registry repository for the shared build cache.
 variable "CACHE" {
   default = ""
@@ -44,7 +63,7 @@ variable "PLATFORMS" {
   default = "linux/amd64,linux/arm64"
 }
 
-# Base image, if not that of the Dockerfile.
+# Base image, if not that of the Dockerfile; also the value of two labels.
 variable "BASE" {
   default = ""
 }
@@ -73,6 +92,12 @@ function "tag" {
   result = substr(regex_replace(regex_replace(name, "[^\\w.-]", "-"), "^[.-]", "_"), 0, 100)
 }
 
+# No other branch, whatever its name, has the cache of the main branch.
+function "cache" {
+  params = [branch]
+  result = branch == MAIN ? "main" : "branch-${tag(branch)}"
+}
+
 group "default" {
   targets = ["image"]
 }
@@ -90,13 +115,23 @@ group "default" {
     for id, file in { netrc = NETRC, pip = PIP_CONFIG_FILE, uv = UV_CONFIG_FILE } : "id=${id},src=${file}" if file != ""
   ]
 
+  labels = {
+    for name, value in {
+      revision      = REVISION
+      source        = SOURCE
+      version       = VERSION
+      "base.name"   = regex_replace(BASE, "@.*", "")
+      "base.digest" = join("", regexall("sha256:[0-9a-f]{64}$", BASE))
+    } : "org.opencontainers.image.${name}" => value if value != ""
+  }
+
   # New branches start with the cache of the main branch. The default, mode=min, would leave out compile-image.
   cache-from = CACHE == "" ? [] : [
     for branch in distinct(compact([BRANCH, MAIN])) :
-    "type=registry,ref=${CACHE}:${tag(branch)}{{ suffix }}"
+    "type=registry,ref=${CACHE}:${cache(branch)}{{ suffix }}"
   ]
   cache-to = CACHE == "" || BRANCH == "" ? [] : [
-    "type=registry,ref=${CACHE}:${tag(BRANCH)}{{ suffix }},mode=max"
+    "type=registry,ref=${CACHE}:${cache(BRANCH)}{{ suffix }},mode=max"
   ]
 
   # No provenance, because it contains the build time, and the image would not be reproducible.
@@ -125,7 +160,15 @@ group "default" {
 {{ target("release", cookiecutter | strategies) }}
   inherits  = ["image{{ suffix }}"]
   platforms = compact(split(",", PLATFORMS))
-  attest    = ["type=provenance,mode=max", "type=sbom"]
+  tags      = BY_DIGEST != "" ? [IMAGE] : [for name in compact([TAG, REVISION]) : "${IMAGE}:${tag(name)}{{ suffix }}"]
+  # mode=max would record build arguments, which may contain the password of a proxy. The SBOM generator reads every
+  # file of the image, so its digest is fixed; no bot updates it.
+  attest = [
+    "type=provenance,mode=min",
+    "type=sbom,generator=docker/buildkit-syft-scanner:stable-1@sha256:ae4f3b554449e7e25548e7d8ccc029d17357348e30c6e3df01b92bc93654d6a9",
+  ]
   # Clamp all timestamps to SOURCE_DATE_EPOCH. Docker's own builder can push such an image, but not store it.
-  output = ["type=image,rewrite-timestamp=true,store=false"]
+  output = [
+    "type=image,rewrite-timestamp=true,store=false${BY_DIGEST != "" ? ",push-by-digest=true,name-canonical=true" : ""}"
+  ]
 }

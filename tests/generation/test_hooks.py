@@ -52,9 +52,9 @@ VARIANTS = {
 }
 
 
-def create_answers(strategy: str, license_: str = "MIT", ci: str = "none") -> dict[str, str]:
+def create_answers(strategy: str, license_: str = "MIT", ci: str = "none", app: str = "cli") -> dict[str, str]:
     """Return the answers that the post-generation hook reads."""
-    return {"strategy": strategy, "license": license_, "ci": ci}
+    return {"strategy": strategy, "license": license_, "ci": ci, "app": app}
 
 
 def test_files_of_chosen_answers_move_into_project(tmp_path: Path) -> None:
@@ -76,10 +76,15 @@ def test_strategy_all_moves_dockerfiles_into_strategies(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize(("license_", "published"), [("MIT", True), ("Proprietary", False)])
-def test_ci_publishes_unless_licence_is_proprietary(tmp_path: Path, license_: str, *, published: bool) -> None:
+@pytest.mark.parametrize(
+    ("license_", "app", "published"),
+    [("MIT", "cli", True), ("MIT", "service", False), ("Proprietary", "cli", False), ("Proprietary", "service", False)],
+)
+def test_ci_publishes_only_free_command_line_tools(
+    tmp_path: Path, license_: str, app: str, *, published: bool
+) -> None:
     write(tmp_path, VARIANTS)
-    post_gen.apply_variants(tmp_path, create_answers("red", license_, "github"))
+    post_gen.apply_variants(tmp_path, create_answers("red", license_, "github", app))
     assert (tmp_path / "publish.yml").exists() == published
 
 
@@ -140,7 +145,7 @@ def test_no_two_sources_provide_the_same_file() -> None:
     common = [path for path in paths if path.parts[0] != "_variants"]
     answers_of = [QUESTIONS[name] for name in ("app", "strategy", "ci", "license")]
     for app, strategy, ci, license_ in product(*answers_of):
-        publish = "none" if license_ == "Proprietary" else ci
+        publish = ci if app == "cli" and license_ != "Proprietary" else "none"
         chosen = {"app": app, "ci": ci, "license": license_, "publish": publish}
         targets = list(common)
         for question, answer in chosen.items():

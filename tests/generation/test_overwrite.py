@@ -140,11 +140,11 @@ def test_skip_if_file_exists_adds_only_missing_files(
 
 
 def test_files_of_previous_strategy_are_listed_and_kept(work_dir: Path) -> None:
-    assert generate(work_dir, "strategy=platter", "ci=gitlab").returncode == 0
-    result = generate(work_dir, "-f", "strategy=pex", "ci=none")
+    assert generate(work_dir, "app=cli", "strategy=platter", "ci=gitlab").returncode == 0
+    result = generate(work_dir, "-f", "app=cli", "strategy=pex", "ci=none")
     assert result.returncode == 0, result.stdout
     leftovers = [".gitlab-ci.yml", ".gitlab/publish.yml", "bundle/install.sh", "renovate.json"]
-    assert listed_files(result, work_dir / SLUG) == [*leftovers, "requirements/platter.txt"]
+    assert listed_files(result, work_dir / SLUG) == [*leftovers, "requirements/platter.txt", "requirements/publish.txt"]
 
 
 def existing_variants_directory(project: Path) -> str:

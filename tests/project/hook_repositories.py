@@ -1,7 +1,8 @@
 """Fake git repositories for the hooks in a generated `.pre-commit-config.yaml`.
 
 Each defines the hooks of the real repository, and installs the tool from the package index at the pinned version. git
-is configured to use these repositories instead of GitHub, so the generated configuration is not changed.
+is configured to use these repositories instead of GitHub. In the configuration, only commits are replaced, with their
+tags.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 HOST = "https://github.com/"
 PINS = re.compile(rf"repo: {re.escape(HOST)}(\S+)\n +rev: (\S+)")
+FROZEN = re.compile(r"rev: [0-9a-f]{40}  # frozen: (\S+)")
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,11 @@ optional-dependencies = {{ all = ["{requirement}[all]=={version}"] }}
 [tool.setuptools]
 packages = []
 """
+
+
+def thaw(configuration: str) -> str:
+    """Replace each commit in a configuration with its tag, because a fake repository cannot have the same commit."""
+    return FROZEN.sub(r"rev: \1", configuration)
 
 
 def create_fake_repositories(directory: Path, configuration: str) -> None:

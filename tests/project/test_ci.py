@@ -78,7 +78,10 @@ if arguments[:2] == ["buildx", "bake"]:
     if "--print" in arguments:
         print(plan.decode())
 elif arguments[:3] == ["buildx", "imagetools", "inspect"]:
-    print(os.environ["DIGEST"])
+    if os.environ["DIGEST"]:
+        print(f"Name: a\\nDigest:    {{os.environ['DIGEST']}}\\n\\nManifests:\\n  Name: a@sha256:b")
+    else:
+        sys.exit("401 Unauthorized")
 elif arguments[:2] == ["image", "ls"]:
     loaded = json.loads((directory / "0").read_text())["targets"].values()
     print(*(tag for target in loaded for tag in target.get("tags", [])), sep="\\n")

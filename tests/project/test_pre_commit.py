@@ -30,7 +30,8 @@ CHOICES = {question: answers for question, answers in QUESTIONS.items() if isins
 def hooks(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory, index: None) -> Hooks:  # noqa: ARG001
     """Return a function that runs a project's hooks; the installed tools stay in the cache directory."""
     fakes = tmp_path_factory.mktemp("hook-repositories")
-    configuration = bake_once().read(".pre-commit-config.yaml")
+    configuration = hook_repositories.thaw(bake_once().read(".pre-commit-config.yaml"))
+    (fakes / "config.yaml").write_text(configuration, "utf-8")
     hook_repositories.create_fake_repositories(fakes, configuration)
     store = cache_dir() / "pre-commit" / hook_repositories.digest(configuration)
     store.mkdir(parents=True, exist_ok=True)
@@ -46,7 +47,8 @@ def hooks(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory, index: None
     def run(project: Project, *names: str) -> CompletedProcess[str]:
         for command in (["init"], ["add", "--all"]):
             assert project.run("git", *command).returncode == 0
-        return project.run(TOOLS / "pre-commit", "run", "--all-files", "--color=never", *names, env=environment)
+        command = ("run", "--all-files", "--color=never", f"--config={fakes / 'config.yaml'}")
+        return project.run(TOOLS / "pre-commit", *command, *names, env=environment)
 
     return run
 

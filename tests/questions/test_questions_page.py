@@ -84,13 +84,17 @@ def test_page_states_maximum_name_length() -> None:
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_listed_files_match_files_changed_by_answer(question: str, bake_once: Bake) -> None:
-    base, changed = read_files(bake_once(**NAMES).path), set()
+    changed: set[str] = set()
     # If choices add files, compare all of them; otherwise one other answer shows which files depend on it.
     adds_files = question in ("strategy", "ci")
     others = QUESTIONS[question][1 : None if adds_files else 2] if question in CHOICES else [OTHER[question]]
-    for other in others:
-        project = read_files(bake_once(**{**NAMES, question: other}).path)
-        changed |= {name for name in project.keys() | base.keys() if project.get(name) != base.get(name)}
+    # Which files of the pipelines depend on an answer depends on the app and the CI service.
+    for context in ({}, {"app": "cli", "ci": "gitlab"}):
+        answers = {**NAMES, **{name: answer for name, answer in context.items() if name != question}}
+        base = read_files(bake_once(**answers).path)
+        for other in others:
+            project = read_files(bake_once(**{**answers, question: other}).path)
+            changed |= {name for name in project.keys() | base.keys() if project.get(name) != base.get(name)}
     listed = code_spans(items(question)["Files"])
     assert [name for name in sorted(changed) if not any(fnmatch(name, pattern) for pattern in listed)] == []
     assert [pattern for pattern in listed if not any(fnmatch(name, pattern) for name in changed)] == []

@@ -18,17 +18,18 @@ SHA = "0" * 40
 HOOK = "repos:\n  - repo: https://github.com/acme/hook\n    rev: {}\n"
 ACTION = f"steps:\n  - uses: acme/action/sub@{SHA} # {{}}\n"
 TOOL = "steps:\n  - run: pipx install acme-tool=={}\n"
-VARIABLE = 'variables:\n    # renovate: datasource=pypi depName=acme-tool\n    TOOL_VERSION: "{}"\n'
+IMAGE = f"steps:\n  - uses: docker://acme/action:{{}}@sha256:{SHA}\n"
+FROZEN = f"repos:\n  - repo: https://github.com/acme/hook\n    rev: {SHA}  # frozen: {{}}\n"
 
 
 def test_all_pins_of_the_template_are_found() -> None:
     pins = find_pins(TEMPLATE)
     generated = {pin.name for pin in pins if pin.file.startswith("{{")}
     assert hook_repositories.FAKES.keys() | {"actions/checkout", "docker/bake-action", "cruft"} <= generated
-    assert {"cibuildwheel", "pypa/cibuildwheel"} <= generated
+    assert {"anchore/grype", "pypa/cibuildwheel"} <= generated
     for file in {pin.file for pin in pins}:
         text = (TEMPLATE / file).read_text("utf-8")
-        used = re.findall(r"uses: +([\w.-]+/[\w.-]+)|repo: https://github\.com/(\S+)", text)
+        used = re.findall(r"uses: +(?:docker://)?([\w.-]+/[\w.-]+)|repo: https://github\.com/(\S+)", text)
         assert {"".join(names) for names in used} <= {pin.name for pin in pins if pin.file == file}, file
 
 
@@ -72,7 +73,8 @@ CASES = {
     "hook": (".pre-commit-config.yaml", HOOK, "acme/hook v1.9.0, newest: v1.10.0", "v"),
     "action": ("generated/.github/workflows/ci.yml", ACTION, "acme/action v1.9.0, newest: v1.10.0", "v"),
     "tool": (".github/workflows/update.yml", TOOL, "acme-tool 1.9.0, newest: 1.10.0", ""),
-    "variable": (".gitlab/publish.yml", VARIABLE, "acme-tool 1.9.0, newest: 1.10.0", ""),
+    "frozen hook": (".pre-commit-config.yaml", FROZEN, "acme/hook v1.9.0, newest: v1.10.0", "v"),
+    "image": (".github/workflows/ci.yml", IMAGE, "acme/action v1.9.0, newest: v1.10.0", "v"),
 }
 
 

@@ -62,7 +62,7 @@ GITLAB = {
     "ARCH": "arm64",
 }
 DIGEST = f"sha256:{'5' * 64}"
-# A fake docker that records its calls and the build plan of the real one. A container prints the version, or $VERSION;
+# A fake docker that records its calls and the build plan of the real one. A container prints the version, or $PRINTED;
 # a service responds unless $UNHEALTHY is set.
 DOCKER = f"""#!{sys.executable}
 import json, os, pathlib, subprocess, sys
@@ -83,11 +83,12 @@ elif arguments[:3] == ["buildx", "imagetools", "inspect"]:
     else:
         sys.exit("401 Unauthorized")
 elif arguments[:2] == ["image", "ls"]:
-    loaded = json.loads((directory / "0").read_text())["targets"].values()
-    print(*(tag for target in loaded for tag in target.get("tags", [])), sep="\\n")
+    calls = (json.loads(path.read_text()) for path in directory.iterdir())
+    loaded = (call["targets"] for call in calls if "--load" in call["arguments"])
+    print(*(tag for targets in loaded for target in targets.values() for tag in target.get("tags", [])), sep="\\n")
 elif arguments[0] == "run":
     slug = pathlib.Path.cwd().name
-    print("container" if "--detach" in arguments else os.environ.get("VERSION", f"{{slug}} 0.1.0"))
+    print("container" if "--detach" in arguments else os.environ.get("PRINTED", f"{{slug}} 0.1.0"))
 (directory / str(number)).write_text(json.dumps(call))
 sys.exit(arguments[0] == "exec" and "UNHEALTHY" in os.environ)
 """
@@ -618,7 +619,7 @@ def gitlab(project: Project, source: str = "push", job: str = "build-image") -> 
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
-@pytest.mark.parametrize("fault", [{"VERSION": "another 0.1.0"}, {"VERSION": ""}, {"UNHEALTHY": "1"}], ids=str)
+@pytest.mark.parametrize("fault", [{"PRINTED": "another 0.1.0"}, {"PRINTED": ""}, {"UNHEALTHY": "1"}], ids=str)
 def test_unresponsive_image_fails_the_pipeline(
     bake_once: Bake, run_script: RunScript, tmp_path: Path, ci: str, fault: dict[str, str]
 ) -> None:

@@ -80,9 +80,7 @@ def test_strategy_all_moves_dockerfiles_into_strategies(tmp_path: Path) -> None:
     ("license_", "app", "published"),
     [("MIT", "cli", True), ("MIT", "service", False), ("Proprietary", "cli", False), ("Proprietary", "service", False)],
 )
-def test_ci_publishes_only_free_command_line_tools(
-    tmp_path: Path, license_: str, app: str, *, published: bool
-) -> None:
+def test_ci_publishes_only_free_command_line_tools(tmp_path: Path, license_: str, app: str, *, published: bool) -> None:
     write(tmp_path, VARIANTS)
     post_gen.apply_variants(tmp_path, create_answers("red", license_, "github", app))
     assert (tmp_path / "publish.yml").exists() == published

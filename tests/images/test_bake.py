@@ -139,7 +139,7 @@ def test_artifacts_targets_match_dockerfile_stages(create_builder: Any, strategy
 @pytest.mark.parametrize("strategy", ["venv", "all"])
 def test_plain_bake_uses_no_registry_and_one_platform(create_builder: Any, strategy: str) -> None:
     for target in create_builder(strategy).plan().values():
-        assert target.keys().isdisjoint({"cache-from", "cache-to", "platforms", "output"})
+        assert target.keys().isdisjoint({"cache-from", "cache-to", "labels", "platforms", "output"})
         assert target["attest"] == [{"disabled": True, "type": "provenance"}]
 
 
@@ -149,13 +149,40 @@ def test_each_branch_and_strategy_has_its_own_cache(create_builder: Any, strateg
     cache = "registry.example.com/cache"
     for name, target in builder.plan(CACHE=cache, BRANCH="mine").items():
         suffix = name.removeprefix("image")
-        assert [found["ref"] for found in target["cache-from"]] == [f"{cache}:mine{suffix}", f"{cache}:main{suffix}"]
-        assert target["cache-to"] == [{"type": "registry", "ref": f"{cache}:mine{suffix}", "mode": "max"}]
+        mine = f"{cache}:branch-mine{suffix}"
+        assert [found["ref"] for found in target["cache-from"]] == [mine, f"{cache}:main{suffix}"]
+        assert target["cache-to"] == [{"type": "registry", "ref": mine, "mode": "max"}]
     for target in builder.plan(CACHE=cache, MAIN="trunk").values():
-        assert [found["ref"].partition("-")[0] for found in target["cache-from"]] == [f"{cache}:trunk"]
+        assert [found["ref"].partition("-")[0] for found in target["cache-from"]] == [f"{cache}:main"]
         assert "cache-to" not in target
     for target in builder.plan("test-image", CACHE=cache, BRANCH="mine").values():
         assert "cache-to" not in target, "it would replace the cache of the image"
+
+
+@pytest.mark.parametrize("branch", ["main", "Trunk", "trunk!", "main/", ".main"])
+def test_no_branch_has_the_cache_of_the_main_branch(create_builder: Any, branch: str) -> None:
+    (target,) = create_builder("venv").plan(CACHE="registry.example.com/cache", BRANCH=branch, MAIN="trunk").values()
+    (written,) = target["cache-to"]
+    assert written["ref"].startswith("registry.example.com/cache:branch-")
+    assert target["cache-from"][-1]["ref"] == "registry.example.com/cache:main"
+
+
+BASE_DIGEST = f"sha256:{'0' * 64}"
+LABELS = {
+    "REVISION": ("c0ffee", {"revision": "c0ffee"}),
+    "SOURCE": ("https://example.com/acme", {"source": "https://example.com/acme"}),
+    "VERSION": ("1.2.3", {"version": "1.2.3"}),
+    "BASE": ("example.com/python:3.14", {"base.name": "example.com/python:3.14"}),
+    "BASE by digest": (f"python@{BASE_DIGEST}", {"base.name": "python", "base.digest": BASE_DIGEST}),
+}
+
+
+@pytest.mark.parametrize("variable", LABELS)
+@pytest.mark.parametrize("kind", ["image", "release"])
+def test_each_known_value_becomes_a_label(create_builder: Any, variable: str, kind: str) -> None:
+    value, expected = LABELS[variable]
+    (target,) = create_builder("venv").plan(kind, **{variable.partition(" ")[0]: value}).values()
+    assert target["labels"] == {f"org.opencontainers.image.{name}": text for name, text in expected.items()}
 
 
 @pytest.mark.parametrize("name", ["fix#12", "#12", "grün/x", "(x", "a" * 200, "v1.2.3+4"])
@@ -169,13 +196,19 @@ def test_any_branch_name_gives_a_valid_tag(create_builder: Any, strategy: str, n
 @pytest.mark.parametrize("strategy", ["venv", "all"])
 def test_release_is_multi_platform_attested_and_reproducible(create_builder: Any, strategy: str) -> None:
     builder: Builder = create_builder(strategy)
-    where = {"IMAGE": "registry.example.com/acme", "TAG": "1.2.3"}
+    image = "registry.example.com/acme"
+    where = {"IMAGE": image, "TAG": "1.2.3", "REVISION": "c0ffee"}
+    output = {"type": "image", "push": "true", "rewrite-timestamp": "true", "store": "false"}
     for name, target in builder.plan("--push", "release", **where).items():
-        assert target["tags"] == [f"registry.example.com/acme:1.2.3{name.removeprefix('release')}"]
+        suffix = name.removeprefix("release")
+        assert target["tags"] == [f"{image}:1.2.3{suffix}", f"{image}:c0ffee{suffix}"]
         assert target["platforms"] == ["linux/amd64", "linux/arm64"]
-        assert target["attest"] == [{"mode": "max", "type": "provenance"}, {"type": "sbom"}]
-        output = {"type": "image", "push": "true", "rewrite-timestamp": "true", "store": "false"}
+        assert [attestation["type"] for attestation in target["attest"]] == ["provenance", "sbom"]
+        assert target["attest"][0]["mode"] == "min"
         assert target["output"] == [output]
+    for target in builder.plan("--push", "release", BY_DIGEST="true", **where).values():
+        assert target["tags"] == [image]
+        assert target["output"] == [{**output, "push-by-digest": "true", "name-canonical": "true"}]
     for target in builder.plan("release", PLATFORMS="", **where).values():
         assert "platforms" not in target
 
@@ -244,12 +277,32 @@ def test_one_strategy_of_all_can_be_built(create_builder: Any) -> None:
     assert builder.output("acme-bake:one-wheels") == OUTPUT
 
 
+def bake_line(project: Project, time: str) -> str:
+    """Return the command of `make image`."""
+    revision = project.run("git", "rev-parse", "HEAD").stdout.strip()
+    values = f"SOURCE_DATE_EPOCH={time} REVISION={revision} VERSION=0.1.0"
+    return f"{values} docker buildx bake --file deploy/docker-bake.hcl --load\n"
+
+
+def test_make_labels_the_image_with_revision_and_version(committed_builder: Builder) -> None:
+    revision = committed_builder.project.run("git", "rev-parse", "HEAD").stdout.strip()
+    committed_builder.run("make", "image", TAG="labelled")
+    committed_builder.project.edit("README.md", "# ", "# New ")
+    committed_builder.run("make", "image", TAG="changed")
+    for tag, expected in (("labelled", revision), ("changed", f"{revision}-dirty")):
+        inspect = ("inspect", "--format", "{{json .Config.Labels}}", f"acme-bake:{tag}")
+        labels = json.loads(committed_builder.engine.docker(*inspect).stdout)
+        assert labels["org.opencontainers.image.revision"] == expected
+        assert labels["org.opencontainers.image.version"] == "0.1.0"
+        assert "org.opencontainers.image.source" not in labels
+
+
 def test_image_has_the_timestamp_of_the_last_commit(committed_builder: Builder) -> None:
     committed_builder.run("make", "image", TAG="dated")
     created = committed_builder.engine.docker("inspect", "--format", "{{.Created}}", "acme-bake:dated").stdout.strip()
     assert created == "2023-11-14T22:13:20Z"
     plan = committed_builder.run("make", "--dry-run", "image", SOURCE_DATE_EPOCH="0")
-    assert plan.stdout == "SOURCE_DATE_EPOCH=0 docker buildx bake --file deploy/docker-bake.hcl --load\n"
+    assert plan.stdout == bake_line(committed_builder.project, "0")
 
 
 def test_build_reports_a_checkout_of_another_owner(committed_builder: Builder) -> None:
@@ -270,13 +323,13 @@ def test_signed_commit_sets_the_image_timestamp(committed_builder: Builder) -> N
     git("reset", "--quiet", git("hash-object", "-t", "commit", "-w", "--stdin", text=commit).strip())
     git("config", "log.showSignature", "true")
     plan = committed_builder.run("make", "--dry-run", "image")
-    assert plan.stdout == f"SOURCE_DATE_EPOCH={COMMIT_TIME} docker buildx bake --file deploy/docker-bake.hcl --load\n"
+    assert plan.stdout == bake_line(committed_builder.project, str(COMMIT_TIME))
 
 
 def test_image_without_commit_has_the_current_time(committed_builder: Builder) -> None:
     shutil.rmtree(committed_builder.project.path / ".git")
     plan = committed_builder.run("make", "--dry-run", "image")
-    assert plan.stdout == "SOURCE_DATE_EPOCH= docker buildx bake --file deploy/docker-bake.hcl --load\n"
+    assert plan.stdout == bake_line(committed_builder.project, "")
     assert "The image timestamp is the current time" in plan.stderr
     committed_builder.run("make", "image", TAG="undated")
     assert committed_builder.output("acme-bake:undated") == OUTPUT

@@ -62,6 +62,7 @@ GITLAB = {
     "ARCH": "arm64",
 }
 DIGEST = f"sha256:{'5' * 64}"
+BASE = f"python:3.14-slim@{DIGEST}"
 # A fake docker that records its calls and the build plan of the real one. A container prints the version, or $PRINTED;
 # a service responds unless $UNHEALTHY is set.
 DOCKER = f"""#!{sys.executable}
@@ -452,10 +453,23 @@ def test_github_determines_image_names_and_labels(
     assert (status, json.loads(outputs.pop("suffixes"))) == (0, suffixes)
     assert outputs == {
         "name": "ghcr.io/acme/sums",
-        "base": f"python:{project.answers['python_version']}-slim@{DIGEST}",
+        "base": BASE,
         "time": str(COMMIT_TIME),
         "version": "0.1.0",
     }
+
+
+def test_unreadable_base_image_is_not_pinned(bake_once: Bake, run_script: RunScript, tmp_path: Path) -> None:
+    needs_jq()
+    github = commit_project(bake_once(ci="github"), tmp_path / "github")
+    status, _, outputs = run_script(github, "bash", script_with(github, "suffixes=$("), **WHERE, DIGEST="")
+    assert (status, outputs["base"]) == (0, "")
+    project = commit_project(bake_once(ci="gitlab"), tmp_path / "gitlab")
+    status, calls, _ = run_script(project, "sh", script_with(project, "make smoke"), **gitlab(project), DIGEST="")
+    assert status == 0
+    pushed = calls[-1].targets["release"]
+    assert "BASE" not in pushed["args"]
+    assert not any("base" in name for name in pushed["labels"])
 
 
 WHERE = {
@@ -539,7 +553,7 @@ def github_bake_target(project: Project, engine: Engine, job: str, suffix: str) 
         "github.server_url": "https://github.com",
         "github.repository": "Acme/Sums",
         "needs.images.outputs.name": "ghcr.io/acme/sums",
-        "needs.images.outputs.base": f"python:3.14-slim@{DIGEST}",
+        "needs.images.outputs.base": BASE,
         "needs.images.outputs.time": str(COMMIT_TIME),
         "needs.images.outputs.version": "0.1.0",
     }
@@ -573,7 +587,7 @@ def test_github_shares_layers_and_pushes_tested_image(
     assert pushed["cache-to"] == [shared]
     assert_released(pushed, "ghcr.io/acme/sums")
     for target in (tested, pushed):
-        assert target["args"]["SOURCE_DATE_EPOCH"] == str(COMMIT_TIME)
+        assert target["args"] == {"BASE": BASE, "SOURCE_DATE_EPOCH": str(COMMIT_TIME)}
         assert target["labels"] == expected_labels("https://github.com/Acme/Sums")
     assert "platforms" not in tested
 
@@ -653,7 +667,7 @@ def test_gitlab_builds_tests_and_pushes_every_image(
     for suffix, target in zip(suffixes, build.targets.values(), strict=True):
         assert [found["ref"] for found in target["cache-from"]] == [f"{image}/cache/arm64:main{suffix}"]
         assert "cache-to" not in target
-        assert target["args"]["SOURCE_DATE_EPOCH"] == str(COMMIT_TIME)
+        assert target["args"] == {"BASE": BASE, "SOURCE_DATE_EPOCH": str(COMMIT_TIME)}
         assert target["labels"] == expected_labels("https://gitlab.example.com/acme")
     tags = [f"{image}:trunk{suffix}" for suffix in suffixes]
     runs = [call.arguments for call in calls if call.arguments[0] == "run"]

@@ -376,7 +376,9 @@ def test_wheel_is_built_with_the_locked_backend(bake: Bake, tmp_path: Path) -> N
         f"{sys.executable} -m venv {tmp_path / 'venv'}",
         f"pip install --quiet {frontend['name']}",
         settings["before-build"].format(project=project.path),
-        f"python -m {frontend['name']} --wheel --outdir {tmp_path} {' '.join(frontend['args'])} {project.path}",
+        # The build must not take a backend from the index.
+        f"PIP_NO_INDEX=1 python -m {frontend['name']} --wheel --outdir {tmp_path} "
+        f"{' '.join(frontend.get('args', []))} {project.path}",
     ):
         result = project.run("sh", "-c", command, env=environment)
         assert result.returncode == 0, result.stderr

@@ -437,7 +437,7 @@ def run_script(engine: Engine, tmp_path: Path) -> RunScript:
     return run
 
 
-def needs_jq() -> None:
+def skip_without_jq() -> None:
     """Skip a test whose script needs jq, if it is not installed."""
     if not shutil.which("jq"):
         pytest.skip("the script needs jq: install it")
@@ -446,7 +446,7 @@ def needs_jq() -> None:
 def test_github_determines_image_names_and_labels(
     bake_once: Bake, run_script: RunScript, tmp_path: Path, answers: dict[str, str]
 ) -> None:
-    needs_jq()
+    skip_without_jq()
     project = commit_project(bake_once(ci="github", **answers), tmp_path)
     # bake must not read this file.
     (project.path / "compose.yaml").write_text("services: { acme: { env_file: [missing.env] } }\n", "utf-8")
@@ -462,7 +462,7 @@ def test_github_determines_image_names_and_labels(
 
 
 def test_unreadable_base_image_is_not_pinned(bake_once: Bake, run_script: RunScript, tmp_path: Path) -> None:
-    needs_jq()
+    skip_without_jq()
     github = commit_project(bake_once(ci="github"), tmp_path / "github")
     status, _, outputs = run_script(github, "bash", script_with(github, "suffixes=$("), **WHERE, DIGEST="")
     assert (status, outputs["base"]) == (0, "")
@@ -486,7 +486,7 @@ WHERE = {
 def test_github_reports_an_unlisted_default_branch(
     bake_once: Bake, run_script: RunScript, tmp_path: Path, ref_type: str, status: int
 ) -> None:
-    needs_jq()
+    skip_without_jq()
     project = commit_project(bake_once(ci="github"), tmp_path)
     variables = {**WHERE, "DEFAULT_BRANCH": "trunk", "GITHUB_REF_TYPE": ref_type}
     assert run_script(project, "bash", script_with(project, "suffixes=$("), **variables)[0] == status
@@ -498,7 +498,7 @@ def test_github_reports_an_unlisted_default_branch(
 def test_github_merges_platforms_and_tags_image(
     bake_once: Bake, run_script: RunScript, tmp_path: Path, strategy: str, suffix: str
 ) -> None:
-    needs_jq()
+    skip_without_jq()
     project = commit_project(bake_once(ci="github", strategy=strategy), tmp_path)
     digests = {"amd64": f"sha256:{'a' * 64}", "arm64": f"sha256:{'b' * 64}"}
     (tmp_path / "digests").mkdir()
@@ -733,7 +733,7 @@ def test_gitlab_merge_requests_log_in_without_write_access(
 def test_gitlab_merges_tags_and_signs_every_image(
     bake_once: Bake, run_script: RunScript, tmp_path: Path, answers: dict[str, str], visibility: str
 ) -> None:
-    needs_jq()
+    skip_without_jq()
     project = commit_project(bake_once(ci="gitlab", **answers), tmp_path)
     suffixes = [f"-{name}" for name in sorted(STRATEGIES)] if answers["strategy"] == "all" else [""]
     digests = {"amd64": f"sha256:{'a' * 64}", "arm64": f"sha256:{'b' * 64}"}

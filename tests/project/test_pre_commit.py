@@ -47,8 +47,8 @@ def hooks(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory, index: None
     def run(project: Project, *names: str) -> CompletedProcess[str]:
         for command in (["init"], ["add", "--all"]):
             assert project.run("git", *command).returncode == 0
-        command = ("run", "--all-files", "--color=never", f"--config={fakes / 'config.yaml'}")
-        return project.run(TOOLS / "pre-commit", *command, *names, env=environment)
+        options = ("--all-files", "--color=never", f"--config={fakes / 'config.yaml'}")
+        return project.run(TOOLS / "pre-commit", "run", *options, *names, env=environment)
 
     return run
 

@@ -282,7 +282,7 @@ def bake_line(project: Project, time: str) -> str:
     """Return the command of `make image`."""
     revision = project.run("git", "rev-parse", "HEAD").stdout.strip()
     values = f"SOURCE_DATE_EPOCH={time} REVISION={revision} VERSION=0.1.0"
-    return f"{values} docker buildx bake --file deploy/docker-bake.hcl --load\n"
+    return f"{values} docker buildx bake --file deploy/docker-bake.hcl  --load\n"
 
 
 def test_make_labels_the_image_with_revision_and_version(committed_builder: Builder) -> None:

@@ -50,6 +50,7 @@ KUBERNETES = {
     "deploy/kubernetes/base/kustomization.yaml",
     "deploy/kubernetes/base/networkpolicy.yaml",
     "deploy/kubernetes/base/poddisruptionbudget.yaml",
+    "deploy/kubernetes/base/pods.yaml",
     "deploy/kubernetes/base/service.yaml",
     "deploy/kubernetes/overlays/production/kustomization.yaml",
     "deploy/kubernetes/overlays/production/namespace.yaml",

@@ -117,7 +117,6 @@ CONTAINER_RULES: dict[str, tuple[Any, ...]] = {
     "securityContext.seLinuxOptions": (None,),
     "securityContext.seccompProfile": (None,),
     "securityContext.windowsOptions": (None,),
-    "ports": ([{"name": "http", "containerPort": 8000}],),
     "volumeMounts": ([{"name": "tmp", "mountPath": "/tmp"}],),
 }
 
@@ -131,10 +130,16 @@ def follows_the_schemas(manifests: Manifests) -> None:
         assert set(unknown) <= {"ServiceMonitor"}, result.stdout
 
 
-def meets_restricted_pod_security(manifests: Manifests) -> None:
-    for rules, item in ((POD_RULES, manifests.pod), (CONTAINER_RULES, manifests.container)):
+def is_restricted(pod: Any) -> None:
+    (container,) = pod["containers"]
+    for rules, item in ((POD_RULES, pod), (CONTAINER_RULES, container)):
         for path, allowed in rules.items():
             assert find_value(item, path) in allowed, path
+
+
+def meets_restricted_pod_security(manifests: Manifests) -> None:
+    is_restricted(manifests.pod)
+    assert manifests.container["ports"] == [{"name": "http", "containerPort": 8000}]
     assert all(probe.keys() == {"path", "port"} for probe in manifests.probes.values()), "a probe names a host"
     assert manifests.container["lifecycle"].keys() == {"preStop"}
     assert manifests.container["lifecycle"]["preStop"].keys() == {"sleep"}
@@ -189,7 +194,10 @@ def disables_service_links(manifests: Manifests) -> None:
 def reads_settings_from_config_map(manifests: Manifests) -> None:
     settings = manifests.one("ConfigMap")
     assert re.fullmatch(r"acme-sums-[a-z0-9]{10}", settings["metadata"]["name"])
-    assert manifests.container["envFrom"] == [{"configMapRef": {"name": settings["metadata"]["name"]}}]
+    configuration, secrets = manifests.container["envFrom"]
+    assert configuration == {"configMapRef": {"name": settings["metadata"]["name"]}}
+    # A Secret, which the user creates, has no hash in its name.
+    assert secrets == {"secretRef": {"name": "acme-sums", "optional": True}}
 
 
 def memory_request_equals_limit(manifests: Manifests) -> None:
@@ -280,17 +288,17 @@ FAULTS: list[tuple[Check, str, str, str]] = [
     (follows_the_schemas, f"{BASE}/deployment.yaml", "maxSkew: 1", 'maxSkew: "1"'),
     (follows_the_schemas, f"{BASE}/service.yaml", "appProtocol", "appProtokol"),
     (follows_the_schemas, f"{BASE}/horizontalpodautoscaler.yaml", "autoscaling/v2", "autoscaling/v2beta2"),
-    (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "runAsNonRoot: true", "runAsNonRoot: false"),
-    (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "drop: [ALL]", "drop: [NET_RAW]"),
-    (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "RuntimeDefault", "Unconfined"),
-    (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "allowPrivilegeEscalation: false", "privileged: true"),
-    (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "readOnlyRootFilesystem: true", "procMount: Unmasked"),
-    (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "enableServiceLinks: false", "hostNetwork: true"),
+    (meets_restricted_pod_security, f"{BASE}/pods.yaml", "runAsNonRoot: true", "runAsNonRoot: false"),
+    (meets_restricted_pod_security, f"{BASE}/pods.yaml", "drop: [ALL]", "drop: [NET_RAW]"),
+    (meets_restricted_pod_security, f"{BASE}/pods.yaml", "RuntimeDefault", "Unconfined"),
+    (meets_restricted_pod_security, f"{BASE}/pods.yaml", "allowPrivilegeEscalation: false", "privileged: true"),
+    (meets_restricted_pod_security, f"{BASE}/pods.yaml", "readOnlyRootFilesystem: true", "procMount: Unmasked"),
+    (meets_restricted_pod_security, f"{BASE}/pods.yaml", "enableServiceLinks: false", "hostNetwork: true"),
     (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "containerPort: 8000", "hostPort: 80"),
     (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "path: /readyz,", "path: /readyz, host: 10.0.0.1,"),
-    (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "automountServiceAccountToken: false", "hostPID: true"),
-    (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "sizeLimit: 64Mi", "medium: Memory"),
-    (meets_restricted_pod_security, f"{BASE}/deployment.yaml", "mountPath: /tmp", "mountPath: /"),
+    (meets_restricted_pod_security, f"{BASE}/pods.yaml", "automountServiceAccountToken: false", "hostPID: true"),
+    (meets_restricted_pod_security, f"{BASE}/pods.yaml", "sizeLimit: 64Mi", "medium: Memory"),
+    (meets_restricted_pod_security, f"{BASE}/pods.yaml", "mountPath: /tmp", "mountPath: /"),
     (selects_its_own_pods, f"{BASE}/service.yaml", "/name: acme-sums", "/name: acme"),
     (selects_its_own_pods, f"{BASE}/poddisruptionbudget.yaml", "/name: acme-sums", "/name: acme"),
     (selects_its_own_pods, f"{BASE}/networkpolicy.yaml", "/name: acme-sums", "/name: acme"),
@@ -300,8 +308,9 @@ FAULTS: list[tuple[Check, str, str, str]] = [
     (has_correct_probe_paths, f"{BASE}/deployment.yaml", "path: /readyz", "path: /healthz"),
     (grace_period_covers_requests_in_flight, f"{BASE}/kustomization.yaml", "SECONDS=20", "SECONDS=30"),
     (replaces_pods_without_downtime, f"{BASE}/deployment.yaml", "maxUnavailable: 0", "maxUnavailable: 1"),
-    (disables_service_links, f"{BASE}/deployment.yaml", "enableServiceLinks: f", "enableServiceLinks: t"),
+    (disables_service_links, f"{BASE}/pods.yaml", "enableServiceLinks: f", "enableServiceLinks: t"),
     (reads_settings_from_config_map, f"{BASE}/kustomization.yaml", "  - name: acme-sums\n", "  - name: sums\n"),
+    (reads_settings_from_config_map, f"{BASE}/pods.yaml", "optional: true", "optional: false"),
     (memory_request_equals_limit, f"{BASE}/deployment.yaml", "limits:", "limits:\n              cpu: 250m"),
     (only_the_autoscaler_sets_replicas, f"{BASE}/deployment.yaml", "  selector:\n", "  replicas: 2\n  selector:\n"),
     (only_the_autoscaler_sets_replicas, f"{BASE}/horizontalpodautoscaler.yaml", "name: cpu", "name: storage"),
@@ -366,6 +375,25 @@ def test_image_can_be_set_by_digest(service: Project, tmp_path: Path) -> None:
     digest = f"sha256:{'0' * 64}"
     project.edit(f"{PRODUCTION}/kustomization.yaml", "newTag: v0.1.0", f"digest: {digest}")
     assert render(project, PRODUCTION).container["image"] == f"registry.example.com/team/acme-sums@{digest}"
+
+
+def test_namespace_can_be_left_out(service: Project, tmp_path: Path) -> None:
+    project = copy_project(service, tmp_path)
+    project.edit(f"{PRODUCTION}/kustomization.yaml", "  - namespace.yaml\n", "")
+    expected = render(service, PRODUCTION)
+    expected.objects.remove(expected.one("Namespace"))
+    assert render(project, PRODUCTION).objects == expected.objects
+
+
+def test_private_registry_can_have_credentials(service: Project, tmp_path: Path) -> None:
+    project = copy_project(service, tmp_path)
+    line = re.search(r"`(imagePullSecrets: .*?)`", project.read("docs/deploying.md"))
+    assert line
+    link = "      enableServiceLinks: false\n"
+    project.edit(f"{BASE}/pods.yaml", link, f"{link}      {line[1]}\n")
+    manifests = render(project, PRODUCTION)
+    follows_the_schemas(manifests)
+    assert manifests.pod["imagePullSecrets"] == [{"name": "registry"}]
 
 
 @pytest.mark.parametrize("slug", ["ab", "null-1", LONGEST])

@@ -1,5 +1,6 @@
 """The settings of every service."""
 
+import json
 import os
 import socket
 import subprocess
@@ -50,6 +51,20 @@ def test_startup_prints_one_line_per_invalid_value():
     port, level = result.stderr.decode().splitlines()
     assert port.startswith(f"small-app: {PREFIX}PORT: Input should be a valid integer")
     assert level.startswith(f"small-app: {PREFIX}LOG_LEVEL: Input should be 'debug', 'info'")
+
+
+def test_command_configures_settings_and_logs():
+    script = f"""
+import logging
+from {package.__name__} import ServiceSettings, configure
+logging.getLogger("worker").info(configure(ServiceSettings, "worker").port)
+"""
+    command = [sys.executable, "-c", script]
+    result = subprocess.run(command, env=environment(port=9), capture_output=True, check=True, timeout=60)
+    assert json.loads(result.stderr)["message"] == "9"
+    result = subprocess.run(command, env=environment(port="http"), capture_output=True, check=False, timeout=60)
+    assert result.returncode == 2
+    assert result.stderr.decode().startswith(f"worker: {PREFIX}PORT: Input should be a valid integer")
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])

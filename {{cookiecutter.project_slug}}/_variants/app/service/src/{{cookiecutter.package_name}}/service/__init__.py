@@ -8,15 +8,16 @@ if TYPE_CHECKING:
     from .command import add_command, run
     from .middleware import max_body
     from .problems import problem
-    from .settings import ServiceSettings
+    from .settings import ServiceSettings, configure
 
-__all__ = ["ServiceSettings", "add_command", "create_app", "max_body", "problem", "run"]
+__all__ = ["ServiceSettings", "add_command", "configure", "create_app", "max_body", "problem", "run"]
 
 PREFIX = f"{__name__.partition('.')[0].upper()}_"
 """The prefix of the environment variables of all settings."""
 MODULES = {
     "ServiceSettings": "settings",
     "add_command": "command",
+    "configure": "settings",
     "create_app": "app",
     "max_body": "middleware",
     "problem": "problems",

@@ -21,7 +21,7 @@ from .connections import BACKLOG
 from .middleware import RequestLimits, RequestTelemetry
 from .problems import HANDLERS, RESPONSES, problem
 from .server import Protocol, Server
-from .settings import ServiceSettings, SettingsError
+from .settings import ServiceSettings, SettingsError, print_error
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -147,8 +147,7 @@ def run(app: Service[Any], prog: str) -> int:
     try:
         settings = app.settings
     except SettingsError as error:
-        for line in str(error).splitlines():
-            print(f"{prog}: {line}", file=sys.stderr)
+        print_error(error, prog)
         return 2
     logs.configure(settings.log_level)
     config = uvicorn.Config(

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import ip_network
@@ -15,7 +16,7 @@ from pydantic_settings import SettingsError as SourceError
 from pydantic_settings.sources import PydanticBaseEnvSettingsSource
 from pydantic_settings.sources import PydanticBaseSettingsSource as Source
 
-from . import PREFIX
+from . import PREFIX, logs
 
 # Docker, Compose and Podman mount secrets here, one file each.
 SECRETS = Path("/run/secrets")
@@ -141,6 +142,23 @@ def load(settings: type[S]) -> S:
         problems = {variable(settings, *each["loc"][:1]): reason(settings, each) for each in found}
     # Raise outside of `except`. A traceback would also show the errors above, which contain the values of all settings.
     raise SettingsError("\n".join(f"{name}: {text}" for name, text in problems.items()))
+
+
+def configure(settings: type[S], prog: str) -> S:
+    """Read the settings, and configure the logs, for another command. Exit with status 2 if a setting is invalid."""
+    try:
+        loaded = load(settings)
+    except SettingsError as error:
+        print_error(error, prog)
+        sys.exit(2)
+    logs.configure(loaded.log_level)
+    return loaded
+
+
+def print_error(error: SettingsError, prog: str) -> None:
+    """Print a line for each variable."""
+    for line in str(error).splitlines():
+        print(f"{prog}: {line}", file=sys.stderr)
 
 
 def cause(error: SourceError) -> str:

@@ -134,7 +134,7 @@ def test_every_command_of_the_page_is_run() -> None:
     assert [command for command in COMMANDS if not command.startswith(starts)] == []
 
 
-@pytest.mark.parametrize("target", ["test", "types", "coverage", "contract"])
+@pytest.mark.parametrize("target", ["types", "coverage", "contract"])
 def test_make_target_passes_without_a_database(project: Project, target: str) -> None:
     run(project, f"make {target}", PYTEST_ADDOPTS="-p no:cacheprovider")
 

@@ -43,6 +43,6 @@ def test_body_returns_checksum(service, body, expected, chunked):
 
 def test_openapi_document_describes_bodies(service):
     paths = service.request("GET", "/openapi.json").json()["paths"]
-    assert paths.keys() == {"/checksums", "/crc32c"}
+    assert paths.keys() >= {"/checksums", "/crc32c"}
     assert "application/octet-stream" in paths["/crc32c"]["post"]["requestBody"]["content"]
     assert "application/json" in paths["/checksums"]["post"]["requestBody"]["content"]

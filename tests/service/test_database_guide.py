@@ -334,6 +334,7 @@ def test_job_is_stored_and_processed(stack: Stack) -> None:
 def test_unknown_job_returns_404(stack: Stack) -> None:
     with pytest.raises(urllib.error.HTTPError) as error:
         stack.checksum("00000000-0000-4000-8000-000000000000")
+    error.value.close()
     assert error.value.code == 404
 
 

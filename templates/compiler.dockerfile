@@ -2,6 +2,11 @@
 # hadolint ignore=DL3002
 USER 0
 
+# Stop podman before 5.4, which does not notice that a mounted file, such as requirements.txt, has changed.
+RUN if grep --no-messages --extended-regexp 'buildah-1\.([0-9]|[12][0-9]|3[0-8])\.' /run/.containerenv; then \
+        echo 'This version of podman may reuse outdated build steps. Use podman 5.4 or later.' && exit 1; \
+    fi
+
 # Add what your code and your dependencies are compiled with: g++ for C++, or the -dev packages of libraries, such as
 # libpq-dev. runtime-image then installs the libraries. The slim image includes the Python headers but no compiler.
 # ccache caches object files, so that only changed C files are recompiled. Package versions are not pinned, because

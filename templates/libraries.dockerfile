@@ -17,3 +17,7 @@ owners = run(["dpkg-query", "--search", *(f"*{name}" for name in patterns)], cap
 print(*sorted(set(re.findall(r"^([^:\s]+):(?:\w+:)? ", owners, re.M))), sep="\n")
 EOT
 
+# Without an instruction like this at the end of the stage, podman may reuse a step of runtime-image although the files
+# that it mounts from this stage have changed. The label is not part of runtime-image.
+LABEL stage=compile-image
+

@@ -78,7 +78,7 @@ def test_podman_image_is_healthy_and_contains_changes(
     podman.run("healthcheck", "run", strategy)
     podman.run("rm", "--force", strategy)
     project.edit("src/acme_sums/__init__.py", '"0.1.0"', '"0.2.0"')
-    # Without the label in compile-image, podman would now find the new stage in its cache, and reuse the old layers.
+    # Podman may reuse outdated layers of runtime-image if compile-image is already in its cache.
     podman.build(project, "--target=compile-image")
     podman.build(project, f"--tag={strategy}")
     assert podman.run("run", "--rm", strategy, "acme-sums", "--version").stdout == "acme-sums 0.2.0\n"

@@ -472,10 +472,10 @@ def test_compose_hardens_the_service(compose_service: ComposeService) -> None:
         "PidsLimit": 64,
         "Tmpfs": {"/tmp": "size=16m"},
         "RestartPolicy": {"Name": "unless-stopped", "MaximumRetryCount": 0},
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": "20m", "max-file": "5"}},
     }
     host = compose_service.inspect("HostConfig")
     assert {name: host[name] for name in expected} == expected
-    assert host["LogConfig"]["Type"] == "local"
     assert compose_service.inspect("Mounts") == []
 
 

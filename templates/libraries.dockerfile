@@ -1,17 +1,25 @@
-# List the Debian packages of the libraries that the extension modules are linked with, for runtime-image. If a module
-# opens a library by name, add its package: `RUN echo libmagic1 >>/packages`.
+# List the Debian packages of the libraries that the extension modules and executables are linked with, for
+# runtime-image. If a module opens a library by name, add its package: `RUN echo libmagic1 >>/packages`.
+ARG OPTIONAL_LIBRARIES
 RUN python - {{ modules }} <<'EOT' >/packages
+import os
 import re
 import sys
 from pathlib import Path
 from subprocess import run
 
+optional = os.environ["OPTIONAL_LIBRARIES"].split()
 patterns = set()
 for directory in sys.argv[1:]:
-    for module in Path(directory).rglob("*.so*"):
+    for module in Path(directory).rglob("*"):
+        if module.is_symlink() or not module.is_file() or module.open("rb").read(4) != b"\x7fELF":
+            continue
         linked = run(["ldd", module], capture_output=True, text=True).stdout
-        if missing := re.search(r"(\S+) => not found", linked):
-            sys.exit(f"{module} needs {missing[1]}. Install the package that contains it where gcc is installed.")
+        for library in set(re.findall(r"(\S+) => not found", linked)).difference(optional):
+            sys.exit(
+                f"{module} needs {library}. Install the package that contains it where gcc is installed; "
+                "or, if the program works without it, add it to OPTIONAL_LIBRARIES."
+            )
         patterns |= set(re.findall(r"=> /(?:usr/)?(lib/\S+)", linked))
 owners = run(["dpkg-query", "--search", *(f"*{name}" for name in patterns)], capture_output=True, text=True).stdout
 print(*sorted(set(re.findall(r"^([^:\s]+):(?:\w+:)? ", owners, re.M))), sep="\n")

@@ -15,18 +15,22 @@ USER 10001:10001
 
 # Load every extension module of every installed distribution, and import the program, so that a missing system
 # library or dependency fails the build instead of the first start.
+ARG OPTIONAL_LIBRARIES
 RUN python - <<'EOT'
 import ctypes
+import os
 import sys
 from importlib.metadata import distributions
 
+optional = os.environ["OPTIONAL_LIBRARIES"].split()
 for distribution in distributions():
     for file in distribution.files or ():
         try:
             if file.suffix == ".so":
                 ctypes.CDLL(str(file.locate()))
         except OSError as error:
-            sys.exit(f"{file.locate()} could not be loaded: {error}")
+            if not str(error).startswith(tuple(f"{library}:" for library in optional)):
+                sys.exit(f"{file.locate()} could not be loaded: {error}")
 
 import {{ cookiecutter.package_name }}.cli
 EOT

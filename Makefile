@@ -1,7 +1,7 @@
 # `make test` and `make demo` need a checkout, Python 3.11 or later and, for images, Docker or root on Debian.
 PYTHON ?= python3
 
-.PHONY: help quick test demo load watch bench sizes compare pictures lint lock outdated clean
+.PHONY: help quick test demo load watch bench sizes compare compat pictures lint lock outdated clean
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,9 @@ sizes: .venv/ready  ## report the size that the service adds to the image, by pa
 
 compare: .venv/ready  ## compare the strategies with other build methods (takes half an hour)
 	.venv/bin/python -m tools.compare
+
+compat: .venv/ready  ## build projects with published dependencies (takes half an hour)
+	.venv/bin/python -m tools.compat
 
 pictures: .venv/ready  ## measure the stages of each strategy, and draw them to scale
 	.venv/bin/python -m tools.stages

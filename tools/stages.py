@@ -41,6 +41,8 @@ HELLO_DOCKERFILE = LESSONS / "01-hello-c/Dockerfile"
 LAYERED = ("RUN ", "COPY ", "ADD ", "WORKDIR ")
 # The step that compiles the standard library only reads the project; another step copies the project into a layer.
 BYTECODE = "python /imports.py"
+# The step that installs system libraries reads their names. The image in the drawing needs none.
+LIBRARIES = "dpkg-query"
 
 Content = dict[str, Any]
 
@@ -97,7 +99,7 @@ def lineage(stages: dict[str, Stage], name: str) -> list[str]:
 
 def copies_of(step: str, stages: Collection[str]) -> list[StageCopy]:
     """Return the paths that an instruction copies or mounts from other stages."""
-    flags = [] if BYTECODE in step else re.findall(r"(?<= )--\w+=\S+", step)
+    flags = [] if BYTECODE in step or LIBRARIES in step else re.findall(r"(?<= )--\w+=\S+", step)
     found = []
     for flag in flags:
         options = dict(option.partition("=")[::2] for option in flag.removeprefix("--mount=").split(","))

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from subprocess import run
 
-optional = os.environ["OPTIONAL_LIBRARIES"].split()
+optional = os.environ.get("OPTIONAL_LIBRARIES", "").split()
 patterns = set()
 for directory in sys.argv[1:]:
     for module in Path(directory).rglob("*"):

@@ -22,7 +22,7 @@ import os
 import sys
 from importlib.metadata import distributions
 
-optional = os.environ["OPTIONAL_LIBRARIES"].split()
+optional = os.environ.get("OPTIONAL_LIBRARIES", "").split()
 for distribution in distributions():
     for file in distribution.files or ():
         try:

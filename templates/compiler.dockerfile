@@ -2,15 +2,15 @@
 # hadolint ignore=DL3002
 USER 0
 
-# Stop podman before 5.4, which does not notice that a mounted file, such as requirements.txt, has changed.
+# Reject podman versions before 5.4, which do not notice that a mounted file, such as requirements.txt, has changed.
 RUN if grep --no-messages --extended-regexp 'buildah-1\.([0-9]|[12][0-9]|3[0-8])\.' /run/.containerenv; then \
         echo 'This version of podman may reuse outdated build steps. Use podman 5.4 or later.' && exit 1; \
     fi
 
-# Add what your code and your dependencies are compiled with: g++ for C++, or the -dev packages of libraries, such as
-# libpq-dev. runtime-image then installs the libraries. The slim image includes the Python headers but no compiler.
-# ccache caches object files, so that only changed C files are recompiled. Package versions are not pinned, because
-# Debian removes old versions and the build would soon fail.
+# Add the packages that your code and your dependencies need to compile: g++ for C++, or the -dev packages of
+# libraries, such as libpq-dev. runtime-image then installs the libraries themselves. The slim image includes the
+# Python headers but no compiler. ccache caches object files, so that only changed C files are recompiled. Package
+# versions are not pinned, because Debian removes old versions and the build would soon fail.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ccache gcc libc6-dev \
@@ -32,7 +32,7 @@ RUN --mount=type=bind,source=requirements/build.txt,target=/requirements/build.t
 ARG LDFLAGS=-Wl,--strip-all
 
 # Put ccache before gcc on PATH. Date all files 1980-01-01, the earliest date that a zip file can store, so that builds
-# are reproducible. uv should trust the same certificate authorities as the base image.
+# are reproducible. Make uv trust the certificate authorities of the base image.
 ENV PATH=/usr/lib/ccache:$PATH \
     SOURCE_DATE_EPOCH=315532800 \
     UV_SYSTEM_CERTS=1

@@ -1,5 +1,6 @@
 # List the Debian packages of the libraries that the extension modules and executables are linked with, for
-# runtime-image. If a module opens a library by name, add its package: `RUN echo libmagic1 >>/packages`.
+# runtime-image. If a module opens a library by name, add that library's
+# package below this step: `RUN echo libmagic1 >>/packages`.
 ARG OPTIONAL_LIBRARIES
 RUN python - {{ modules }} <<'EOT' >/packages
 import os
@@ -17,8 +18,8 @@ for directory in sys.argv[1:]:
         linked = run(["ldd", module], capture_output=True, text=True).stdout
         for library in set(re.findall(r"(\S+) => not found", linked)).difference(optional):
             sys.exit(
-                f"{module} needs {library}. Install the package that contains it where gcc is installed; "
-                "or, if the program works without it, add it to OPTIONAL_LIBRARIES."
+                f"{module} needs {library}, which is not installed. Add its Debian package to the step that installs gcc; "
+                "or, if the program works without the library, add it to OPTIONAL_LIBRARIES."
             )
         patterns |= set(re.findall(r"=> /(?:usr/)?(lib/\S+)", linked))
 owners = run(["dpkg-query", "--search", *(f"*{name}" for name in patterns)], capture_output=True, text=True).stdout

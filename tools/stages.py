@@ -41,7 +41,7 @@ HELLO_DOCKERFILE = LESSONS / "01-hello-c/Dockerfile"
 LAYERED = ("RUN ", "COPY ", "ADD ", "WORKDIR ")
 # The step that compiles the standard library only reads the project; another step copies the project into a layer.
 BYTECODE = "python /imports.py"
-# The step that installs system libraries reads their names. The image in the drawing needs none.
+# The step that installs system libraries mounts only a list of packages, which is empty in the drawn images.
 LIBRARIES = "dpkg-query"
 
 Content = dict[str, Any]

@@ -161,7 +161,7 @@ def test_each_branch_and_strategy_has_its_own_cache(create_builder: Any, strateg
 
 
 @pytest.mark.parametrize("branch", ["main", "Trunk", "trunk!", "main/", ".main"])
-def test_no_branch_has_the_cache_of_the_main_branch(create_builder: Any, branch: str) -> None:
+def test_other_branches_do_not_share_main_cache(create_builder: Any, branch: str) -> None:
     (target,) = create_builder("venv").plan(CACHE="registry.example.com/cache", BRANCH=branch, MAIN="trunk").values()
     (written,) = target["cache-to"]
     assert written["ref"].startswith("registry.example.com/cache:branch-")

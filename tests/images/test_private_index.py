@@ -85,7 +85,7 @@ class Handler(BaseHTTPRequestHandler):
 def company_base(engine: Engine, base_image: Any) -> Iterator[tuple[str, str]]:
     """Return the host's address, and the tag of a base image that trusts a new certificate for it.
 
-    The address is also reachable from the steps of a build. The base image contains the certificate's key, too.
+    The address is also reachable from the steps of a build. The base image also contains the private key.
     """
     gateway = "{{range .IPAM.Config}}{{.Gateway}} {{end}}"
     host = engine.docker("network", "inspect", "bridge", "--format", gateway).stdout.split()[0]
@@ -163,7 +163,7 @@ def test_make_test_installs_from_private_index(project: Project, host: dict[str,
 
 
 @dataclass
-class Search:
+class PasswordSearch:
     """The number of files that were searched for the password, and the names of those that contain it."""
 
     files: int = 0
@@ -184,7 +184,7 @@ class Search:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_private_index_leaves_no_password(
+def test_build_stores_no_password(
     engine: Engine, built_project: Project, company: dict[str, str], tmp_path: Path, strategy: str
 ) -> None:
     options = (
@@ -199,7 +199,7 @@ def test_private_index_leaves_no_password(
     (tmp_path / "inspected").write_text(inspected + history)
     for name in ("build.log", "requirements.txt"):
         shutil.copy(built_project.path / name, tmp_path)
-    search = Search()
+    search = PasswordSearch()
     for path in tmp_path.rglob("*"):
         if path.is_file():
             search.add(path)

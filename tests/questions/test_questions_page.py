@@ -88,7 +88,7 @@ def test_listed_files_match_files_changed_by_answer(question: str, bake_once: Ba
     # If choices add files, compare all of them; otherwise one other answer shows which files depend on it.
     adds_files = question in ("strategy", "ci")
     others = QUESTIONS[question][1 : None if adds_files else 2] if question in CHOICES else [OTHER[question]]
-    # Which files of the pipelines depend on an answer depends on the app and the CI service.
+    # The app and the CI service determine which pipeline files an answer changes.
     for context in ({}, {"app": "cli", "ci": "gitlab"}):
         answers = {**NAMES, **{name: answer for name, answer in context.items() if name != question}}
         base = read_files(bake_once(**answers).path)

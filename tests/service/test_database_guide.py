@@ -397,7 +397,7 @@ def test_restarted_database_is_used_again(stack: Stack) -> None:
     stack.wait_for_checksum(stack.create_job(9))
 
 
-def test_wrong_password_stops_the_deployment_and_is_in_no_log(stack: Stack) -> None:
+def test_wrong_password_fails_deployment_and_is_not_logged(stack: Stack) -> None:
     right, wrong = stack.project.read(SECRET), "hunter-0123456789"
     path = stack.project.path / SECRET
     path.write_text(wrong, "utf-8")

@@ -377,7 +377,7 @@ def test_image_can_be_set_by_digest(service: Project, tmp_path: Path) -> None:
     assert render(project, PRODUCTION).container["image"] == f"registry.example.com/team/acme-sums@{digest}"
 
 
-def test_namespace_can_be_left_out(service: Project, tmp_path: Path) -> None:
+def test_namespace_is_optional(service: Project, tmp_path: Path) -> None:
     project = copy_project(service, tmp_path)
     project.edit(f"{PRODUCTION}/kustomization.yaml", "  - namespace.yaml\n", "")
     expected = render(service, PRODUCTION)

@@ -53,7 +53,7 @@ def test_render_replaces_only_the_given_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("output", "line"), [(FAILED_BUILD, "/app/_x.so needs libx.so.1."), (FAILED_CHECK, "ImportError: no x")]
 )
-def test_last_line_is_that_of_the_failed_command(output: str, line: str) -> None:
+def test_last_line_belongs_to_failed_command(output: str, line: str) -> None:
     assert last_line(DockerError(output)) == line
 
 

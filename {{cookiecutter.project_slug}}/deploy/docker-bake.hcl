@@ -63,7 +63,7 @@ variable "PLATFORMS" {
   default = "linux/amd64,linux/arm64"
 }
 
-# Base image, if not that of the Dockerfile; also the value of two labels.
+# Base image to use instead of that in the Dockerfile. Also sets the labels base.name and base.digest.
 variable "BASE" {
   default = ""
 }
@@ -92,7 +92,7 @@ function "tag" {
   result = substr(regex_replace(regex_replace(name, "[^\\w.-]", "-"), "^[.-]", "_"), 0, 100)
 }
 
-# No other branch, whatever its name, has the cache of the main branch.
+# Return the tag of a branch's cache. The prefix prevents other branches from writing the main branch's cache.
 function "cache" {
   params = [branch]
   result = branch == MAIN ? "main" : "branch-${tag(branch)}"

@@ -65,10 +65,9 @@ def podman(engine: Engine, base_image: Any, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", ["venv", "wheels"])
-def test_podman_image_is_healthy_and_contains_changes(
-    podman: Podman, bake_once: Bake, tmp_path: Any, strategy: str
-) -> None:
+def test_podman_image_is_healthy_and_contains_changes(podman: Podman, bake_once: Bake, tmp_path: Any) -> None:
+    # Most steps of this strategy's runtime-image only mount files from other stages.
+    strategy = "wheels"
     project = copy_project(bake_once(project_slug="acme-sums", strategy=strategy, app="service"), tmp_path)
     podman.build(project, f"--tag={strategy}")
     podman.run("run", "--detach", f"--name={strategy}", *HARDENED, strategy)

@@ -63,7 +63,8 @@ def target_paths(package_name: object) -> list[str]:
 
 def reserved_names() -> list[str]:
     """List the names, with hyphens, that a project must not have because they are in use or would shadow a module."""
-    locked = re.findall(r"(?m)^([a-z0-9-]+)==", "".join(path.read_text("utf-8") for path in PROJECT.rglob("*.txt")))
+    locks = (path for path in PROJECT.rglob("*.txt") if path.stem != "publish")  # the project is not installed with it
+    locked = re.findall(r"(?m)^([a-z0-9-]+)==", "".join(path.read_text("utf-8") for path in locks))
     modules = {module.lower() for module in sys.stdlib_module_names}
     return sorted(name.replace("_", "-") for name in {*RESERVED.split(), *locked, *modules, *keyword.kwlist})
 

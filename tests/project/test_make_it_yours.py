@@ -171,7 +171,7 @@ def test_additions_are_used() -> None:
 def apply_addition_steps(project: Project) -> None:
     """Follow the README's rows for a header outside `src` and for C++, and add a data file."""
     readme = project.read("README.md")
-    assert all(f"`{step}`" in readme for step in (INCLUDE_DIRS, IGNORED, COPY, COPY_ABOVE, "depends", "`g++`"))
+    assert all(f"`{step}`" in readme for step in (INCLUDE_DIRS, IGNORED, COPY, COPY_ABOVE, "depends", "g++"))
     for name, text in {
         "include/offset.h": HEADER,
         "src/acme/deep/er/offset.cpp": SOURCE,

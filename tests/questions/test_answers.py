@@ -145,7 +145,7 @@ def licence(project: Project) -> str:
     return project.answers["license"].replace("Proprietary", "LicenseRef-Proprietary")
 
 
-LABEL = re.compile(r"^LABEL (?:.*\\\n)*.*\n", re.MULTILINE)
+LABEL = re.compile(r"^LABEL org(?:.*\\\n)*.*\n", re.MULTILINE)
 PREFIX = re.compile(r"^(LABEL | +)org\.opencontainers\.image\.", re.MULTILINE)
 
 

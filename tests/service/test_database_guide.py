@@ -108,7 +108,9 @@ def command_of(start: str) -> str:
 
 def run(project: Project, command: str, **environment: str) -> str:
     """Run a shell command in the project, and return its output."""
-    result = project.run("bash", "-euc", command, env={**os.environ, **environment})
+    # Plain progress shows the errors of a build's steps, so that a test can be run again if the network failed.
+    environment = {**os.environ, "BUILDKIT_PROGRESS": "plain", **environment}
+    result = project.run("bash", "-euc", command, env=environment)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 

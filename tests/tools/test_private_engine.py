@@ -24,6 +24,8 @@ from tools.engine import Engine, cache_dir, copy_programs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.serial
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENGINE = [sys.executable, "-m", "tools.engine"]
 # pytest-rerunfailures needs the loopback interface.

@@ -370,7 +370,7 @@ def check_metadata(project: Project, distribution: Distribution) -> None:
     assert message["Description"] == project.read("README.md")
 
 
-PLAIN_EMAIL = re.compile(r"[\w-]+(\.[\w-]+)*@[\w-]+(\.[\w-]+)*", re.ASCII)
+PLAIN_EMAIL = re.compile(r"[\w-]+(\.[\w-]+)*@[\w-]+(\.[\w-]+)+", re.ASCII)
 
 
 def is_valid(question: str, answer: str) -> bool:

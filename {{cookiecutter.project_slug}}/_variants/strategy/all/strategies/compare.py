@@ -169,7 +169,7 @@ class Project:
     def base(self, strategy: str) -> str:
         """Return the base image of a strategy."""
         text = (self.path / self.dockerfile(strategy)).read_text("utf-8")
-        found = re.search(r"^(?:ARG BASE=|FROM )(\S+)", text, re.MULTILINE)
+        found = re.search(r"^FROM (\S+)", text, re.MULTILINE)
         if not found:
             raise CompareError(f"{self.dockerfile(strategy)} does not name a base image")
         return found[1]

@@ -33,7 +33,7 @@ def is_name(separator: str, reserved: set[str], value: str) -> bool:
 def is_email(value: str) -> bool:
     """Return whether an e-mail address is valid for setuptools, with a dot. RFC 5321 limits its length."""
     try:
-        return "." in value.partition("@")[2][1:-1] and len(value) <= 254 and Address(addr_spec=value).addr_spec == value
+        return "." in value.split("@")[-1][1:-1] and len(value) <= 254 and Address(addr_spec=value).addr_spec == value
     except (MessageError, ValueError, IndexError):
         return False
 

@@ -31,7 +31,7 @@ def is_name(separator: str, reserved: set[str], value: str) -> bool:
 
 
 def is_email(value: str) -> bool:
-    """Return whether an e-mail address is valid for setuptools, with a dot. RFC 5321 limits its length."""
+    """Return whether setuptools accepts an e-mail address: with a dot in its domain. RFC 5321 limits its length."""
     try:
         return "." in value.split("@")[-1][1:-1] and len(value) <= 254 and Address(addr_spec=value).addr_spec == value
     except (MessageError, ValueError, IndexError):
@@ -48,7 +48,7 @@ def rules(questions: dict[str, Any], reserved: set[str]) -> dict[str, Rule]:
         "package_name": (is_package, f"lower-case letters, digits and single underscores, {NAME}", "checksum_service"),
         "description": (is_text, TEXT, "CRC-32C checksums over HTTP."),
         "author_name": (is_text, TEXT, "Ada Lovelace"),
-        "author_email": (is_email, "an e-mail address with an @ and a dot after it, in ASCII", "ada@example.com"),
+        "author_email": (is_email, "an address with a dot after the @, up to 254 ASCII characters", "ada@example.com"),
         **{name: (values.__contains__, " or ".join(values), values[0]) for name, values in lists.items()},
     }
 

@@ -5,8 +5,8 @@ USER 0
 # Add the packages that your code and your dependencies need to compile: g++ for C++, or the -dev packages of
 # libraries, such as libpq-dev. runtime-image then installs the libraries themselves. The slim image includes the
 # Python headers but no compiler. ccache caches object files, so that only changed C files are recompiled. Package
-# versions are not pinned, because Debian removes old versions and the build would soon fail.
-# This step rejects podman versions before 5.4, which do not notice that a mounted file has changed.
+# versions are not pinned, because Debian removes old versions and the build would soon fail. Reject podman versions
+# before 5.4, because they do not notice that a mounted file has changed.
 # hadolint ignore=DL3008
 RUN if grep --no-messages --extended-regexp 'buildah-1\.([0-9]|[12][0-9]|3[0-8])\.' /run/.containerenv; then \
         echo 'This version of podman may reuse outdated build steps. Use podman 5.4 or later.' && exit 1; \

@@ -1,6 +1,6 @@
 # List the Debian packages of the libraries that the extension modules and executables are linked with, for
-# runtime-image. If a module opens a library by name, add that library's
-# package below this step: `RUN echo libmagic1 >>/packages`.
+# runtime-image. If a module opens a library by name, add that library's package below this step:
+# `RUN echo libmagic1 >>/packages`.
 ARG OPTIONAL_LIBRARIES
 RUN python - {{ modules }} <<'EOT' >/packages
 import os
@@ -29,4 +29,3 @@ EOT
 # Without an instruction like this at the end of the stage, podman may reuse a step of runtime-image although the files
 # that it mounts from this stage have changed. The label is not part of runtime-image.
 LABEL stage=compile-image
-

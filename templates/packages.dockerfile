@@ -7,4 +7,3 @@ RUN --mount=type=bind,from=compile-image,source=/packages,target=/packages \
         && xargs apt-get install --yes --no-install-recommends </packages \
         && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/*.log /var/cache/ldconfig/aux-cache \
         && find /etc /usr /var -newer /packages -writable -exec touch --no-dereference --date @315532800 {} +; }
-

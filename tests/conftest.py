@@ -173,6 +173,12 @@ class Image:
         return self.engine.docker("run", "--rm", "--user=0", "--network=none", self.tag, "sh", "-euc", script).stdout
 
 
+def host_address(engine: Engine) -> str:
+    """Return an address of the host that the steps of a build can also reach."""
+    gateway = "{{range .IPAM.Config}}{{.Gateway}} {{end}}"
+    return engine.docker("network", "inspect", "bridge", "--format", gateway).stdout.split()[0]
+
+
 @contextmanager
 def container(engine: Engine, tag: str, *options: str, command: tuple[str, ...] = ()) -> Iterator[str]:
     """Start a container, yield its ID, and remove it at the end."""

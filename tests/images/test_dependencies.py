@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import BAKE, STRATEGIES, Bake, Project, copy_project
+from tests.conftest import BAKE, STRATEGIES, Bake, Project, copy_project, host_address
 from tools.engine import Engine
 
 PACKAGE = """
@@ -46,8 +46,7 @@ def build_wheel(directory: Path, name: str) -> Path:
 def wheel_url(engine: Engine, tmp_path: Path) -> Iterator[str]:
     """Return the URL of a wheel; the address is also reachable from the steps of a build."""
     directory = build_wheel(tmp_path / "remote", "remote")
-    gateway = "{{range .IPAM.Config}}{{.Gateway}} {{end}}"
-    host = engine.docker("network", "inspect", "bridge", "--format", gateway).stdout.split()[0]
+    host = host_address(engine)
     with ThreadingHTTPServer((host, 0), partial(SimpleHTTPRequestHandler, directory=str(directory))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://{host}:{server.server_port}/remote-1.0-py3-none-any.whl"

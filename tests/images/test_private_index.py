@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import BAKE, QUESTIONS, STRATEGIES, Bake, Project, copy_project
+from tests.conftest import BAKE, QUESTIONS, STRATEGIES, Bake, Project, copy_project, host_address
 from tools.engine import Engine
 
 NAME, PASSWORD = "ada", "correct-horse-battery"
@@ -87,8 +87,7 @@ def company_base(engine: Engine, base_image: Any) -> Iterator[tuple[str, str]]:
 
     The address is also reachable from the steps of a build. The base image also contains the private key.
     """
-    gateway = "{{range .IPAM.Config}}{{.Gateway}} {{end}}"
-    host = engine.docker("network", "inspect", "bridge", "--format", gateway).stdout.split()[0]
+    host = host_address(engine)
     dockerfile = BASE.format(base=base_image(QUESTIONS["python_version"][0]), host=host)
     engine.docker("build", "--tag", f"{IMAGE}:base", "-", input=dockerfile)
     yield host, f"{IMAGE}:base"

@@ -114,6 +114,13 @@ def test_substitute_base_image_is_labelled_and_contains_only_pip(
     assert [package["name"] for package in json.loads(listed)] == ["pip"]
 
 
+def test_apt_get_leaves_no_package_cache(engine: Engine, base_image: Callable[[str], str]) -> None:
+    # The cache is larger than most packages, so images that run apt-get would look larger than with the official image.
+    install = "{ apt-get update && apt-get install --yes --no-install-recommends libyaml-0-2; } >&2"
+    command = f"{install} && find /var/cache/apt -type f ! -name lock"
+    assert engine.docker("run", "--rm", base_image("3.14"), "sh", "-c", command).stdout == ""
+
+
 def test_unavailable_base_image_gives_one_line_error(engine: Engine) -> None:
     with pytest.raises(EngineUnavailable, match=r"^.*(has CPython 3\.99|only root on Debian).*$"):
         engine.base_image("3.99")

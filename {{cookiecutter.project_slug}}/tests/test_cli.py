@@ -16,6 +16,10 @@ NAME = "{{ cookiecutter.project_slug }}"
 COMMAND = shutil.which(NAME, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
 
 
+# Executes a statement, then the command that follows.
+EXEC_AFTER = "import os, sys; {}; os.execv(sys.argv[1], sys.argv[1:])"
+
+
 def run(*arguments, **options):
     return subprocess.run([COMMAND, *arguments], capture_output=True, check=False, timeout=60, **options)
 
@@ -64,18 +68,26 @@ def test_non_utf8_name_is_printed_unchanged(digits):
     assert run("crc32c", name).stdout == b"e3069283  " + name + b"\n"
 
 
-@pytest.mark.parametrize(("target", "reason"), [("&-", "Bad file descriptor"), ("/dev/full", "No space left")])
-def test_output_error_is_reported(digits, target, reason):
-    if target == "/dev/full" and not Path(target).exists():
-        pytest.skip("needs /dev/full")
-    command = ["sh", "-c", f'exec "$0" crc32c "$1" >{target}', COMMAND, digits]
+def report_output_error(digits, statement):
+    command = [sys.executable, "-c", EXEC_AFTER.format(statement), COMMAND, "crc32c", digits]
     result = subprocess.run(command, stderr=subprocess.PIPE, check=False)
     assert (result.returncode, result.stderr.count(b"\n")) == (1, 1)
-    assert result.stderr.decode().startswith(f"{NAME}: standard output: {reason}")
+    return result.stderr.decode()
+
+
+def test_closed_standard_output_is_reported(digits):
+    error = report_output_error(digits, "os.close(1)")
+    assert error.startswith(f"{NAME}: standard output: Bad file descriptor")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_full_disk_is_reported(digits):
+    error = report_output_error(digits, "os.dup2(os.open('/dev/full', os.O_WRONLY), 1)")
+    assert error.startswith(f"{NAME}: standard output: No space left")
 
 
 def test_closed_standard_error_keeps_errors_out_of_output(digits):
-    command = ["sh", "-c", 'exec "$0" crc32c missing "$1" 2>&-', COMMAND, digits]
+    command = [sys.executable, "-c", EXEC_AFTER.format("os.close(2)"), COMMAND, "crc32c", "missing", digits]
     result = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     assert (result.returncode, result.stdout.decode()) == (1, f"e3069283  {digits}\n")
 

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,12 @@ class Service:
 def receive_all(client):
     """Return all bytes until the service closes the connection."""
     return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+def exec_after(statement, command):
+    """Return a command that executes a statement, then another command in the same process."""
+    code = f"import os, resource, sys; {statement}; os.execv(sys.argv[1], sys.argv[1:])"
+    return [sys.executable, "-c", code, *command]
 
 
 def free_port():

@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 from .conftest import COMMAND, extended_command
-from .process import environment, free_port
+from .process import environment, exec_after, free_port
 
 
 def test_request_is_logged_as_one_json_line(service):
@@ -54,7 +54,7 @@ def test_blocked_stderr_does_not_stop_service(start_service, tmp_path):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    service = start_service("sh", "-c", 'exec "$@" 2> "$0"', fifo, *COMMAND)
+    service = start_service(*exec_after(f"os.dup2(os.open({str(fifo)!r}, os.O_WRONLY), 2)", COMMAND))
     request = b"GET /" + 500 * b"x" + b" HTTP/1.1\r\nHost: test\r\n"
     response = service.send_raw(2000 * (request + b"\r\n") + request + b"Connection: close\r\n\r\n")
     assert response.count(b"HTTP/1.1 404 ") == 2001
@@ -69,7 +69,7 @@ def test_blocked_stderr_does_not_stop_service(start_service, tmp_path):
 
 
 def test_closed_stderr_does_not_stop_service(start_service):
-    service = start_service("sh", "-c", 'exec "$@" 2>&-', "sh", *COMMAND)
+    service = start_service(*exec_after("os.close(2)", COMMAND))
     assert service.post_json("/json", {"number": 1}).json() == {"number": 2}
     service.process.terminate()
     assert service.process.wait(timeout=5) == 0

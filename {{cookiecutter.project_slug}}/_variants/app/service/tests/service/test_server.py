@@ -13,7 +13,7 @@ import pytest
 from {{ cookiecutter.package_name }}.service import PREFIX
 
 from .conftest import COMMAND, SMALL_APP, extended_command
-from .process import environment, receive_all, run_service
+from .process import environment, exec_after, receive_all, run_service
 
 HEADERS = b"POST /stream HTTP/1.1\r\nHost: test\r\n"
 CHUNKED = HEADERS + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -102,7 +102,7 @@ def work():
 
 # The regular expression does not release the GIL.
 WORK = ["time.sleep(60)", "time.sleep(1); re.match('(a+)+$', 40 * 'a' + 'b')"]
-BLOCKED = 'head -c 65536 /dev/zero > "$0"; exec "$@" 2> "$0"'
+BLOCK = "fifo = os.open({!r}, os.O_WRONLY); os.write(fifo, bytes(65536)); os.dup2(fifo, 2)"
 
 
 def test_sigterm_ends_the_process_while_c_code_runs(tmp_path_factory):
@@ -112,7 +112,7 @@ def test_sigterm_ends_the_process_while_c_code_runs(tmp_path_factory):
             directory, command = tmp_path_factory.mktemp("service"), extended_command(f"{THREAD}    {work}")
             os.mkfifo(fifo := directory / "fifo")
             stack.callback(os.close, os.open(fifo, os.O_RDONLY | os.O_NONBLOCK))
-            command = ["sh", "-c", BLOCKED, fifo, *command] if blocked else command
+            command = exec_after(BLOCK.format(str(fifo)), command) if blocked else command
             service = stack.enter_context(run_service(directory, *command, grace_seconds=1))
             services.append((service, blocked))
         for service, _ in services:
@@ -130,7 +130,7 @@ def test_sigterm_ends_the_process_while_c_code_runs(tmp_path_factory):
 
 
 def test_connections_stay_below_open_file_limit(start_service):
-    service = start_service("sh", "-c", 'ulimit -n 64; exec "$@"', "sh", *COMMAND)
+    service = start_service(*exec_after("resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))", COMMAND))
     with contextlib.ExitStack() as stack:
         for _ in range(150):
             stack.enter_context(service.connect())

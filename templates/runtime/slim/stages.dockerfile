@@ -1,0 +1,1 @@
+# runtime-image       BASE, and {{ contents }}; this is the image that runs

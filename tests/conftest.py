@@ -205,8 +205,8 @@ def build(engine: Engine, base_image: Callable[[str], str]) -> Iterator[Build]:
         return base
 
     def build(project: Project) -> Image:
-        version, strategy, app = (project.answers[name] for name in ("python_version", "strategy", "app"))
-        tag = f"{mine}-{project.slug}:{strategy}-{app}-{version}"
+        version, *others = (project.answers[name] for name in ("python_version", "strategy", "app", "runtime"))
+        tag = f"{mine}-{project.slug}:{'-'.join(others)}-{version}"
         return Image(engine, tag, project, build_once(project.path, tag, version))
 
     yield build

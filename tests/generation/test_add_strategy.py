@@ -49,6 +49,10 @@ class ExtendedTemplate:
 def add_files(template: ExtendedTemplate) -> None:
     """Add the Dockerfile of venv with an additional label, and a file that its build copies."""
     text = template.read(f"{STRATEGY}/venv/Dockerfile").replace('docker_build("venv")', f'docker_build("{NAME}")')
+    text = text.replace("strategy/venv/", f"strategy/{NAME}/")
+    for runtime in QUESTIONS["runtime"]:
+        name = f"templates/strategy/{{}}/{runtime}.dockerfile"
+        template.write(name.format(NAME), template.read(name.format("venv")))
     template.write(f"{STRATEGY}/{NAME}/Dockerfile", f"{text}LABEL strategy={NAME}\nCOPY {NAME}/note.txt /\n")
     template.write(f"{STRATEGY}/{NAME}/{NAME}/note.txt", f"A file of the {NAME} strategy.\n")
     template.write(f"templates/strategy/{NAME}/groups.toml", f'{NAME} = ["six>=1"]\n')

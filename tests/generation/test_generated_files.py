@@ -96,6 +96,7 @@ BY_CI: dict[str, set[str]] = {
     "gitlab": {".gitlab-ci.yml", "renovate.json"},
     "none": set(),
 }
+BY_RUNTIME = {"slim": set[str](), "minimal": {"deploy/minimal.py"}}
 # Only for command-line tools with a free licence.
 PUBLISHED_BY_CI = {
     "github": {".github/workflows/publish.yml"},
@@ -126,7 +127,7 @@ def test_file_set_is_exact(project: Project) -> None:
 @every_answer
 def test_file_set_is_exact_for_each_answer(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(project_slug="acme", **answers)
-    variants = [(BY_APP, "app"), (BY_STRATEGY, "strategy"), (BY_CI, "ci")]
+    variants = [(BY_APP, "app"), (BY_STRATEGY, "strategy"), (BY_RUNTIME, "runtime"), (BY_CI, "ci")]
     published = PUBLISHED_BY_CI[project.answers["ci"]] if project.answers["app"] == "cli" else set()
     expected = COMMON.union(published, *(files[project.answers[question]] for files, question in variants))
     assert project.files == expected

@@ -1,4 +1,4 @@
-"""The service in a hardened container of every strategy."""
+"""The service in a hardened container of every strategy, with and without a shell."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import json
 import time
 import urllib.request
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import pytest
 
-from tests.conftest import CHECKSUM, DIGITS, HARDENED, STRATEGIES, Bake, Build, container
+from tests.conftest import CHECKSUM, DIGITS, HARDENED, QUESTIONS, STRATEGIES, Bake, Build, container
 from tools.engine import Engine
 
 
-@pytest.fixture(scope="module", params=STRATEGIES)
+@pytest.fixture(scope="module", params=product(STRATEGIES, QUESTIONS["runtime"]), ids="-".join)
 def service(request: pytest.FixtureRequest, bake_once: Bake, build: Build) -> Iterator[tuple[Engine, str]]:
     """Start a hardened service with 256 MB of memory."""
-    image = build(bake_once(project_slug="acme-sums", strategy=request.param, app="service"))
+    strategy, runtime = request.param
+    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="service", runtime=runtime))
     options = (*HARDENED, "--memory=256m", "--memory-swap=256m", "--publish=127.0.0.1::8000")
     with container(image.engine, image.tag, *options) as name:
         yield image.engine, name

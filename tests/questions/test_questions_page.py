@@ -86,7 +86,7 @@ def test_page_states_maximum_name_length() -> None:
 def test_listed_files_match_files_changed_by_answer(question: str, bake_once: Bake) -> None:
     changed: set[str] = set()
     # If choices add files, compare all of them; otherwise one other answer shows which files depend on it.
-    adds_files = question in ("strategy", "ci")
+    adds_files = question in ("strategy", "runtime", "ci")
     others = QUESTIONS[question][1 : None if adds_files else 2] if question in CHOICES else [OTHER[question]]
     # The app and the CI service determine which pipeline files an answer changes.
     for context in ({}, {"app": "cli", "ci": "gitlab"}):

@@ -1,0 +1,234 @@
+"""Images with runtime=minimal, which contain only Python, the libraries that it needs, and the program."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tarfile
+import time
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import pytest
+from debian.deb822 import Packages
+
+from tests.conftest import APPS, CHECKSUM, DIGITS, STRATEGIES, Bake, Build, Image, Project, copy_project
+from tests.images.test_images import layer_sizes, layers
+from tests.images.test_reproducible import inspect
+from tests.images.test_system_libraries import EXTENSION, YAML
+from tools.engine import DockerError, Engine
+
+RECORDS = "var/lib/dpkg/status.d/"
+
+
+@dataclass
+class File:
+    """A regular file in an image."""
+
+    mode: int
+    content: bytes
+
+
+@pytest.fixture(scope="module", params=product(STRATEGIES, APPS), ids="-".join)
+def image(request: pytest.FixtureRequest, bake_once: Bake, build: Build) -> Image:
+    strategy, app = request.param
+    return build(bake_once(project_slug="acme-sums", strategy=strategy, app=app, runtime="minimal"))
+
+
+@pytest.fixture(scope="module")
+def files(image: Image, tmp_path_factory: pytest.TempPathFactory) -> dict[str, File]:
+    """Return the regular files in an image, by path."""
+    container = image.engine.docker("create", image.tag).stdout.strip()
+    archive = tmp_path_factory.mktemp("exported") / "files.tar"
+    image.engine.docker("export", "--output", str(archive), container)
+    image.engine.docker("rm", container)
+    with tarfile.open(archive) as stream:
+        regular = [entry for entry in stream if entry.isfile()]
+        return {entry.name: File(entry.mode, stream.extractfile(entry).read()) for entry in regular}  # type: ignore[union-attr]
+
+
+def test_hardened_container_computes_the_checksum(image: Image) -> None:
+    assert image.run("acme-sums", "crc32c", input=DIGITS).stdout == f"{CHECKSUM}  -\n"
+    assert image.run("acme-sums", "--version").stdout == "acme-sums 0.1.0\n"
+    missing = image.run("acme-sums", "crc32c", "missing", "/dev/null", check=False)
+    assert (missing.returncode, missing.stdout) == (1, "00000000  /dev/null\n")
+    assert missing.stderr == "acme-sums: missing: No such file or directory\n"
+
+
+def test_image_contains_no_program_but_python_and_scripts(files: dict[str, File]) -> None:
+    programs = {name: file for name, file in files.items() if re.search(r"(^|/)s?bin/|^usr/libexec/", name)}
+    binaries = {name for name, file in programs.items() if not re.match(rb"#!\S*/python|# |\"\"\"", file.content)}
+    # The virtualenv's scripts that activate it are for shells; they are not executable.
+    executable = {name for name in binaries if programs[name].mode & 0o111}
+    assert {re.sub(r".*/python3\.\d+$", "python", name) for name in executable} == {"python"}
+    names = {name.rpartition("/")[2] for name in programs}
+    assert names & {"sh", "bash", "dash", "perl", "apt-get", "dpkg", "pip", "pip3", "busybox"} == set()
+
+
+def test_no_file_has_special_permissions(files: dict[str, File]) -> None:
+    assert {name for name, file in files.items() if file.mode & 0o7022} == set()
+
+
+def test_image_without_a_shell_cannot_start_one(image: Image) -> None:
+    result = image.run("sh", check=False)
+    assert result.returncode == 127
+    assert re.search(r'exec: "sh": executable file not found', result.stderr)
+
+
+def test_each_library_belongs_to_a_recorded_package(files: dict[str, File]) -> None:
+    names = {name.removeprefix(RECORDS) for name in files if name.startswith(RECORDS)}
+    packages = {name for name in names if not name.endswith(".md5sums")}
+    owned: dict[str, str] = {}
+    for package in packages:
+        (record,) = Packages.iter_paragraphs(files[RECORDS + package].content.decode(), use_apt_pkg=False)
+        assert (record["Package"], record["Status"]) == (package, "install ok installed")
+        assert record["Version"]
+        assert record["Architecture"]
+        lines = files[f"{RECORDS}{package}.md5sums"].content.decode().splitlines()
+        owned |= {path: checksum for checksum, path in (line.split(maxsplit=1) for line in lines)}
+    assert {"libc6", "libgcc-s1", "libssl3t64", "tzdata"} <= packages
+    # Packages of a Debian release before the merged /usr may list files in /lib.
+    found = {path if path in files else f"usr/{path}": checksum for path, checksum in owned.items()}
+    assert {path: hashlib.md5(files[path].content).hexdigest() for path in found} == found
+    libraries = {name for name in files if re.match(r"(usr/)?lib/.*-linux-gnu/.*\.so", name)}
+    assert libraries
+    assert libraries - found.keys() == set()
+
+
+# Use what is opened by name: time zones, certificates, services, a locale, and the library that ends threads.
+OPENED_BY_NAME = """
+import ctypes, json, locale, os, pwd, socket, ssl, threading, zoneinfo
+from importlib.metadata import distributions
+locale.setlocale(locale.LC_ALL, "C.UTF-8")
+thread = threading.Thread(target=lambda: ctypes.CDLL(None).pthread_exit(None))
+thread.start()
+print(json.dumps({
+    "zone": str(zoneinfo.ZoneInfo("Asia/Tokyo")),
+    "certificates": len(ssl.create_default_context().get_ca_certs()) > 100,
+    "port": socket.getservbyname("https"),
+    "user": pwd.getpwuid(0).pw_name,
+    "release": open("/etc/os-release").read().startswith("PRETTY_NAME=\\"Debian"),
+    "address": socket.gethostbyname("localhost"),
+    "distributions": sorted(each.name for each in distributions()),
+}))
+"""
+
+
+def test_files_that_are_opened_by_name_are_found(image: Image) -> None:
+    found = json.loads(image.run("python", "-c", OPENED_BY_NAME).stdout)
+    names = found.pop("distributions")
+    assert "acme-sums" in names
+    assert ("fastapi" in names) == (image.project.answers["app"] == "service")
+    expected = {"zone": "Asia/Tokyo", "certificates": True, "port": 443, "user": "root"}
+    assert found == expected | {"release": True, "address": "127.0.0.1"}
+
+
+# Import every module of the standard library in its image; print those that fail although the slim image has them.
+STANDARD_LIBRARY = """
+import importlib, sys, warnings
+warnings.simplefilter("ignore")
+skipped = {"antigravity", "this", "idlelib", "lib2to3", "test"}
+for name in sorted(sys.stdlib_module_names - skipped):
+    try:
+        importlib.import_module(name)
+    except Exception:
+        print(name)
+"""
+LEFT_OUT = {"_curses", "_curses_panel", "_dbm", "_gdbm", "_pydatetime", "_pydecimal", "_pyio", "_remote_debugging"}
+LEFT_OUT |= {"_tkinter", "curses", "ensurepip", "pydoc_data", "readline", "tkinter", "turtle", "turtledemo"}
+
+
+def test_standard_library_lacks_only_what_needs_a_terminal_or_tools(image: Image) -> None:
+    slim, minimal = (
+        set(image.engine.docker("run", "--rm", "--network=none", tag, "python", "-c", STANDARD_LIBRARY).stdout.split())
+        for tag in (image.base, image.tag)
+    )
+    missing = {name for name in minimal - slim if not name.startswith(("_test", "_xx", "xx"))}
+    assert missing <= LEFT_OUT
+
+
+def test_image_is_less_than_half_as_large(image: Image, bake_once: Bake, build: Build) -> None:
+    answers = {**image.project.answers, "runtime": "slim"}
+    slim = build(bake_once(**{name: answers[name] for name in ("project_slug", "strategy", "app", "runtime")}))
+    assert sum(layer_sizes(image)) < 0.5 * sum(layer_sizes(slim))
+
+
+def test_source_change_affects_only_the_project_layer(image: Image, tmp_path: Any) -> None:
+    project = copy_project(image.project, tmp_path)
+    project.edit("src/acme_sums/cli.py", "1 << 20", f"1 << 19  # {time.time_ns()}")
+    tag = f"{image.tag}-edited"
+    image.engine.docker("build", "--tag", tag, str(project.path))
+    edited = Image(image.engine, tag, project, image.base)
+    unchanged = [old == new for old, new in zip(layers(image), layers(edited), strict=True)]
+    # Python, the dependencies, the project, and the import that checks it
+    assert unchanged in ([True, True, False, True], [True, True, False, False])
+
+
+def test_rebuilt_image_has_the_same_digest(image: Image) -> None:
+    stages = "slim-image,minimal-base,project-image,runtime-image"
+    options = ("--provenance=false", "--build-arg=SOURCE_DATE_EPOCH=1700000000")
+    ids = []
+    for name, more in (("first", ()), ("second", (f"--no-cache-filter={stages}",))):
+        tag = f"{image.tag}-{name}"
+        image.engine.docker("build", *options, *more, "--tag", tag, str(image.project.path))
+        ids.append(inspect(image.engine, tag, "{{.Id}}"))
+    assert ids[0] == ids[1]
+
+
+def test_debug_image_adds_a_shell(image: Image) -> None:
+    tag = f"{image.tag}-debug"
+    image.engine.docker("build", "--target=debug-image", "--tag", tag, str(image.project.path))
+    run = ("run", "--rm", "--interactive", "--network=none", tag, "sh", "-c", "acme-sums crc32c")
+    assert image.engine.docker(*run, input=DIGITS).stdout == f"{CHECKSUM}  -\n"
+
+
+def test_other_base_image_without_a_shell_works(image: Image) -> None:
+    base, tag = f"{image.tag}-hardened", f"{image.tag}-own"
+    image.engine.docker("build", "--target=minimal-base", "--tag", base, str(image.project.path))
+    image.engine.docker("build", f"--build-arg=RUNTIME_BASE={base}", "--tag", tag, str(image.project.path))
+    own = Image(image.engine, tag, image.project, base)
+    assert own.run("acme-sums", "crc32c", input=DIGITS).stdout == f"{CHECKSUM}  -\n"
+    assert layers(own)[:1] == layers(Image(image.engine, base, image.project, base))
+
+
+def edited_project(bake_once: Bake, directory: Any) -> Project:
+    """Return a copy of a project that can be edited."""
+    return copy_project(bake_once(project_slug="acme-sums", app="cli", runtime="minimal"), directory)
+
+
+def test_library_opened_by_name_needs_one_line(engine: Engine, base_image: Any, bake_once: Bake, tmp_path: Any) -> None:
+    project = edited_project(bake_once, tmp_path)
+    base_image(project.answers["python_version"])
+    load = 'import ctypes\n\nctypes.CDLL("libyaml-0.so.2")\n'
+    project.edit("src/acme_sums/__init__.py", "from ._native import", f"{load}from ._native import")
+    with pytest.raises(DockerError, match=r"libyaml-0\.so\.2: cannot open shared object file"):
+        engine.docker("build", str(project.path))
+    line = "RUN echo libyaml-0-2 >>/packages\n"
+    project.edit("Dockerfile", "# Without an instruction like this", f"{line}\n# Without an instruction like this")
+    engine.docker("build", str(project.path))
+
+
+def test_linked_library_is_copied_or_fails_the_build(
+    engine: Engine, base_image: Any, bake_once: Bake, tmp_path: Any
+) -> None:
+    project = edited_project(bake_once, tmp_path)
+    base_image(project.answers["python_version"])
+    (project.path / "src/yaml.c").write_text(YAML, "utf-8")
+    project.edit("setup.py", "ext_modules=[native]", f"ext_modules=[native, {EXTENSION}]")
+    project.edit("Dockerfile", "gcc libc6-dev", "gcc libc6-dev libyaml-dev")
+    engine.docker("build", str(project.path))
+    remove = "RUN dpkg --purge --force-depends libyaml-0-2\n"
+    project.edit("Dockerfile", "# Copy Python,", f"{remove}\n# Copy Python,")
+    with pytest.raises(DockerError, match=r"_yaml\.\S+\.so could not be loaded: libyaml-0\.so\.2: cannot open"):
+        engine.docker("build", str(project.path))
+
+
+def test_broken_interpreter_fails_the_build(engine: Engine, base_image: Any, bake_once: Bake, tmp_path: Any) -> None:
+    project = edited_project(bake_once, tmp_path)
+    base_image(project.answers["python_version"])
+    remove = "RUN rm $(ldconfig -p | grep -o '/.*libffi.so.*')\n"
+    project.edit("Dockerfile", "# Copy Python,", f"{remove}\n# Copy Python,")
+    with pytest.raises(DockerError, match=r"/_ctypes\.\S+\.so needs libffi\.so\.\d+, which is not installed\."):
+        engine.docker("build", str(project.path))

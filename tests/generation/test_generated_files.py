@@ -111,17 +111,25 @@ ALL_ANSWERS = [
 every_answer = pytest.mark.parametrize("answers", ALL_ANSWERS, ids=lambda answers: "-".join(*answers.items()))
 
 
-@pytest.fixture(scope="module", params=product(QUESTIONS["strategy"], APPS), ids="-".join)
+# Every strategy with every app, and alternately with each runtime.
+COMBINATIONS = [
+    (*combination, QUESTIONS["runtime"][sum(divmod(number, len(APPS))) % 2])
+    for number, combination in enumerate(product(QUESTIONS["strategy"], APPS))
+]
+
+
+@pytest.fixture(scope="module", params=COMBINATIONS, ids="-".join)
 def project(request: pytest.FixtureRequest, bake_once: Bake) -> Project:
     """Return a project that the tests only read."""
-    strategy, app = request.param
-    return bake_once(project_slug="acme", strategy=strategy, app=app)
+    strategy, app, runtime = request.param
+    return bake_once(project_slug="acme", strategy=strategy, app=app, runtime=runtime)
 
 
 def test_file_set_is_exact(project: Project) -> None:
-    strategy, app = project.answers["strategy"], project.answers["app"]
+    strategy, app, runtime = (project.answers[question] for question in ("strategy", "app", "runtime"))
     published = PUBLISHED_BY_CI["github"] if app == "cli" else set()
-    assert project.files == COMMON | BY_APP[app] | BY_STRATEGY[strategy] | BY_CI["github"] | published
+    expected = COMMON.union(BY_APP[app], BY_STRATEGY[strategy], BY_RUNTIME[runtime], BY_CI["github"], published)
+    assert project.files == expected
 
 
 @every_answer

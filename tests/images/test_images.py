@@ -283,9 +283,9 @@ def test_bake_builds_equivalent_images_of_all_strategies(
         assert image.run(f"acme-{app}", "crc32c", input=DIGITS).stdout == f"{CHECKSUM}  -\n"
 
 
-@pytest.mark.parametrize("app", APPS)
-def test_dockerfiles_pass_docker_build_check(bake_once: Bake, engine: Engine, base_image: Any, app: str) -> None:
-    project = bake_once(project_slug=f"acme-{app}", strategy="all", app=app)
+@pytest.mark.parametrize("runtime", QUESTIONS["runtime"])
+def test_dockerfiles_pass_docker_build_check(bake_once: Bake, engine: Engine, base_image: Any, runtime: str) -> None:
+    project = bake_once(project_slug="acme", strategy="all", runtime=runtime)
     base_image(project.answers["python_version"])
     for strategy in STRATEGIES:
         check = engine.docker("build", "--check", "--file", f"strategies/{strategy}/Dockerfile", ".", cwd=project.path)

@@ -15,7 +15,7 @@ import pytest
 from debian.deb822 import Packages
 
 from tests.conftest import APPS, CHECKSUM, DIGITS, STRATEGIES, Bake, Build, Image, Project, copy_project
-from tests.images.test_images import layer_sizes, layers
+from tests.images.test_images import UNCOMPILED, layer_sizes, layers
 from tests.images.test_reproducible import inspect
 from tests.images.test_system_libraries import EXTENSION, YAML
 from tools.engine import DockerError, Engine
@@ -97,13 +97,12 @@ def test_each_library_belongs_to_a_recorded_package(files: dict[str, File]) -> N
     assert libraries - found.keys() == set()
 
 
-# Use what is opened by name: time zones, certificates, services, a locale, and the library that ends threads.
+# Use what is opened by name: time zones, certificates, services, a locale, and the library that the C library loads.
 OPENED_BY_NAME = """
-import ctypes, json, locale, os, pwd, socket, ssl, threading, zoneinfo
+import ctypes, json, locale, pwd, socket, ssl, zoneinfo
 from importlib.metadata import distributions
 locale.setlocale(locale.LC_ALL, "C.UTF-8")
-thread = threading.Thread(target=lambda: ctypes.CDLL(None).pthread_exit(None))
-thread.start()
+ctypes.CDLL("libgcc_s.so.1")
 print(json.dumps({
     "zone": str(zoneinfo.ZoneInfo("Asia/Tokyo")),
     "certificates": len(ssl.create_default_context().get_ca_certs()) > 100,
@@ -123,6 +122,23 @@ def test_files_that_are_opened_by_name_are_found(image: Image) -> None:
     assert ("fastapi" in names) == (image.project.answers["app"] == "service")
     expected = {"zone": "Asia/Tokyo", "certificates": True, "port": 443, "user": "root"}
     assert found == expected | {"release": True, "address": "127.0.0.1"}
+
+
+# Bytecode without a hash is used only if it contains the date and the size of its source.
+IS_CURRENT = """
+def is_current(spec):
+    import os
+    with open(spec.cached, "rb") as stream:
+        header, source = stream.read(16), os.stat(spec.origin)
+    return header[4:8] != bytes(4) or header[8:] == int(source.st_mtime).to_bytes(4, "little") + source.st_size.to_bytes(4, "little")
+"""
+
+
+def test_startup_compiles_no_standard_library_module(image: Image) -> None:
+    modules = {"service": "acme_sums.cli, acme_sums.api, acme_sums.service.healthcheck", "cli": "acme_sums.cli"}
+    code = f"import {modules[image.project.answers['app']]}{UNCOMPILED}"
+    code += "print(*(s.name for s in specs if s and s.cached and exists(s.cached) and not is_current(s)))\n"
+    assert image.run("python", "-", input=IS_CURRENT + code).stdout.split() == []
 
 
 # Import every module of the standard library in its image; print those that fail although the slim image has them.

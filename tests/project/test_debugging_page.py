@@ -15,11 +15,11 @@ from tools.engine import Engine
 SYMBOLS = "import {0}._native as m; print(b'.debug_info' in open(m.__file__, 'rb').read())"
 
 
-@pytest.mark.parametrize("app", APPS)
+@pytest.mark.parametrize(("app", "runtime"), zip(APPS, QUESTIONS["runtime"], strict=True))
 def test_commands_of_the_debugging_page_work(
-    bake: Bake, engine: Engine, base_image: Callable[[str], str], app: str
+    bake: Bake, engine: Engine, base_image: Callable[[str], str], app: str, runtime: str
 ) -> None:
-    project = bake(project_slug="acme-debug", app=app)
+    project = bake(project_slug="acme-debug", app=app, runtime=runtime)
     base_image(project.answers["python_version"])
     blocks = re.findall(r"^```\n(.*?)^```", project.read("docs/debugging.md"), re.M | re.S)
     printed = []

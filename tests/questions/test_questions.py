@@ -177,10 +177,10 @@ def test_slug_and_package_name_are_derived(bake: Bake) -> None:
     assert (project.slug, project.package) == ("mein-cafe-2", "mein_cafe_2")
 
 
-def test_each_of_at_most_eleven_questions_has_a_prompt() -> None:
+def test_each_of_at_most_twelve_questions_has_a_prompt() -> None:
     template = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
     prompts = template["__prompts__"]
-    assert len(QUESTIONS) <= 11
+    assert len(QUESTIONS) <= 12
     assert prompts.keys() == QUESTIONS.keys()
     for question, default in QUESTIONS.items():
         if isinstance(default, list):

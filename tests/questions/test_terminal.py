@@ -110,9 +110,9 @@ def test_hint_after_rejected_answer_restores_the_valid_answers(tmp_path: Path) -
     terminal = Terminal(work, *shlex.split(hint.removeprefix(start)))
     terminal.type(*([""] * len(QUESTIONS)))
     assert terminal.end() == 0
-    assert f"  [1/11] {PROMPTS['project_name']} (Acme's [Sums]): " in terminal.lines
-    assert f"  [2/11] {PROMPTS['project_slug']} (acme-s-sums): " in terminal.lines
-    assert f"  [6/11] {PROMPTS['author_email']} (ada@example.com): " in terminal.lines
+    assert f"  [1/12] {PROMPTS['project_name']} (Acme's [Sums]): " in terminal.lines
+    assert f"  [2/12] {PROMPTS['project_slug']} (acme-s-sums): " in terminal.lines
+    assert f"  [6/12] {PROMPTS['author_email']} (ada@example.com): " in terminal.lines
     assert (work / "acme-s-sums/src/acme/__init__.py").is_file()
     assert not (work / "acme-s-sums/.github").exists()
 

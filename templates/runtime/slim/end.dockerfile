@@ -3,7 +3,7 @@
 # library or dependency fails the build instead of the first start.
 ARG OPTIONAL_LIBRARIES
 RUN python - <<'EOT'
-{% include "check.py" -%}
+{% include "check.dockerfile" -%}
 EOT
 
 {% include "run.dockerfile" -%}

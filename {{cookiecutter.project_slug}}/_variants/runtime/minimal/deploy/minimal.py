@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -110,21 +111,24 @@ def copy(path: Path, directory: Path) -> Path:
     return real
 
 
-def copy_record(package: str, directory: Path) -> None:
-    """Copy the record, the checksums and the copyright notice of a Debian package."""
-    name = package.partition(":")[0]
+def copy_records(packages: set[str], directory: Path) -> None:
+    """Copy the copyright notices, the records, and the checksums of Debian packages."""
+    names = {package: package.partition(":")[0] for package in packages}
+    for name in names.values():
+        copy(Path("/usr/share/doc", name, "copyright"), directory)
     records = directory / "var/lib/dpkg/status.d"
-    records.mkdir(parents=True, exist_ok=True)
-    status = subprocess.run(["dpkg-query", "--status", package], capture_output=True, check=True).stdout
-    (records / name).write_bytes(status)
-    lines = (DPKG / "info" / f"{package}.md5sums").read_text("utf-8").splitlines(keepends=True)
-    copied = [line for line in lines if (directory / line.split(maxsplit=1)[1].rstrip("\n")).is_file()]
-    (records / f"{name}.md5sums").write_text("".join(copied), "utf-8")
-    copy(Path("/usr/share/doc", name, "copyright"), directory)
+    records.mkdir(parents=True)
+    for package, name in names.items():
+        status = subprocess.run(["dpkg-query", "--status", package], capture_output=True, check=True).stdout
+        (records / name).write_bytes(status)
+        lines = (DPKG / "info" / f"{package}.md5sums").read_text("utf-8").splitlines(keepends=True)
+        copied = [line for line in lines if (directory / line.split(maxsplit=1)[1].rstrip("\n")).is_file()]
+        (records / f"{name}.md5sums").write_text("".join(copied), "utf-8")
 
 
 def main(directory: Path, names: set[str]) -> None:
-    """Copy all files, and date them 1980-01-01, so that the image is reproducible."""
+    """Copy the files, and date those that are new 1980-01-01, so that the image is reproducible."""
+    started = time.time()
     owners = package_files()
     chosen = {file for file, owner in owners.items() if owner.partition(":")[0] in names and not file.is_dir()}
     paths = {*python_files(), *(file for file in chosen if not EXCLUDED.search(str(file)))}
@@ -132,8 +136,7 @@ def main(directory: Path, names: set[str]) -> None:
     modules = {file for path in ("/opt", "/usr/local/lib") for file in Path(path).rglob("*.so*")}
     directory.mkdir()
     copied = {copy(path, directory) for path in paths | linked_libraries(paths | modules)}
-    for package in {owners[path] for path in copied if path in owners}:
-        copy_record(package, directory)
+    copy_records({owners[path] for path in copied if path in owners}, directory)
     for name in ("python", "python3"):
         if not os.path.lexists(link := directory / "usr/local/bin" / name):
             link.parent.mkdir(parents=True, exist_ok=True)
@@ -142,8 +145,10 @@ def main(directory: Path, names: set[str]) -> None:
         (directory / name).mkdir(parents=True, exist_ok=True)
         (directory / name).chmod(mode)
     subprocess.run(["ldconfig", "-X", "-r", directory], check=True)
+    # Files keep their dates, because bytecode contains the date of its source. All others would differ between builds.
     for path in [directory, *directory.rglob("*")]:
-        os.utime(path, (315532800, 315532800), follow_symlinks=False)
+        if path.is_symlink() or path.is_dir() or path.stat().st_mtime > started:
+            os.utime(path, (315532800, 315532800), follow_symlinks=False)
 
 
 if __name__ == "__main__":

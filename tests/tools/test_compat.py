@@ -26,18 +26,22 @@ FAILED_CHECK = """status 1: docker run image python -c print
 Traceback (most recent call last):
 ImportError: no x"""
 
+# pex omits the files in the `.data` directory of uwsgi's wheel, see docs/compatibility.md.
+FAILURES = {("uwsgi", "pex")}
 
-def test_committed_table_shows_successful_cases_in_order() -> None:
+
+def test_committed_table_shows_results_of_every_case() -> None:
     rows = rows_of(DOCUMENT.read_text("utf-8").partition(BEGIN)[2].splitlines())
     cases = {case: project for project, details in PROJECTS.items() for case in cases_of(details)}
-    assert [*rows] == ["case", "---", *(case for case in cases if case in rows)]
-    assert len(rows) > 2
-    for case in [*rows][2:]:
+    assert [*rows] == ["case", "---", *cases]
+    for case in cases:
         cells = rows[case].strip("| ").split(" | ")
         assert len(cells) == len(COLUMNS)
         assert cells[:2] == [case, cases[case]]
-        assert len(set(cells[3 : 3 + len(STRATEGIES)])) == 1, "the strategies' images differ"
-        assert "error" not in rows[case]
+        results = dict(zip(STRATEGIES, cells[3:-1], strict=True))
+        errors = {strategy for strategy, result in results.items() if result.startswith("error: ")}
+        assert {(case, strategy) for strategy in errors} == {failure for failure in FAILURES if failure[0] == case}
+        assert len({results[strategy] for strategy in STRATEGIES if strategy not in errors}) == 1, "the images differ"
         assert re.fullmatch(r"\d{4}-\d\d-\d\d", cells[-1])
 
 

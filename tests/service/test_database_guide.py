@@ -249,6 +249,14 @@ class Stack:
         """Return the logs of some services, or of all."""
         return self.compose("logs", "--no-log-prefix", *services).stdout
 
+    def logs_and_configurations(self) -> list[str]:
+        """Return the logs and the configuration of every container."""
+        logs = [self.logs(name) for name in ("acme-sums", "worker", "migrate", "database")]
+        containers = self.compose("ps", "--all", "--quiet").stdout.split()
+        assert len(containers) == len(logs)
+        assert all(logs)
+        return [*logs, *(self.engine.docker("inspect", name).stdout for name in containers)]
+
     def wait_for_log(self, service: str, message: str, count: int = 1) -> None:
         """Wait until a service has logged a message."""
         wait_until(lambda: self.logs(service).count(message) >= count, message)
@@ -392,11 +400,19 @@ def test_killed_worker_loses_no_job(stack: Stack) -> None:
 
 
 def test_restarted_database_is_used_again(stack: Stack) -> None:
+    # Open connections, which the restart breaks.
+    stack.wait_for_checksum(stack.create_job(9))
     stack.compose("stop", "database")
     assert stack.post_job(9)["status"] == 503
     stack.compose("start", "database")
     wait_until(lambda: stack.inspect("database", "State.Health.Status") == "healthy", "the database is healthy")
     stack.wait_for_checksum(stack.create_job(9))
+
+
+def test_password_is_not_logged(stack: Stack) -> None:
+    stack.wait_for_checksum(stack.create_job(9))
+    password = stack.project.read(SECRET)
+    assert [text for text in stack.logs_and_configurations() if password in text] == []
 
 
 def test_wrong_password_fails_deployment_and_is_not_logged(stack: Stack) -> None:
@@ -413,11 +429,7 @@ def test_wrong_password_fails_deployment_and_is_not_logged(stack: Stack) -> None
         for name in ("acme-sums", "worker", "migrate"):
             stack.wait_for_log(name, "password authentication failed")
         assert stack.post_job(9)["status"] == 503
-        logs = {name: stack.logs(name) for name in ("acme-sums", "worker", "migrate", "database")}
-        containers = stack.compose("ps", "--all", "--quiet").stdout.split()
-        assert len(containers) == len(logs)
-        texts = [*logs.values(), started.stderr, *(stack.engine.docker("inspect", name).stdout for name in containers)]
-        assert all(texts)
+        texts = [*stack.logs_and_configurations(), started.stderr]
         assert [text for text in texts if right in text or wrong in text] == []
     finally:
         path.write_text(right, "utf-8")

@@ -140,6 +140,8 @@ def test_steps_change_only_two_existing_files(template: ExtendedTemplate) -> Non
         f"all/lessons/99-{NAME}/README.md",
         f"{NAME}/Dockerfile",
         f"{NAME}/groups.toml",
+        f"{NAME}/minimal.dockerfile",
+        f"{NAME}/slim.dockerfile",
         f"{NAME}/{NAME}/note.txt",
     }
 

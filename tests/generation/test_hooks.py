@@ -133,7 +133,7 @@ def test_next_steps_are_ascii_commands(app: str) -> None:
 def test_every_choice_has_a_directory_of_variants() -> None:
     paths = [path for path in (PROJECT / "_variants").iterdir() if path.is_dir()]
     directories = {path.name: {answer.name for answer in path.iterdir()} for path in paths}
-    assert directories.keys() == {"app", "ci", "license", "publish", "strategy"}
+    assert directories.keys() == {"app", "ci", "license", "publish", "runtime", "strategy"}
     for question, names in directories.items():
         assert names == {*QUESTIONS["ci" if question == "publish" else question]}
 
@@ -211,7 +211,7 @@ def test_hint_repeats_only_valid_answers() -> None:
     assert hint == (
         "To keep your other answers, add them to the command: project_name=Acme description='It'\"'\"'s acme.' "
         "author_name=Ada author_email=ada@example.com license=Proprietary python_version=3.11 app=cli strategy=all "
-        "ci=none"
+        "runtime=minimal ci=none"
     )
 
 

@@ -15,13 +15,13 @@ from tests.conftest import TOOLS, Project
 # The template's public URL; git is configured to use a local repository instead.
 URL = "https://github.com/org/template"
 PROJECT = "{{cookiecutter.project_slug}}"
-VENV = f"{PROJECT}/_variants/strategy/venv/Dockerfile"
+VENV = "templates/strategy/venv/slim.dockerfile"
 DEPENDABOT = f"{PROJECT}/_variants/ci/github/.github/dependabot.yml"
 # For each version: (file, old text, new text).
 EDITS = {
     "v2": [
         (VENV, "ENV PATH=/opt/venv/bin:$PATH", "ENV PATH=/opt/venv/bin:$PATH\n\n# The venv of version 2."),
-        ("templates/runtime.dockerfile", "USER 10001:10001", "USER 10002:10002"),
+        ("templates/metadata.dockerfile", "USER 10001:10001", "USER 10002:10002"),
         (DEPENDABOT, "interval: weekly", "interval: monthly"),
         (f"{PROJECT}/docs/CONTRIBUTING.md", "Before you submit a change", "Version 2: before you submit a change"),
         (f"{PROJECT}/docs/CHANGELOG.md", "# Changelog", "# The changelog"),

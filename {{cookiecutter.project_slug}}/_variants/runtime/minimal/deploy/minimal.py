@@ -40,8 +40,8 @@ PATHS = [
     "/usr/lib/ssl/openssl.cnf",
     "/usr/share/zoneinfo",
 ]
-# The C library loads libgcc_s.so.1 when a thread ends.
-PACKAGES = ["libgcc-s1"]
+# Programs open the C library's parts by name, and the C library opens libgcc_s.so.1 when a thread ends.
+PACKAGES = ["libc6", "libgcc-s1"]
 # Mount points and writable directories, with their permissions.
 DIRECTORIES = {"dev": 0o755, "proc": 0o555, "sys": 0o555, "tmp": 0o1777, "var/tmp": 0o1777}
 # Parts of the standard library that need a compiler, a display, a terminal, a debugger or Berkeley DB, that install
@@ -51,8 +51,8 @@ UNUSED = re.compile(
     r"|/lib-dynload/(_ctypes_test|_curses|_dbm|_gdbm|_remote_debugging|_test|_tkinter|_?xx|readline)"
     r"|/(turtle|_pydatetime|_pydecimal|_pyio)\."
 )
-# Programs, documentation and translations in Debian packages.
-EXCLUDED = re.compile(r"/s?bin/|/usr/(games|share/(bash-completion|bug|doc|info|lintian|locale|man))/")
+# Programs, documentation, translations, and the character sets of iconv, in Debian packages.
+EXCLUDED = re.compile(r"/s?bin/|/usr/(games|share/(bash-completion|bug|doc|info|lintian|locale|man))/|/gconv/")
 
 
 def files_below(path: Path) -> Iterator[Path]:
@@ -152,5 +152,4 @@ def main(directory: Path, names: set[str]) -> None:
 
 
 if __name__ == "__main__":
-    # Of libc6, only the libraries are needed that something is linked with.
-    main(Path(sys.argv[1]), {*PACKAGES, *sys.argv[2:]} - {"libc6"})
+    main(Path(sys.argv[1]), {*PACKAGES, *sys.argv[2:]})

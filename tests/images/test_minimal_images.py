@@ -165,7 +165,7 @@ def test_standard_library_lacks_only_what_needs_a_terminal_or_tools(image: Image
         set(image.engine.docker("run", "--rm", "--network=none", tag, "python", "-c", STANDARD_LIBRARY).stdout.split())
         for tag in (image.base, image.tag)
     )
-    missing = {name for name in minimal - slim if not name.startswith(("_test", "_xx", "xx"))}
+    missing = {name for name in minimal - slim if not name.startswith(("_test", "_xxtest", "xx"))}
     assert missing <= LEFT_OUT
 
 
@@ -250,5 +250,5 @@ def test_broken_interpreter_fails_the_build(engine: Engine, base_image: Any, bak
     base_image(project.answers["python_version"])
     remove = "RUN rm $(ldconfig -p | grep -o '/.*libffi.so.*')\n"
     project.edit("Dockerfile", "# Copy Python,", f"{remove}\n# Copy Python,")
-    with pytest.raises(DockerError, match=r"/_ctypes\.\S+\.so needs libffi\.so\.\d+, which is not installed\."):
+    with pytest.raises(DockerError, match=r"ImportError: libffi\.so\.\d+: cannot open shared object file"):
         engine.docker("build", str(project.path))

@@ -15,7 +15,7 @@ from tools.engine import Engine
 SYMBOLS = "import {0}._native as m; print(b'.debug_info' in open(m.__file__, 'rb').read())"
 
 
-@pytest.mark.parametrize(("app", "runtime"), zip(APPS, QUESTIONS["runtime"], strict=True))
+@pytest.mark.parametrize(("app", "runtime"), list(zip(APPS, QUESTIONS["runtime"], strict=True)))
 def test_commands_of_the_debugging_page_work(
     bake: Bake, engine: Engine, base_image: Callable[[str], str], app: str, runtime: str
 ) -> None:

@@ -102,7 +102,9 @@ def work():
 
 # The regular expression does not release the GIL.
 WORK = ["time.sleep(60)", "time.sleep(1); re.match('(a+)+$', 40 * 'a' + 'b')"]
-BLOCK = "fifo = os.open({!r}, os.O_WRONLY); os.write(fifo, bytes(65536)); os.dup2(fifo, 2)"
+# Fill a pipe, whose size differs, so that writing to stderr blocks.
+BLOCK = "fifo = os.open({!r}, os.O_WRONLY | os.O_NONBLOCK); os.write(fifo, bytes(1 << 20)); "
+BLOCK += "os.set_blocking(fifo, True); os.dup2(fifo, 2)"
 
 
 def test_sigterm_ends_the_process_while_c_code_runs(tmp_path_factory):

@@ -13,4 +13,4 @@ for distribution in distributions():
             if not str(error).startswith(tuple(f"{library}:" for library in optional)):
                 sys.exit(f"{file.locate()} could not be loaded: {error}")
 
-import {{ cookiecutter.package_name }}.cli
+{% include "app/" ~ cookiecutter.app ~ "/check.dockerfile" -%}

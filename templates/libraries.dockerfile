@@ -1,6 +1,6 @@
 # List the Debian packages of the libraries that the extension modules and executables are linked with, for
 # runtime-image. If a module opens a library by name, add that library's package below this step:
-# `RUN echo libmagic1 >>/packages`.
+# `RUN echo libmagic1t64 >>/packages`.
 ARG OPTIONAL_LIBRARIES
 RUN python - {{ modules }} <<'EOT' >/packages
 import os

@@ -241,7 +241,7 @@ def test_linked_library_is_copied_or_fails_the_build(
     engine.docker("build", str(project.path))
     remove = "RUN dpkg --purge --force-depends libyaml-0-2\n"
     project.edit("Dockerfile", "# Copy Python,", f"{remove}\n# Copy Python,")
-    with pytest.raises(DockerError, match=r"_yaml\.\S+\.so could not be loaded: libyaml-0\.so\.2: cannot open"):
+    with pytest.raises(DockerError, match=r"The Debian package libyaml-0-2 is not installed\."):
         engine.docker("build", str(project.path))
 
 

@@ -103,7 +103,7 @@ def test_contract_fails_until_it_has_the_credentials(protected_project: Project)
     result = protected_project.run("make", "contract")
     assert "1 operation returned only 401/403 responses" in result.stdout
     assert result.returncode != 0
-    headers = 'headers = { authorization = "Bearer ${ACME_API_TOKEN}" }'
+    headers = 'headers = { Authorization = "Bearer ${ACME_API_TOKEN}" }'
     protected_project.edit("tests/schemathesis.toml", f"# {headers}", headers)
     run(protected_project, "make", "contract")
 

@@ -5,9 +5,8 @@ ARG OPTIONAL_LIBRARIES
 RUN --mount=type=bind,from=slim-image,source=/check.py,target=/check.py ["python", "/check.py"]
 
 {% include "run.dockerfile" %}
-# debug-image contains the same program, and the shell and programs of the base image; docs/debugging.md explains how to
-# use it.
-FROM slim-image AS debug-image
+# debug-image is runtime-image with the shell and programs of the base image; docs/debugging.md explains how to use it.
+FROM runtime-image AS debug-image
 
 # hadolint ignore=DL3067
-COPY --from=runtime-image / /
+COPY --from=slim-image / /

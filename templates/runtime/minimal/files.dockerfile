@@ -1,5 +1,5 @@
 # Copy Python, its standard library, the shared libraries that they and the packages are linked with, certificates and
-# time zones to /minimal. -B: do not write bytecode, whose date would differ between builds.
+# time zones to /minimal. Do not write bytecode (-B), which the program may not need.
 RUN --mount=type=bind,source=deploy/minimal.py,target=/minimal.py \
     --mount=type=bind,from=compile-image,source=/packages,target=/packages \
     xargs python -B /minimal.py /minimal </packages

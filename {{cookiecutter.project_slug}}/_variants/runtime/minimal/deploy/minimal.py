@@ -16,15 +16,17 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+DATE = 315532800  # 1980-01-01, the earliest date that a zip file can store
 DPKG = Path("/var/lib/dpkg")
 # Files that the C library, Python and OpenSSL open by name.
 PATHS = [
     "/etc/debian_version",
+    "/etc/gai.conf",
     "/etc/group",
+    "/etc/host.conf",
     "/etc/ld.so.conf",
     "/etc/ld.so.conf.d",
     "/etc/localtime",
@@ -124,16 +126,28 @@ def copy_records(packages: set[str], directory: Path) -> None:
         (records / f"{name}.md5sums").write_text("".join(copied), "utf-8")
 
 
+def date_source(bytecode: Path) -> None:
+    """Change the date of the source that bytecode contains, because Python ignores bytecode with another date."""
+    with bytecode.open("r+b") as stream:
+        # The format is described in PEP 552; a flag other than 0 means that bytecode contains a hash instead of a date.
+        if stream.read(8)[4:] == bytes(4):
+            stream.write(DATE.to_bytes(4, "little"))
+
+
 def main(directory: Path, names: set[str]) -> None:
-    """Copy the files, and date those that are new 1980-01-01, so that the image is reproducible."""
-    started = time.time()
+    """Copy the files, and date them 1980-01-01, so that the image is reproducible."""
     owners = package_files()
+    if unknown := names - {owner.partition(":")[0] for owner in owners.values()}:
+        sys.exit(f"The Debian package {min(unknown)} is not installed. Use a name that `dpkg --list` shows.")
     chosen = {file for file, owner in owners.items() if owner.partition(":")[0] in names and not file.is_dir()}
     paths = {*python_files(), *(file for file in chosen if not EXCLUDED.search(str(file)))}
     paths |= {file for path in PATHS for file in files_below(Path(path))}
     modules = {file for path in sys.path if path.endswith("-packages") for file in Path(path).rglob("*.so*")}
     directory.mkdir()
-    copied = {copy(path, directory) for path in paths | linked_libraries(paths | modules)}
+    # Libraries in wheels are copied with their packages, to another layer.
+    packages = {"site-packages", "dist-packages"}
+    libraries = {path for path in linked_libraries(paths | modules) if not packages & set(path.parts)}
+    copied = {copy(path, directory) for path in paths | libraries}
     copy_records({owners[path] for path in copied if path in owners}, directory)
     for name in ("python", "python3"):
         if not os.path.lexists(link := directory / "usr/local/bin" / name):
@@ -143,10 +157,10 @@ def main(directory: Path, names: set[str]) -> None:
         (directory / name).mkdir(parents=True, exist_ok=True)
         (directory / name).chmod(mode)
     subprocess.run(["ldconfig", "-X", "-r", directory], check=True)
-    # Files keep their dates, because bytecode contains the date of its source. All others would differ between builds.
     for path in [directory, *directory.rglob("*")]:
-        if path.is_symlink() or path.is_dir() or path.stat().st_mtime > started:
-            os.utime(path, (315532800, 315532800), follow_symlinks=False)
+        if path.suffix == ".pyc":
+            date_source(path)
+        os.utime(path, (DATE, DATE), follow_symlinks=False)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+import {{ cookiecutter.package_name }}.cli

@@ -1,0 +1,2 @@
+import {{ cookiecutter.package_name }}.api
+import {{ cookiecutter.package_name }}.cli

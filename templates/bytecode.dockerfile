@@ -1,4 +1,4 @@
-# Import the modules that the project imports, so that Python writes their bytecode, which the slim image does not
+# Import the modules that the project imports, so that Python writes their bytecode, which the base image does not
 # contain. Otherwise each start would compile these modules again, because the program is not root and cannot write
 # bytecode. This step and its layer stay cached until the project imports other modules. A fixed hash seed and date make
 # the layer reproducible.

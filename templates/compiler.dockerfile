@@ -3,7 +3,7 @@
 USER 0
 
 # Add the packages that your code and your dependencies need to compile: g++ for C++, or the -dev packages of
-# libraries, such as libpq-dev. runtime-image then installs the libraries themselves. The slim image includes the
+# libraries, such as libpq-dev. The final image then contains the libraries themselves. The base image includes the
 # Python headers but no compiler. ccache caches object files, so that only changed C files are recompiled. Package
 # versions are not pinned, because Debian removes old versions and the build would soon fail. Reject podman versions
 # before 5.4, because they do not notice that a mounted file has changed.

@@ -1,5 +1,5 @@
 # List the Debian packages of the libraries that the extension modules and executables are linked with, for
-# runtime-image. If a module opens a library by name, add that library's package below this step:
+# the final image. If a module opens a library by name, add that library's package below this step:
 # `RUN echo libmagic1t64 >>/packages`.
 ARG OPTIONAL_LIBRARIES
 RUN python - {{ modules }} <<'EOT' >/packages
@@ -26,6 +26,6 @@ owners = run(["dpkg-query", "--search", *(f"*{name}" for name in patterns)], cap
 print(*sorted(set(re.findall(r"^([^:\s]+):(?:\w+:)? ", owners, re.M))), sep="\n")
 EOT
 
-# Without an instruction like this at the end of the stage, podman may reuse a step of runtime-image although the files
-# that it mounts from this stage have changed. The label is not part of runtime-image.
+# Without an instruction like this at the end of the stage, podman may reuse a step of a later stage although the
+# files that it mounts from this stage have changed. The label is not part of the final image.
 LABEL stage=compile-image

@@ -130,15 +130,15 @@ def rows_of(lines: Sequence[str]) -> dict[str, str]:
     return {line.split(" | ")[0].removeprefix("| "): line for line in lines if line.startswith("| ")}
 
 
-def strategies_with_errors(row: str) -> set[str]:
+def strategies_with_errors(text: str) -> set[str]:
     """Return the strategies whose cell in a row is an error."""
-    cells = dict(zip(COLUMNS, row.strip("| ").split(" | "), strict=True))
+    cells = dict(zip(COLUMNS, text.strip("| ").split(" | "), strict=True))
     return {strategy for strategy in STRATEGIES if cells[strategy].startswith("error: ")}
 
 
-def expected_errors(row: str) -> set[str]:
+def expected_errors(text: str) -> set[str]:
     """Return the strategies that are known to fail with the case of a row."""
-    case, project, *_ = row.strip("| ").split(" | ")
+    case, project, *_ = text.strip("| ").split(" | ")
     return set(PROJECTS[project][case].get("fails_with", []))
 
 

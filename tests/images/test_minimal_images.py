@@ -14,7 +14,7 @@ import pytest
 from debian.deb822 import Packages
 
 from tests.conftest import APPS, CHECKSUM, DIGITS, STRATEGIES, Bake, Build, Image, Project, copy_project
-from tests.images.test_images import UNCOMPILED, layer_sizes, layers
+from tests.images.test_images import UNCOMPILED, assert_command_works, layer_sizes, layers
 from tests.images.test_reproducible import inspect
 from tests.images.test_system_libraries import EXTENSION, YAML
 from tools.engine import DockerError, Engine
@@ -53,11 +53,7 @@ def files(image: Image, tmp_path_factory: pytest.TempPathFactory) -> dict[str, F
 
 
 def test_hardened_container_computes_the_checksum(image: Image) -> None:
-    assert image.run("acme-sums", "crc32c", input=DIGITS).stdout == f"{CHECKSUM}  -\n"
-    assert image.run("acme-sums", "--version").stdout == "acme-sums 0.1.0\n"
-    missing = image.run("acme-sums", "crc32c", "missing", "/dev/null", check=False)
-    assert (missing.returncode, missing.stdout) == (1, "00000000  /dev/null\n")
-    assert missing.stderr == "acme-sums: missing: No such file or directory\n"
+    assert_command_works(image)
 
 
 def test_image_contains_no_program_but_python_and_scripts(files: dict[str, File]) -> None:
@@ -206,21 +202,24 @@ def test_debug_image_adds_a_shell(image: Image) -> None:
 
 def test_other_base_image_without_a_shell_works(image: Image) -> None:
     base, tag = f"{image.tag}-hardened", f"{image.tag}-own"
-    image.engine.docker("build", "--target=minimal-base", "--tag", base, str(image.project.path))
+    image.engine.docker("build", "--target=minimal-base", "--tag", f"{base}-base", str(image.project.path))
+    image.engine.docker("build", "--tag", base, "-", input=f"FROM {base}-base\nENV OTHER_BASE=1\n")
     image.engine.docker("build", f"--build-arg=RUNTIME_BASE={base}", "--tag", tag, str(image.project.path))
     own = Image(image.engine, tag, image.project, base)
     assert own.run("acme-sums", "crc32c", input=DIGITS).stdout == f"{CHECKSUM}  -\n"
+    assert "OTHER_BASE=1" in own.config()["Env"]
     assert layers(own)[:1] == layers(Image(image.engine, base, image.project, base))
 
 
-def edited_project(bake_once: Bake, directory: Any) -> Project:
-    """Return a copy of a project that can be edited."""
-    return copy_project(bake_once(project_slug="acme-sums", app="cli", runtime="minimal"), directory)
-
-
-def test_library_opened_by_name_needs_one_line(engine: Engine, base_image: Any, bake_once: Bake, tmp_path: Any) -> None:
-    project = edited_project(bake_once, tmp_path)
+@pytest.fixture
+def project(base_image: Any, bake_once: Bake, tmp_path: Any) -> Project:
+    """Return a copy of a project that can be edited, and whose base image exists."""
+    project = copy_project(bake_once(project_slug="acme-sums", app="cli", runtime="minimal"), tmp_path)
     base_image(project.answers["python_version"])
+    return project
+
+
+def test_library_opened_by_name_needs_one_line(engine: Engine, project: Project) -> None:
     load = 'import ctypes\n\nctypes.CDLL("libyaml-0.so.2")\n'
     project.edit("src/acme_sums/__init__.py", "from ._native import", f"{load}from ._native import")
     with pytest.raises(DockerError, match=r"libyaml-0\.so\.2: cannot open shared object file"):
@@ -230,11 +229,7 @@ def test_library_opened_by_name_needs_one_line(engine: Engine, base_image: Any, 
     engine.docker("build", str(project.path))
 
 
-def test_linked_library_is_copied_or_fails_the_build(
-    engine: Engine, base_image: Any, bake_once: Bake, tmp_path: Any
-) -> None:
-    project = edited_project(bake_once, tmp_path)
-    base_image(project.answers["python_version"])
+def test_linked_library_is_copied_or_fails_the_build(engine: Engine, project: Project) -> None:
     (project.path / "src/yaml.c").write_text(YAML, "utf-8")
     project.edit("setup.py", "ext_modules=[native]", f"ext_modules=[native, {EXTENSION}]")
     project.edit("Dockerfile", "gcc libc6-dev", "gcc libc6-dev libyaml-dev")
@@ -245,9 +240,7 @@ def test_linked_library_is_copied_or_fails_the_build(
         engine.docker("build", str(project.path))
 
 
-def test_broken_interpreter_fails_the_build(engine: Engine, base_image: Any, bake_once: Bake, tmp_path: Any) -> None:
-    project = edited_project(bake_once, tmp_path)
-    base_image(project.answers["python_version"])
+def test_broken_interpreter_fails_the_build(engine: Engine, project: Project) -> None:
     remove = "RUN rm $(ldconfig -p | grep -o '/.*libffi.so.*')\n"
     project.edit("Dockerfile", "# Copy Python,", f"{remove}\n# Copy Python,")
     with pytest.raises(DockerError, match=r"ImportError: libffi\.so\.\d+: cannot open shared object file"):

@@ -71,8 +71,8 @@ def python_files() -> Iterator[Path]:
     names = ("python", "python3", f"python{sysconfig.get_python_version()}")
     for directory in {Path(sys.base_prefix, "bin"), Path("/usr/local/bin")}:
         yield from (directory / name for name in names if os.path.lexists(directory / name))
-    for directory in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}:
-        yield from (file for file in files_below(Path(directory)) if not UNUSED.search(str(file)))
+    library = files_below(Path(sysconfig.get_path("stdlib")))
+    yield from (file for file in library if not UNUSED.search(str(file)))
 
 
 def package_files() -> dict[Path, str]:

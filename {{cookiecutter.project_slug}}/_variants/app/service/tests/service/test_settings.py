@@ -280,7 +280,7 @@ def test_health_check_connects_where_the_service_listens(start_service, host):
 
 
 def test_health_check_ignores_the_case_of_names(service, tmp_path):
-    (tmp_path / "http.py").write_text("raise SystemExit(9)")
+    (tmp_path / "socket.py").write_text("raise SystemExit(9)")
     assert health(tmp_path, **{f"{PREFIX}port".lower(): str(service.port)}) == 0
 
 

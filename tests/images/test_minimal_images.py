@@ -229,6 +229,24 @@ def test_library_opened_by_name_needs_one_line(engine: Engine, project: Project)
     engine.docker("build", str(project.path))
 
 
+def test_packages_that_a_package_depends_on_are_copied(bake_once: Bake, build: Build, tmp_path: Any) -> None:
+    project = copy_project(bake_once(project_slug="acme-sums", app="cli", runtime="minimal"), tmp_path)
+    line = "RUN echo libmagic1t64 >>/packages\n"
+    project.edit("Dockerfile", "# Without an instruction like this", f"{line}\n# Without an instruction like this")
+    code = f"import os; print(*map(os.path.exists, ['/usr/lib/file/magic.mgc', '/{RECORDS}libmagic-mgc']))"
+    assert build(project).run("python", "-c", code).stdout == "True True\n"
+
+
+def test_dependency_in_the_base_image_is_copied(bake_once: Bake, build: Build) -> None:
+    image = build(bake_once(project_slug="acme-sums", strategy="wheels", app="service", runtime="minimal"))
+    base, tag = f"{image.tag}-base", f"{image.tag}-preinstalled"
+    lock = image.project.read("requirements.txt")
+    (idna,) = re.findall(r"^idna==\S+", lock, re.MULTILINE)
+    image.engine.docker("build", "--tag", base, "-", input=f"FROM {image.base}\nRUN pip install {idna}\n")
+    image.engine.docker("build", f"--build-arg=BASE={base}", "--tag", tag, str(image.project.path))
+    assert Image(image.engine, tag, image.project, base).run("python", "-c", "import idna").returncode == 0
+
+
 def test_linked_library_is_copied_or_fails_the_build(engine: Engine, project: Project) -> None:
     (project.path / "src/yaml.c").write_text(YAML, "utf-8")
     project.edit("setup.py", "ext_modules=[native]", f"ext_modules=[native, {EXTENSION}]")

@@ -1,12 +1,12 @@
 {% include "runtime/minimal/start.dockerfile" -%}
 # Install from a bind mount, because COPY would keep the wheels in the image. pip compiles the packages that it installs,
 # but must not write its own bytecode (PYTHONDONTWRITEBYTECODE). Use --no-deps, because requirements.txt lists all
-# dependencies. Copy the files that this step wrote (they are newer than the wheels) to /requirements, and date them
-# 1980-01-01.
+# dependencies, and --force-reinstall, because the base image may contain one of them. Copy the files that this step
+# wrote (they are newer than the wheels) to /requirements, and date them 1980-01-01.
 RUN --mount=type=bind,from=compile-image,source=/deps,target=/wheels \
     export PYTHONDONTWRITEBYTECODE=1 SOURCE_DATE_EPOCH=315532800 \
     && mkdir -p /requirements/usr/local \
-    && find /wheels -name '*.whl' -exec pip install --no-cache-dir --no-index --no-deps {} + \
+    && find /wheels -name '*.whl' -exec pip install --no-cache-dir --no-index --no-deps --force-reinstall {} + \
     && find /usr/local -newer /wheels ! -type d -exec cp -P --parents --target-directory /requirements {} + \
     && find /usr/local /requirements -newer /wheels -exec touch --no-dereference --date "@$SOURCE_DATE_EPOCH" {} +
 

@@ -2,9 +2,9 @@
 
     python minimal.py DIRECTORY [PACKAGE ...]
 
-These files are the interpreter and its standard library, the contents of the named Debian packages, every shared
-library that one of them or an installed extension module is linked with, certificates, and time zones. Programs and
-documentation are left out. For security scanners, the records of the Debian packages are copied too, as in distroless
+These files are the interpreter and its standard library, the contents of the named Debian packages and of the packages
+that they depend on, every shared library that one of them or an installed extension module is linked with,
+certificates, and time zones. Programs and documentation are left out. For security scanners, the records of the Debian packages are copied too, as in distroless
 images: https://github.com/GoogleContainerTools/distroless/blob/main/PACKAGE_METADATA.md
 
 Missing libraries are ignored, because runtime-image loads all extension modules while it is built.
@@ -30,13 +30,14 @@ PATHS = [
     "/etc/ld.so.conf",
     "/etc/ld.so.conf.d",
     "/etc/localtime",
+    "/etc/mime.types",
     "/etc/nsswitch.conf",
     "/etc/os-release",
     "/etc/passwd",
     "/etc/protocols",
     "/etc/services",
     "/etc/ssl/certs/ca-certificates.crt",
-    "/usr/lib/locale/C.utf8",
+    "/usr/lib/locale",
     "/usr/lib/ssl/cert.pem",
     "/usr/lib/ssl/certs",
     "/usr/lib/ssl/openssl.cnf",
@@ -84,6 +85,18 @@ def package_files() -> dict[Path, str]:
     }
 
 
+def with_dependencies(packages: set[str], installed: set[str]) -> set[str]:
+    """Return packages, and the installed packages that they depend on, directly or indirectly."""
+    found: set[str] = set()
+    while packages:
+        found |= packages
+        command = ["dpkg-query", "--show", "--showformat=${Pre-Depends},${Depends},", *packages]
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        # Each name may be followed by an architecture and a version: `libc6:any (>= 2.38) | libc6.1`
+        packages = installed.intersection(re.findall(r"(?:^|[,|])\s*([^\s,|(:]+)", listed)) - found
+    return found
+
+
 def linked_libraries(files: Iterable[Path]) -> set[Path]:
     """Return the shared libraries that files are linked with, directly or indirectly."""
     modules = [file for file in files if file.is_file() and file.open("rb").read(4) == b"\x7fELF"]
@@ -93,6 +106,8 @@ def linked_libraries(files: Iterable[Path]) -> set[Path]:
 
 def copy(path: Path, directory: Path) -> Path:
     """Copy a file, and every symbolic link on the way to it; return its path without symbolic links."""
+    if not path.exists():  # a link to nothing, or to itself
+        return path
     real, parts = Path("/"), list(path.parts[1:])
     while parts:
         part = parts.pop(0)
@@ -106,7 +121,7 @@ def copy(path: Path, directory: Path) -> Path:
             real = Path("/") if link.is_absolute() else real.parent
         elif real.is_dir():
             target.mkdir(exist_ok=True)
-        elif real.exists() and not target.exists():
+        elif not target.exists():
             shutil.copy2(real, target)
     return real
 
@@ -137,8 +152,10 @@ def date_source(bytecode: Path) -> None:
 def main(directory: Path, names: set[str]) -> None:
     """Copy the files, and date them 1980-01-01, so that the image is reproducible."""
     owners = package_files()
-    if unknown := names - {owner.partition(":")[0] for owner in owners.values()}:
+    installed = {owner.partition(":")[0] for owner in owners.values()}
+    if unknown := names - installed:
         sys.exit(f"The Debian package {min(unknown)} is not installed. Use a name that `dpkg --list` shows.")
+    names = with_dependencies(names, installed)
     chosen = {file for file, owner in owners.items() if owner.partition(":")[0] in names and not file.is_dir()}
     paths = {*python_files(), *(file for file in chosen if not EXCLUDED.search(str(file)))}
     paths |= {file for path in PATHS for file in files_below(Path(path))}

@@ -21,11 +21,12 @@ from tools.compare import (
     DOCS,
     END,
     LESSON,
+    MINIMAL,
     create_project,
     generated_section,
     harness,
-    list_alternatives,
     list_methods,
+    list_strategies,
     render,
     replace_between_markers,
 )
@@ -34,7 +35,7 @@ from tools.engine import Engine
 
 COMMITTED = json.loads((DOCS / "comparison.json").read_text("utf-8"))
 ALL_ALTERNATIVES = sorted(path.name for path in ALTERNATIVES.iterdir())
-MEASURED = ["venv", "article-venv", "uv-multistage"]
+MEASURED = ["venv", MINIMAL, "article-venv", "uv-multistage"]
 TOLERANCE = 1.2
 
 
@@ -51,7 +52,7 @@ def comparison_run(
     cached_before: set[str],  # noqa: ARG001
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
-    """Measure venv and two alternatives; return the finished process and the report."""
+    """Measure venv, also in a minimal image, and two alternatives; return the finished process and the report."""
     file = tmp_path_factory.mktemp("compare") / "comparison.json"
     command = [sys.executable, "-m", "tools.compare", "--rounds=1", f"--json={file}", *MEASURED]
     result = subprocess.run(command, cwd=TEMPLATE, env=engine.environment, capture_output=True, text=True, check=False)
@@ -76,10 +77,10 @@ def test_comparison_measures_all_metrics_of_all_methods(comparison_run: Any) -> 
 @pytest.mark.slow
 def test_reported_ratios_match_measurements(comparison_run: Any) -> None:
     _, report = comparison_run
-    venv, *alternatives = report["methods"].values()
+    venv, *others = report["methods"].values()
     for name in (name for group in harness.GROUPS.values() for name in group):
         assert venv[name]["ratio"] == {"median": 1, "min": 1, "max": 1}
-        for other in alternatives:
+        for other in others:
             least, most = other[name]["min"] / venv[name]["max"], other[name]["max"] / venv[name]["min"]
             assert least <= other[name]["ratio"]["min"] <= other[name]["ratio"]["max"] <= most
         assert other["size"]["ratio"]["median"] == pytest.approx(other["size"]["median"] / venv["size"]["median"])
@@ -98,7 +99,7 @@ def test_ratio_to_alternative_is_within_tolerance_of_committed(comparison_run: A
 @pytest.mark.serial
 @pytest.mark.slow
 def test_source_change_pushes_less_than_article_venv(comparison_run: Any) -> None:
-    venv, article_venv, _ = comparison_run[1]["methods"].values()
+    venv, article_venv = (comparison_run[1]["methods"][method] for method in ("venv", "article-venv"))
     assert venv["pushed"]["median"] < venv["compressed"]["median"] / 10
     # article-venv pushes its single layer, the image configuration, manifests and attestation.
     assert (
@@ -182,7 +183,7 @@ def test_committed_tables_and_charts_match_committed_results(
 
 
 def test_last_lesson_agrees_with_committed_results() -> None:
-    own = {method: metrics for method, metrics in COMMITTED["methods"].items() if method not in list_alternatives()}
+    own = {method: COMMITTED["methods"][method] for method in list_strategies()}
     for name in ("cold", "edit_py", "add_requirement"):
         assert min(own, key=lambda method: own[method][name]["ratio"]["median"]) == "venv"
     for name in ("size", "start"):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from tools.compare import (
     create_project,
     generated_section,
     harness,
+    list_contents,
     list_methods,
     list_strategies,
     render,
@@ -70,7 +73,25 @@ def test_comparison_measures_all_metrics_of_all_methods(comparison_run: Any) -> 
         assert expected <= metrics.keys() <= {*expected, *ADDITIONAL_METRICS}
         assert all(metric[key] > 0 for metric in metrics.values() for key in ("median", "min", "max"))
         assert f"\n  {method}: cold " in result.stdout
+        assert metrics["image"]["median"] >= metrics["size"]["median"]
+        assert metrics["pulled"]["median"] >= metrics["compressed"]["median"]
+    assert list(report["contents"]) == MEASURED
+    for method, contents in report["contents"].items():
+        assert contents["shell"] == (method != MINIMAL)
+        assert contents["packages"] > 0
     assert generated_section(report) in result.stdout
+
+
+@pytest.mark.serial
+@pytest.mark.slow
+def test_minimal_image_is_smaller_and_has_fewer_packages(comparison_run: Any) -> None:
+    _, report = comparison_run
+    venv, minimal = (report["methods"][method] for method in ("venv", MINIMAL))
+    for name in ("image", "pulled"):
+        assert minimal[name]["median"] < venv[name]["median"] / 2
+    # It contains no layer of the base image.
+    assert minimal["size"] == minimal["image"] | {"ratio": minimal["size"]["ratio"]}
+    assert report["contents"][MINIMAL]["packages"] < report["contents"]["venv"]["packages"] / 2
 
 
 @pytest.mark.serial
@@ -90,7 +111,7 @@ def test_reported_ratios_match_measurements(comparison_run: Any) -> None:
 @pytest.mark.serial
 @pytest.mark.slow
 @pytest.mark.parametrize("other", MEASURED[1:])
-@pytest.mark.parametrize("name", ["size", "compressed", "pushed"])
+@pytest.mark.parametrize("name", ["size", "compressed", "image", "pulled", "pushed"])
 def test_ratio_to_alternative_is_within_tolerance_of_committed(comparison_run: Any, name: str, other: str) -> None:
     now, committed = (report["methods"][other][name]["ratio"]["median"] for report in (comparison_run[1], COMMITTED))
     assert committed / TOLERANCE <= now <= committed * TOLERANCE
@@ -191,6 +212,29 @@ def test_last_lesson_agrees_with_committed_results() -> None:
     for name in ("article-user", "article-venv"):
         assert COMMITTED["methods"][name]["start"]["ratio"]["median"] > 1.2
     assert COMMITTED["methods"]["single-stage"]["size"]["ratio"]["median"] > 10
+
+
+def exported(files: dict[str, str]) -> tarfile.TarFile:
+    """Return a tar archive with the files, as `docker export` writes it."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for path, text in files.items():
+            member = tarfile.TarInfo(path)
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return tarfile.open(fileobj=io.BytesIO(stream.getvalue()))
+
+
+def test_contents_list_shell_and_packages_of_dpkg() -> None:
+    status = "Package: a\nStatus: install ok installed\n\nPackage: b\nStatus: deinstall ok config-files\n"
+    files = {"usr/bin/dash": "", "var/lib/dpkg/status": status}
+    assert list_contents(exported(files)) == {"shell": True, "packages": 1}
+
+
+def test_contents_count_packages_without_dpkg() -> None:
+    names = ("libc6", "libc6.md5sums", "tzdata")
+    files = {"usr/share/sh": "", **{f"var/lib/dpkg/status.d/{name}": "" for name in names}}
+    assert list_contents(exported(files)) == {"shell": False, "packages": 2}
 
 
 def test_render_replaces_only_text_between_markers() -> None:

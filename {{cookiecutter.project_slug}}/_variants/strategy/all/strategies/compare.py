@@ -101,6 +101,8 @@ class Metric:
 METRICS = {
     "size": Metric("added to the base image", "MB", 1e-6),
     "compressed": Metric("added to the base image, compressed", "MB", 1e-6),
+    "image": Metric("whole image", "MB", 1e-6),
+    "pulled": Metric("whole image, compressed", "MB", 1e-6),
     "cold": Metric("cold build", "s"),
     "edit_py": Metric("rebuild after changing one .py", "s"),
     "edit_c": Metric("rebuild after changing one .c", "s"),
@@ -110,7 +112,7 @@ METRICS = {
     "memory": Metric("memory", "MB", 1e-6),
 }
 GROUPS: dict[str, Sequence[str]] = {
-    "Images": ("size", "compressed", "pushed", "start", "memory"),
+    "Images": ("size", "compressed", "image", "pulled", "pushed", "start", "memory"),
     "Builds": ("cold", "edit_py", "edit_c", "add_requirement"),
 }
 
@@ -403,13 +405,16 @@ class Run:
         return self.registry.image(self.repository, step)
 
     def measure_sizes(self) -> None:
-        """Measure the layers above the base image, or all if it is not part of the image, and the bytes pushed."""
+        """Measure all layers, those above the base image (all if it is not part of the image), and the bytes pushed."""
         cold, edited = self.push("cold"), self.push("edit_py")
         below = self.engine.image(self.project.base(self.strategy))["RootFS"]["Layers"]
         own = cold.layers[len(below) :] if cold.diff_ids[: len(below)] == below else cold.layers
+        files = {layer: self.registry.bytes_of_files(self.repository, layer) for layer in {*cold.layers}}
         self.record(
-            size=sum(self.registry.bytes_of_files(self.repository, layer) for layer in own),
+            size=sum(files[layer] for layer in own),
             compressed=sum(cold.sizes[layer] for layer in own),
+            image=sum(files[layer] for layer in cold.layers),
+            pulled=sum(cold.sizes[layer] for layer in cold.layers),
             pushed=new_bytes(cold, edited),
         )
 
@@ -426,17 +431,23 @@ class Run:
             self.measure_command()
 
     def measure_service(self, port: int) -> None:
-        """Start the service several times, and wait for its first response."""
-        options = ("--read-only", "--no-healthcheck", f"--publish=127.0.0.1::{port}")
+        """Start the service several times, and measure its memory once."""
         starts: list[float] = []
         while len(starts) < STARTS:
-            begin = time.perf_counter()
-            with container(self.engine, *options, self.tag("cold")) as name:
-                wait_for(f"http://{published_address(self.engine, name, port)}/healthz")
-                starts.append(time.perf_counter() - begin)
+            with self.started_service(port) as (name, took):
+                starts.append(took)
                 if len(starts) == STARTS:
                     self.measure_memory(name)
         self.record(start=median(starts))
+
+    @contextmanager
+    def started_service(self, port: int) -> Iterator[tuple[str, float]]:
+        """Start the service; yield its container, and the seconds until its first response."""
+        options = ("--read-only", "--no-healthcheck", f"--publish=127.0.0.1::{port}")
+        begin = time.perf_counter()
+        with container(self.engine, *options, self.tag("cold")) as name:
+            wait_for(f"http://{published_address(self.engine, name, port)}/healthz")
+            yield name, time.perf_counter() - begin
 
     def measure_command(self) -> None:
         """Run the command several times with empty input, then measure its memory while it waits for input."""

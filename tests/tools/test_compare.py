@@ -30,8 +30,11 @@ from tools.compare import (
     list_contents,
     list_methods,
     list_strategies,
+    main,
+    missed_sizes,
     render,
     replace_between_markers,
+    targets_table,
 )
 from tools.demo import post_body
 from tools.engine import Engine
@@ -214,6 +217,53 @@ def test_last_lesson_agrees_with_committed_results() -> None:
     for name in ("article-user", "article-venv"):
         assert COMMITTED["methods"][name]["start"]["ratio"]["median"] > 1.2
     assert COMMITTED["methods"]["single-stage"]["size"]["ratio"]["median"] > 10
+
+
+# Ratios to venv that reach all targets of sizes.
+RATIOS = {"size": 2.0, "image": 1.5, "pulled": 1.5, "pushed": 200.0}
+
+
+def summaries_with(**minimal: float) -> dict[str, Any]:
+    """Return summaries of venv, venv-minimal and article-venv; `minimal` contains ratios of venv-minimal."""
+    ratios = {
+        "venv": dict.fromkeys(RATIOS, 1.0),
+        MINIMAL: {"size": 1.0, "image": 0.5, "pulled": 0.5, "pushed": 1.0} | minimal,
+        "article-venv": RATIOS,
+    }
+    return {
+        method: {name: {"median": each * 30_000, "ratio": {"median": each}} for name, each in values.items()}
+        for method, values in ratios.items()
+    }
+
+
+def test_missed_size_is_reported_in_a_sentence() -> None:
+    assert missed_sizes(summaries_with()) == []
+    (sentence,) = missed_sizes(summaries_with(image=0.9))
+    assert sentence == f"{MINIMAL}: whole image is 0.6 of `article-venv`; the target is at most 0.4."
+
+
+def test_targets_of_methods_not_measured_are_not_missed() -> None:
+    summaries = summaries_with(image=0.9)
+    del summaries["article-venv"]
+    assert missed_sizes(summaries) == []
+    assert "| 0.4 | not measured |" in targets_table(summaries)
+
+
+def test_worst_round_misses_target_that_median_reaches() -> None:
+    values = {"venv": {"edit_py": [1.0, 1.0, 2.0]}, "article-venv": {"edit_py": [4.0, 4.0, 4.0]}}
+    rows = targets_table(harness.summarise(values)).splitlines()
+    median, worst = (row for row in rows if "one .py" in row and "`article-venv` | 0.35" in row)
+    assert median.endswith("| 0.250 |")
+    assert worst.endswith("| **0.500** |")
+
+
+def test_check_fails_if_committed_size_misses_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tools.compare.render", lambda *_: None)
+    monkeypatch.setattr("tools.compare.missed_sizes", lambda _: [])
+    main(["--render", "--check"])
+    monkeypatch.setattr("tools.compare.missed_sizes", lambda _: ["venv: too large."])
+    with pytest.raises(SystemExit, match="venv: too large"):
+        main(["--render", "--check"])
 
 
 def exported(files: dict[str, str]) -> tarfile.TarFile:

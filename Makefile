@@ -28,8 +28,9 @@ bench: .venv/ready  ## compare the speed of the generated C extension with that 
 sizes: .venv/ready  ## report the size that the service adds to the image, by package
 	.venv/bin/python -m tools.sizes
 
-compare: .venv/ready  ## compare the strategies with other build methods (takes half an hour)
+compare: .venv/ready  ## compare the strategies with other build methods (takes one and a half hours)
 	.venv/bin/python -m tools.compare
+	.venv/bin/python -m tools.growth
 
 compat: .venv/ready  ## build projects with published dependencies (takes half an hour)
 	.venv/bin/python -m tools.compat

@@ -1,8 +1,8 @@
-"""Draw one metric of all build methods as a bar chart: reproducible SVGs for a light and a dark page."""
+"""Draw one metric of all build methods as bars, or the growth of metrics as lines: SVGs for a light and a dark page."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ from matplotlib.figure import Figure
 # Inches. Two charts fit next to each other in a README, and one fits the width of a phone.
 WIDTH, ROW, HEAD = 4.2, 0.22, 0.62
 BAR = 0.66
+GROWTH_HEIGHT = 3.0
+# The line and the marker of each metric in a chart of growth.
+LINES = (("-", "o"), ("-", "s"), ("--", "^"), (":", "v"), ("-.", "D"))
 # If the largest value exceeds the smallest by this factor, a logarithmic scale keeps short bars visible.
 LOGARITHMIC_FROM = 100
 # The font that matplotlib bundles, so that the layout does not depend on installed fonts.
@@ -51,9 +54,26 @@ def draw(path: Path, metric: Any, summaries: dict[str, dict[str, Any]], alternat
         alternatives: the alternatives to this template's strategies.
 
     """
+    save(path, lambda theme: chart(theme, metric, summaries, alternatives))
+
+
+def draw_growth(path: Path, metrics: dict[str, str], groups: dict[str, dict[str, dict[str, Any]]]) -> None:
+    """Draw the ratios of some metrics as lines, side by side for each group.
+
+    Args:
+        path: the target path without the theme and `.svg`.
+        metrics: the titles of the metrics.
+        groups: for each group and each number, such as 10 C files, the summaries of all metrics.
+
+    """
+    save(path, lambda theme: growth_chart(theme, metrics, groups))
+
+
+def save(path: Path, create: Callable[[Theme], Figure]) -> None:
+    """Write a chart for each theme; the files are reproducible."""
     with mpl.rc_context(SETTINGS):
         for theme in THEMES:
-            figure = chart(theme, metric, summaries, alternatives)
+            figure = create(theme)
             figure.savefig(f"{path}-{theme.name}.svg", transparent=True, metadata={"Date": None, "Creator": None})
             clean_svg(Path(f"{path}-{theme.name}.svg"))
 
@@ -84,6 +104,29 @@ def chart(theme: Theme, metric: Any, summaries: dict[str, dict[str, Any]], alter
     figure.text(0.01, 1 - 0.2 / height, metric.title.capitalize(), color=theme.text, fontsize=10, fontweight="bold")
     figure.text(0.01, 1 - 0.4 / height, f"{first} = 1; lower is better{scale}", color=theme.muted)
     figure.text(0.99, 1 - 0.4 / height, "this template", color=theme.accent, ha="right")
+    return figure
+
+
+def growth_chart(theme: Theme, metrics: dict[str, str], groups: dict[str, dict[str, dict[str, Any]]]) -> Figure:
+    """Return the line chart for one theme. Cold builds are neutral, because they need not be repeated."""
+    figure = Figure(figsize=(WIDTH, GROWTH_HEIGHT))
+    panels = figure.subplots(1, len(groups), sharey=True)
+    figure.subplots_adjust(left=0.08, right=0.98, bottom=0.3, top=0.8)
+    for axes, (group, summaries) in zip(panels, groups.items(), strict=True):
+        for (name, title), (line, marker) in zip(metrics.items(), LINES, strict=True):
+            ratios = [each[name]["ratio"]["median"] for each in summaries.values()]
+            colour = theme.neutral if name == "cold" else theme.accent
+            axes.plot([*summaries], ratios, line, marker=marker, markersize=3, color=colour, label=title)
+        axes.set_xlabel(group, color=theme.text)
+        axes.tick_params(length=0, colors=theme.text)
+        axes.spines[:].set_color(theme.muted)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_ylim(0, None)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=2, frameon=False, labelcolor=theme.text, fontsize=7)
+    top = 1 - 0.2 / GROWTH_HEIGHT
+    figure.text(0.01, top, "Growth with the size of the project", color=theme.text, fontsize=10, fontweight="bold")
+    figure.text(0.01, 1 - 0.4 / GROWTH_HEIGHT, "smallest = 1; lower is better", color=theme.muted)
     return figure
 
 

@@ -1,8 +1,9 @@
 """Compare the strategies with other build methods: `python -m tools.compare [--rounds N] [--json FILE] [METHOD ...]`.
 
 The generated project's own strategies/compare.py does the measuring. This module runs it on a project with a
-dependency that must be compiled, adds the Dockerfiles in docs/alternatives, and measures two more metrics. It rewrites
+dependency that must be compiled, adds the Dockerfiles in docs/alternatives, and measures more metrics. It rewrites
 docs/comparison.json, .md and .svg and the table in lesson 12; `--render` only redraws these from docs/comparison.json.
+tools/growth.py measures how the cost of builds grows with a project.
 """
 
 from __future__ import annotations
@@ -270,10 +271,10 @@ def add_requirement(project: harness.Project, token: str) -> None:
     uv_lock(pyproject.parent)
 
 
-def add_c_files(project: harness.Project, token: str) -> None:
-    """Add more C files to the project's extension, each with different code."""
+def add_c_files(project: harness.Project, token: str, total: int = FILES) -> None:
+    """Add C files to the project's extension, each with different code, so that there are `total` files."""
     source_dir = project.path / "src" / project.package
-    for number in range(FILES - 1):
+    for number in range(total - 1):
         (source_dir / f"more_{number}.c").write_text(C_FILE.format(number=number, token=token), "utf-8")
 
 
@@ -386,15 +387,20 @@ def list_methods() -> list[str]:
     return [first, MINIMAL, *others, *list_alternatives()]
 
 
+def collect_facts(engine: Engine, base: str, rounds: int) -> dict[str, Any]:
+    """Return when, where, with which versions and how often the metrics are measured."""
+    facts = harness.collect_facts(harness.Engine(engine.environment), base)
+    label = engine.docker("inspect", "--format", f'{{{{index .Config.Labels "{SUBSTITUTE_LABEL}"}}}}', base).stdout
+    return {**facts, "substitute": bool(label.strip()), "rounds": rounds}
+
+
 def measure(chosen: Sequence[str], rounds: int) -> dict[str, Any]:
     """Measure the chosen methods, and return the report."""
     with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
         running = stack.enter_context(running_engine())
         project = create_project(running, Path(directory))
-        base = project.base(chosen[0])
-        label = running.docker("inspect", "--format", f'{{{{index .Config.Labels "{SUBSTITUTE_LABEL}"}}}}', base).stdout
         engine = harness.Engine(running.environment)
-        facts = harness.collect_facts(engine, base) | {"substitute": bool(label.strip()), "rounds": rounds}
+        facts = collect_facts(running, project.base(chosen[0]), rounds)
         contents: dict[str, Any] = {}
         extra = additional_steps(running, stack, contents)
         results = harness.measure(engine, project, chosen, rounds, add_requirement, extra)

@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,24 +55,24 @@ def create_project(directory: Path, group: str, number: int) -> harness.Project:
     return harness.Project.at(path)
 
 
-def measure(rounds: int) -> dict[str, Any]:
+def measure(rounds: int, groups: Mapping[str, Sequence[int]] = GROUPS) -> dict[str, Any]:
     """Measure all projects in each round, so that other load on the host affects all of them."""
     with tempfile.TemporaryDirectory() as directory, running_engine() as running:
         log(f"Base image: {running.base_image(PYTHON)}")
         engine = harness.Engine(running.environment)
         projects = {
             (group, number): create_project(Path(directory, f"{number}-{group}"), group, number)
-            for group, numbers in GROUPS.items()
+            for group, numbers in groups.items()
             for number in numbers
         }
-        results: dict[str, harness.Results] = {group: {} for group in GROUPS}
+        results: dict[str, harness.Results] = {group: {} for group in groups}
         base = next(iter(projects.values())).base(harness.FIRST)
         report = collect_facts(running, base, rounds)
         with harness.running_registry(engine, base) as registry:
             for each in range(rounds):
                 for (group, number), project in projects.items():
                     log(f"{number} {group}, round {each + 1} of {rounds}")
-                    new_run = partial(harness.Run, engine, registry, project, harness.FIRST)
+                    new_run = partial(harness.Run, engine, registry, project, harness.FIRST, harness.add_requirement)
                     steps = [harness.Run.measure_builds, harness.Run.measure_sizes]
                     for name, value in harness.measure_with_retries(new_run, steps).items():
                         results[group].setdefault(str(number), {}).setdefault(name, []).append(value)

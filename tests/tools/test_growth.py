@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tools.compare import DOCS
-from tools.growth import GROUPS, PACKAGES, create_project, render
+from tools.engine import Engine
+from tools.growth import GROUPS, METRICS, PACKAGES, create_project, generated_section, measure, render
 
 
 def test_enough_packages_are_listed_once() -> None:
@@ -28,6 +30,22 @@ def test_project_locks_number_of_dependencies(tmp_path: Path) -> None:
     project = create_project(tmp_path / "project", "dependencies", 30)
     locked = re.findall(r"^\S+==\S+", (project.path / "requirements.txt").read_text("utf-8"), re.MULTILINE)
     assert locked == sorted(PACKAGES[:30])
+
+
+@pytest.mark.serial
+@pytest.mark.slow
+def test_growth_measures_all_metrics_of_all_projects(
+    engine: Engine, base_image: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base_image("3.14")
+    for name, value in engine.environment.items():
+        monkeypatch.setenv(name, value)
+    report = measure(1, {"C files": (1, 2)})
+    summaries = report["groups"]["C files"]
+    assert [*summaries] == ["1", "2"]
+    for summary in summaries.values():
+        assert all(summary[name]["median"] > 0 and summary[name]["ratio"]["median"] > 0 for name in METRICS)
+    assert generated_section(report).count("C files, ") == 2
 
 
 def test_committed_tables_and_charts_match_committed_growth(tmp_path: Path) -> None:

@@ -25,13 +25,13 @@ from tools.compare import (
     LESSON,
     MINIMAL,
     create_project,
+    exceeded_sizes,
     generated_section,
     harness,
     list_contents,
     list_methods,
     list_strategies,
     main,
-    missed_sizes,
     render,
     replace_between_markers,
     targets_table,
@@ -237,15 +237,23 @@ def summaries_with(**minimal: float) -> dict[str, Any]:
 
 
 def test_missed_size_is_reported_in_a_sentence() -> None:
-    assert missed_sizes(summaries_with()) == []
-    (sentence,) = missed_sizes(summaries_with(image=0.9))
-    assert sentence == f"{MINIMAL}: whole image is 0.6 of `article-venv`; the target is at most 0.4."
+    published = summaries_with()
+    assert exceeded_sizes(summaries_with(), published) == []
+    (sentence,) = exceeded_sizes(summaries_with(image=0.9), published)
+    assert sentence == f"{MINIMAL}: whole image is 0.6 of `article-venv`; it must be at most 0.4."
 
 
-def test_targets_of_methods_not_measured_are_not_missed() -> None:
+def test_size_that_misses_its_target_may_not_grow() -> None:
+    published = summaries_with(image=0.75)
+    assert exceeded_sizes(summaries_with(image=0.78), published) == []
+    (sentence,) = exceeded_sizes(summaries_with(image=0.9), published)
+    assert sentence.endswith("; it must be at most 0.55.")
+
+
+def test_targets_of_methods_not_measured_are_not_exceeded() -> None:
     summaries = summaries_with(image=0.9)
     del summaries["article-venv"]
-    assert missed_sizes(summaries) == []
+    assert exceeded_sizes(summaries, summaries) == []
     assert "| 0.4 | not measured |" in targets_table(summaries)
 
 
@@ -257,11 +265,11 @@ def test_worst_round_misses_target_that_median_reaches() -> None:
     assert worst.endswith("| **0.500** |")
 
 
-def test_check_fails_if_committed_size_misses_target(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_fails_if_size_exceeds_target(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tools.compare.render", lambda *_: None)
-    monkeypatch.setattr("tools.compare.missed_sizes", lambda _: [])
+    monkeypatch.setattr("tools.compare.exceeded_sizes", lambda *_: [])
     main(["--render", "--check"])
-    monkeypatch.setattr("tools.compare.missed_sizes", lambda _: ["venv: too large."])
+    monkeypatch.setattr("tools.compare.exceeded_sizes", lambda *_: ["venv: too large."])
     with pytest.raises(SystemExit, match="venv: too large"):
         main(["--render", "--check"])
 

@@ -1,6 +1,6 @@
 ARG BASE=python:3.14-slim
 
-# compile-image puts the C library into the binary.
+# compile-image links the C library into the binary.
 FROM ${BASE} AS compile-image
 
 # hadolint ignore=DL3008
@@ -11,7 +11,7 @@ RUN apt-get update \
 COPY hello.c /hello.c
 RUN gcc -Wall -Wextra -O2 -s -static -o /hello /hello.c
 
-# runtime-image is what runs: one file, with no shell and no system around it.
+# runtime-image contains only the binary: no shell and no other files.
 FROM scratch AS runtime-image
 
 COPY --from=compile-image /hello /hello

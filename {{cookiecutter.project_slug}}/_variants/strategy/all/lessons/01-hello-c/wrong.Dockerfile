@@ -1,6 +1,6 @@
 ARG BASE=python:3.14-slim
 
-# compile-image links the binary with the C library that lies in this image.
+# compile-image links the binary against the C library of this image.
 FROM ${BASE} AS compile-image
 
 # hadolint ignore=DL3008
@@ -11,7 +11,7 @@ RUN apt-get update \
 COPY hello.c /hello.c
 RUN gcc -Wall -Wextra -O2 -s -o /hello /hello.c
 
-# runtime-image is smaller still, and has no C library.
+# runtime-image is even smaller, but contains no C library.
 FROM scratch AS runtime-image
 
 COPY --from=compile-image /hello /hello

@@ -1,6 +1,6 @@
 ARG BASE=python:3.14-slim
 
-# compile-image installs into the Python of the system.
+# compile-image installs the packages into the system's Python.
 FROM ${BASE} AS compile-image
 
 # hadolint ignore=DL3008
@@ -14,7 +14,7 @@ RUN pip install --no-cache-dir --requirement requirements.txt
 COPY . .
 RUN pip install --no-cache-dir --no-deps .
 
-# runtime-image gets the folder of the packages, and nothing else.
+# runtime-image contains the package directory, but no scripts.
 FROM ${BASE} AS runtime-image
 
 COPY --from=compile-image /usr/local/lib/python3.14 /usr/local/lib/python3.14

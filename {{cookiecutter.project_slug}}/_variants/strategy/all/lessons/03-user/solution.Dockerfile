@@ -1,6 +1,6 @@
 ARG BASE=python:3.14-slim
 
-# compile-image installs below a folder that anybody may read.
+# compile-image installs the packages into a directory that every user can read.
 FROM ${BASE} AS compile-image
 
 # hadolint ignore=DL3008
@@ -16,7 +16,7 @@ RUN pip install --user --no-cache-dir --no-warn-script-location --requirement re
 COPY . .
 RUN pip install --user --no-cache-dir --no-warn-script-location --no-deps .
 
-# runtime-image finds it in the same place, whoever runs it.
+# runtime-image uses the same path, which does not depend on the user.
 FROM ${BASE} AS runtime-image
 
 COPY --from=compile-image /opt/user /opt/user

@@ -1,6 +1,6 @@
 ARG BASE=python:3.14-slim
 
-# compile-image makes the virtualenv in one place.
+# compile-image creates the virtualenv in /opt/venv.
 FROM ${BASE} AS compile-image
 
 # hadolint ignore=DL3008
@@ -17,7 +17,7 @@ RUN pip install --no-cache-dir --requirement requirements.txt
 COPY . .
 RUN pip install --no-cache-dir --no-deps .
 
-# runtime-image has it in another place.
+# runtime-image contains the virtualenv at a different path.
 FROM ${BASE} AS runtime-image
 
 COPY --from=compile-image /opt/venv /app

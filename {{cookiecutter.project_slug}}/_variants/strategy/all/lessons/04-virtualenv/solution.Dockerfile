@@ -1,6 +1,6 @@
 ARG BASE=python:3.14-slim
 
-# compile-image makes the virtualenv where it will be used.
+# compile-image creates the virtualenv at its final path.
 FROM ${BASE} AS compile-image
 
 # hadolint ignore=DL3008
@@ -17,7 +17,7 @@ RUN pip install --no-cache-dir --requirement requirements.txt
 COPY . .
 RUN pip install --no-cache-dir --no-deps .
 
-# runtime-image has it in the same place.
+# runtime-image contains the virtualenv at the same path.
 FROM ${BASE} AS runtime-image
 
 COPY --from=compile-image /app /app

@@ -1,6 +1,6 @@
 ARG BASE=python:3.14-slim
 
-# compile-image activates the virtualenv in a shell, which ends with its RUN.
+# compile-image activates the virtualenv in a shell that exits at the end of its RUN instruction.
 FROM ${BASE} AS compile-image
 
 # hadolint ignore=DL3008
@@ -18,7 +18,7 @@ RUN pip install --no-cache-dir --requirement requirements.txt
 COPY . .
 RUN pip install --no-cache-dir --no-deps .
 
-# runtime-image gets a virtualenv in which nothing is installed.
+# runtime-image contains a virtualenv without the packages.
 FROM ${BASE} AS runtime-image
 
 COPY --from=compile-image /opt/venv /opt/venv

@@ -1,6 +1,6 @@
 ARG BASE=python:3.14-slim
 
-# compile-image has the compiler; only the wheels go on from here.
+# compile-image contains the compiler. Only the wheels are passed to runtime-image.
 FROM ${BASE} AS compile-image
 
 # hadolint ignore=DL3008
@@ -14,15 +14,15 @@ RUN pip wheel --no-cache-dir --wheel-dir /wheels --requirement requirements.txt
 COPY . .
 RUN pip wheel --no-cache-dir --wheel-dir /wheels --no-deps .
 
-# artifacts holds the wheels and nothing else: it is copied out of the build, and no image.
+# artifacts contains only the wheels. It is exported as files, not as an image.
 FROM scratch AS artifacts
 
 COPY --from=compile-image /wheels /
 
-# runtime-image is what runs.
+# runtime-image contains the installed packages.
 FROM ${BASE} AS runtime-image
 
-# Requirements change rarely, and hello often: each has a layer of its own.
+# Install the dependencies and hello in separate layers, because the dependencies change less often.
 RUN --mount=type=bind,from=compile-image,source=/wheels,target=/wheels \
     --mount=type=bind,source=requirements.txt,target=/requirements.txt \
     pip install --no-cache-dir --no-index --find-links /wheels --requirement /requirements.txt

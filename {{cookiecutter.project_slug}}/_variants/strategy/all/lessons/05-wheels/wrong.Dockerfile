@@ -1,6 +1,6 @@
 ARG BASE=python:3.14-slim
 
-# compile-image has the compiler; only the wheels go on from here.
+# compile-image contains the compiler. Only the wheels are passed to runtime-image.
 FROM ${BASE} AS compile-image
 
 # hadolint ignore=DL3008
@@ -14,7 +14,7 @@ RUN pip wheel --no-cache-dir --wheel-dir /wheels --requirement requirements.txt
 COPY . .
 RUN pip wheel --no-cache-dir --wheel-dir /wheels --no-deps .
 
-# runtime-image gets the wheels as a layer, installs them in a second one, and deletes them in a third.
+# runtime-image adds the wheels in one layer, installs them in a second, and deletes them in a third.
 FROM ${BASE} AS runtime-image
 
 COPY --from=compile-image /wheels /wheels

@@ -1,6 +1,6 @@
 ARG BASE=python:3.14-slim
 
-# compile-image has the compiler and pex; only a virtualenv goes on from here.
+# compile-image contains the compiler and pex. Only a virtualenv is copied to runtime-image.
 FROM ${BASE} AS compile-image
 
 # hadolint ignore=DL3008
@@ -19,7 +19,7 @@ RUN pip wheel --no-cache-dir --wheel-dir /wheels --no-deps . \
         --script hello --output-file /dist/hello hello
 RUN pex3 venv create --dir /opt/venv --pex-repository /dist/hello
 
-# runtime-image is what runs: the base, and the file's content, unpacked.
+# runtime-image adds the unpacked pex file to the base image.
 FROM ${BASE} AS runtime-image
 
 COPY --from=compile-image /opt/venv /opt/venv

@@ -1,7 +1,7 @@
-# Both stages start from the same image: compiled wheels fit one version of the interpreter.
+# Both stages use the same base image, because compiled wheels require one version of Python.
 ARG BASE=python:3.14-slim
 
-# compile-image has the compiler; its bundle says what it is for.
+# compile-image contains the compiler. Its bundle records the platform that it was built for.
 FROM ${BASE} AS compile-image
 
 # hadolint ignore=DL3008
@@ -37,12 +37,12 @@ EOT
 WORKDIR /dist
 RUN tar --create --gzip --file hello.tar.gz --directory / bundle
 
-# artifacts is what to keep besides the image.
+# artifacts contains only the tarball, which can be exported.
 FROM scratch AS artifacts
 
 COPY --from=compile-image /dist /
 
-# runtime-image is what runs: the base, and what the installer makes of the same bundle.
+# runtime-image is installed from the same bundle.
 FROM ${BASE} AS runtime-image
 
 RUN --mount=type=bind,from=compile-image,source=/bundle,target=/bundle sh /bundle/install.sh /opt/venv

@@ -1,6 +1,6 @@
 ARG BASE=python:3.14-slim
 
-# compile-image has platter itself, as its author published it in 2018.
+# compile-image installs platter 1.0, which was published in 2018.
 FROM ${BASE} AS compile-image
 
 RUN pip install --no-cache-dir platter==1.0 \

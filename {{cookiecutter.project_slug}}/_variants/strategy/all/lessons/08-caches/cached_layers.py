@@ -1,7 +1,8 @@
 """Count the layers of each stage that are cached: `python3 cached_layers.py NAME [CACHE ...]`.
 
-The stages are the images NAME:compile-image and NAME:runtime-image; the layers of both are those of the base image.
-They are looked up in runtime-image, and in caches that `docker build --cache-to type=local,dest=CACHE` exported.
+The stages are the images NAME:compile-image and NAME:runtime-image. Layers that both images have belong to the base
+image and are not counted. The others are looked up in runtime-image, and in the caches, which were exported with
+`docker build --cache-to type=local,dest=CACHE`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def exported_layers(cache: Path) -> set[str]:
     """Return the digests of the uncompressed layers in a cache."""
     index = json.loads((cache / "index.json").read_text("utf-8"))
     manifest = read_blob(cache, index["manifests"][0]["digest"])
-    # Older versions of BuildKit write a list of manifests, and the configuration among them.
+    # Older versions of BuildKit write a list of manifests, which also contains the configuration.
     entries = manifest.get("layers") or manifest["manifests"]
     return {entry["annotations"]["containerd.io/uncompressed"] for entry in entries if "annotations" in entry}
 

@@ -1,8 +1,8 @@
 ARG BASE=python:3.14-slim
 
-# compile-image compiles nothing: it lists what other builds have left in a cache mount.
+# compile-image compiles nothing. It lists the files that other builds have stored in a cache mount.
 FROM ${BASE} AS compile-image
 
-# Another value makes the step run again; --no-cache would, too, but with an empty mount.
+# Set another value to run the step again. With --no-cache, the mount would be empty.
 ARG NOW
 RUN --mount=type=cache,id=lesson-8-ccache,target=/mnt ls /mnt

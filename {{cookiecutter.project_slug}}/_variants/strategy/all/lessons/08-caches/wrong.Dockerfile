@@ -1,6 +1,6 @@
 ARG BASE=python:3.14-slim
 
-# compile-image has the compiler, and a virtualenv that is in none of its layers.
+# compile-image creates the virtualenv in a cache mount, so that none of its layers contains it.
 FROM ${BASE} AS compile-image
 
 # hadolint ignore=DL3008
@@ -16,7 +16,7 @@ RUN --mount=type=cache,id=lesson-8-venv,target=/opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir --no-deps . \
     && /opt/venv/bin/hello
 
-# runtime-image is what runs, or should.
+# runtime-image cannot be built, because compile-image does not contain /opt/venv.
 FROM ${BASE} AS runtime-image
 
 COPY --from=compile-image /opt/venv /opt/venv

@@ -1,7 +1,7 @@
-# Both stages start from the same image: the virtualenv points to the interpreter it was made with.
+# Both stages use the same base image, because the virtualenv links to the interpreter that created it.
 ARG BASE=python:3.14-slim
 
-# compile-image has the compiler; its last step sees what the package is made of, and no more.
+# compile-image contains the compiler. Its last step depends only on the files that the package is built from.
 FROM ${BASE} AS compile-image
 
 # hadolint ignore=DL3008
@@ -13,15 +13,15 @@ RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 
 WORKDIR /src
-# What changes rarely comes first: this step sees requirements.txt alone.
+# Install dependencies first, because they change less often. This step depends only on requirements.txt.
 COPY requirements.txt .
 RUN pip install --no-cache-dir --requirement requirements.txt
 COPY setup.py .
 COPY src src
-# The app lies beside the virtualenv, under /app/opt/venv. Its script still names /opt/venv/bin/python.
+# Install the app under /app/opt/venv, to make it a separate layer. Its script still uses /opt/venv/bin/python.
 RUN pip install --no-cache-dir --no-deps --prefix /app/opt/venv .
 
-# runtime-image is what runs: the base, a layer of requirements, and a small one of the app.
+# runtime-image adds a layer with the dependencies and a small layer with the app.
 FROM ${BASE} AS runtime-image
 
 COPY --from=compile-image /opt/venv /opt/venv

@@ -1,6 +1,6 @@
 ARG BASE=python:3.14-slim
 
-# compile-image has the compiler, and one step that installs everything.
+# compile-image contains the compiler. One step installs everything.
 FROM ${BASE} AS compile-image
 
 # hadolint ignore=DL3008
@@ -16,7 +16,7 @@ COPY . .
 RUN pip install --no-cache-dir --requirement requirements.txt \
     && pip install --no-cache-dir --no-deps .
 
-# runtime-image is what runs: the base, and one layer of everything.
+# runtime-image adds everything in one layer.
 FROM ${BASE} AS runtime-image
 
 COPY --from=compile-image /opt/venv /opt/venv

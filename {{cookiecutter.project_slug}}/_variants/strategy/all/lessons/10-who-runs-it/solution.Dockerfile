@@ -1,7 +1,7 @@
-# Both stages start from the same image: the virtualenv points to the interpreter it was made with.
+# Both stages use the same base image, because the virtualenv links to the interpreter that created it.
 ARG BASE=python:3.14-slim
 
-# compile-image has the compiler, and everything here belongs to root.
+# compile-image contains the compiler. All files belong to root.
 FROM ${BASE} AS compile-image
 
 # hadolint ignore=DL3008
@@ -18,14 +18,14 @@ RUN pip install --no-cache-dir --requirement requirements.txt
 COPY . .
 RUN pip install --no-cache-dir --no-deps --prefix /app/opt/venv .
 
-# runtime-image is what runs, and not as root.
+# runtime-image runs as a non-root user.
 FROM ${BASE} AS runtime-image
 
 COPY --from=compile-image /opt/venv /opt/venv
 COPY --from=compile-image /app/opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
-# A number needs no entry in /etc/passwd, and whoever reads it sees that it is not root.
+# A numeric UID needs no /etc/passwd entry, and is visibly not root.
 USER 10001:10001
-# Without an entry in /etc/passwd, home is /, where nobody may write.
+# Without an /etc/passwd entry, the home directory is /, which is not writable.
 ENV HOME=/tmp
 CMD ["hello"]

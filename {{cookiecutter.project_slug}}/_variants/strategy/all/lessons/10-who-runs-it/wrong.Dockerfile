@@ -1,6 +1,6 @@
 ARG BASE=python:3.14-slim
 
-# compile-image has the compiler, as in lesson 9.
+# compile-image contains the compiler, as in lesson 9.
 FROM ${BASE} AS compile-image
 
 # hadolint ignore=DL3008
@@ -17,7 +17,7 @@ RUN pip install --no-cache-dir --requirement requirements.txt
 COPY . .
 RUN pip install --no-cache-dir --no-deps --prefix /app/opt/venv .
 
-# runtime-image is what runs, as a user with a name, who owns the program.
+# runtime-image runs as a named user, who owns the program.
 FROM ${BASE} AS runtime-image
 
 COPY --from=compile-image --chown=10001:10001 /opt/venv /opt/venv

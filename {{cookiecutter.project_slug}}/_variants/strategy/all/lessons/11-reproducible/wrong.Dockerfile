@@ -1,7 +1,7 @@
-# Both stages start from the same image: the virtualenv points to the interpreter it was made with.
+# Both stages use the same base image, because the virtualenv links to the interpreter that created it.
 ARG BASE=python:3.14-slim
 
-# compiler is apart, so that the second build can leave it in the cache.
+# compiler is a separate stage, so that the second build can use it from the cache.
 FROM ${BASE} AS compiler
 
 # hadolint ignore=DL3008
@@ -9,7 +9,7 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
 
-# compile-image says nowhere which time it is to be, or which build backend to take.
+# compile-image sets neither a timestamp nor the version of the build backend.
 FROM compiler AS compile-image
 
 WORKDIR /src
@@ -19,7 +19,7 @@ RUN python -m venv --without-pip /opt/venv \
 COPY . .
 RUN pip --python /opt/venv install --no-cache-dir --no-deps --prefix /app/opt/venv .
 
-# runtime-image is what runs: other bytes each time.
+# runtime-image contains different bytes in every build.
 FROM ${BASE} AS runtime-image
 
 COPY --from=compile-image /opt /opt

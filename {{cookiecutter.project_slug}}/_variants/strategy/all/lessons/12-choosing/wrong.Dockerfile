@@ -1,6 +1,6 @@
 ARG BASE=python:3.14-slim
 
-# compile-image has the compiler, and a virtualenv.
+# compile-image contains the compiler and a virtualenv.
 FROM ${BASE} AS compile-image
 
 # hadolint ignore=DL3008
@@ -14,7 +14,7 @@ RUN python -m venv /opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir --requirement requirements.txt \
     && /opt/venv/bin/pip install --no-cache-dir --no-deps .
 
-# runtime-image starts from nothing, because nothing is smaller.
+# runtime-image starts from scratch, the smallest possible base image.
 FROM scratch AS runtime-image
 
 COPY --from=compile-image /opt/venv /opt/venv

@@ -261,9 +261,12 @@ def test_table_of_contents_lists_all_lessons() -> None:
 
 # Arguments of lesson.py, and the start of the error message.
 UNKNOWN_LESSONS = {
-    "no number": ((), "lesson: say which, from 1 to "),
-    "no lesson": (("99",), "lesson: say which, from 1 to "),
-    "no Dockerfile": (("1", "none"), "lesson: lesson 1 has no none; it has Dockerfile, static.Dockerfile, "),
+    "no number": ((), "lesson: the lesson must be a number from 1 to "),
+    "no lesson": (("99",), "lesson: the lesson must be a number from 1 to "),
+    "no Dockerfile": (
+        ("1", "none"),
+        "lesson: lesson 1 has no file 'none'. Its Dockerfiles are Dockerfile, static.Dockerfile, ",
+    ),
 }
 
 

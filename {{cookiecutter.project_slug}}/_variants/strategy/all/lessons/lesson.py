@@ -24,12 +24,12 @@ try:
     from rich.table import Table
     from rich.text import Text
 except ModuleNotFoundError:
-    sys.exit("lesson: rich is not installed: `make lesson N=4` brings it, and shows lesson 4.")
+    sys.exit("lesson: the package rich is not installed. Run `make lesson N=4`, which installs it.")
 
 HERE = Path(__file__).resolve().parent
 SHOWN_DIRECTORIES = 3
 DEPTH = 4
-# Text that the engine adds to an instruction, and the prefix of a file name that hides a file of a lower layer.
+# Text that the engine adds to an instruction, and the prefix of files that mark a file of a lower layer as deleted.
 NOISE = re.compile(r"(?<=RUN )/bin/sh -c |^/bin/sh -c #\(nop\) | # buildkit$")
 HIDES = ".wh."
 
@@ -69,7 +69,7 @@ def docker(*arguments: str) -> str:
     try:
         process = subprocess.run(["docker", *arguments], check=False, capture_output=True, text=True)
     except FileNotFoundError:
-        sys.exit("lesson: there is no command `docker`: see https://docs.docker.com/get-started/get-docker/.")
+        sys.exit("lesson: `docker` was not found. Install it: https://docs.docker.com/get-started/get-docker/.")
     if process.returncode != 0:
         sys.stderr.write(process.stdout + process.stderr)
         sys.exit(f"lesson: `docker {arguments[0]}` failed with status {process.returncode}.")
@@ -198,11 +198,12 @@ def find_dockerfile(number: str, name: str = "Dockerfile") -> Path:
     """
     lessons = {int(directory.name[:2]): directory for directory in sorted(HERE.glob("[0-9][0-9]-*"))}
     if not re.fullmatch("[0-9]+", number) or int(number) not in lessons:
-        sys.exit(f"lesson: say which, from {min(lessons)} to {max(lessons)}: `make lesson N=4` shows lesson 4.")
+        numbers = f"a number from {min(lessons)} to {max(lessons)}"
+        sys.exit(f"lesson: the lesson must be {numbers}, not '{number}'. For example, run `make lesson N=4`.")
     directory = lessons[int(number)]
     names = sorted(path.name for path in directory.glob("*Dockerfile"))
     if name not in names:
-        sys.exit(f"lesson: lesson {int(number)} has no {name}; it has {', '.join(names)}.")
+        sys.exit(f"lesson: lesson {int(number)} has no file '{name}'. Its Dockerfiles are {', '.join(names)}.")
     return directory / name
 
 

@@ -1,1 +1,1 @@
-"""A program that greets: what the lessons put into an image."""
+"""A program that prints a greeting, for the lessons."""

@@ -1,4 +1,4 @@
-"""`hello NAME ...` greets in colour, `python -m hello` as well."""
+"""Print a greeting in colour: `hello NAME ...` or `python -m hello NAME ...`."""
 
 import sys
 
@@ -8,7 +8,7 @@ from hello._hello import greeting
 
 
 def main() -> None:
-    """Greet whoever is named, or the world."""
+    """Print a greeting for each name, or for the world."""
     for name in sys.argv[1:] or ["world"]:
         rich.print(greeting(name))
 

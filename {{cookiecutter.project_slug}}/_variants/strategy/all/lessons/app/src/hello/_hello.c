@@ -1,4 +1,4 @@
-/* One function, compiled: what makes an image of Python need a compiler. */
+/* A C extension with one function. Because of it, building the image requires a compiler. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 

@@ -24,6 +24,8 @@ from tools.engine import Engine, cache_dir
 
 LESSONS = TEMPLATE / "{{cookiecutter.project_slug}}/_variants/strategy/all/lessons"
 LESSON_NAMES = sorted(directory.name for directory in LESSONS.glob("[0-9][0-9]-*"))
+# Pages besides the lessons.
+PAGES = ["README.md", "article.md", "errors.md"]
 every_lesson = pytest.mark.parametrize("lesson", LESSON_NAMES)
 
 BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -205,6 +207,33 @@ def test_commands_print_documented_output(
         remove_images(engine, int(lesson[:2]))
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("lesson_lock")
+def test_commands_of_error_index_print_documented_errors(
+    engine: Engine, base_image: Callable[[str], str], project: Project
+) -> None:
+    base_image(QUESTIONS["python_version"][0])
+    run_page(project.read("lessons/errors.md"), project, {**engine.environment, "LC_ALL": "C.UTF-8"})
+    engine.docker("image", "rm", "lesson-errors")
+
+
+def test_each_listed_error_is_provoked_by_a_command(project: Project) -> None:
+    """The message is in the expected output of a command, on the page or in each lesson that it links to."""
+    _, *entries = re.split(r"^### `(.*)`$", project.read("lessons/errors.md"), flags=re.MULTILINE)
+    for message, text in zip(entries[::2], entries[1::2], strict=True):
+        linked = re.findall(r"\]\((\d\d-[^)]*)\)", text)
+        pages = [text] if "```console error" in text else [project.read(f"lessons/{link}") for link in linked]
+        assert pages, message
+        for page in pages:
+            assert any(message_matches(message, line) for each in commands(page) for line in each.shown), message
+
+
+def message_matches(message: str, line: str) -> bool:
+    """Return whether an expected line contains a message, apart from the names of files."""
+    words = [re.escape(word) for word in re.sub(r"/\S+|'\S+'", "\0", message).split("\0")]
+    return re.search(r"\S*".join(words), line.strip(".")) is not None
+
+
 @every_lesson
 def test_dockerfile_excerpts_match_files(project: Project, lesson: str) -> None:
     directories = [project.path / "lessons" / lesson, *(project.path / "strategies").iterdir()]
@@ -249,7 +278,7 @@ def test_pages_have_the_same_sections(lesson: str) -> None:
     assert all(f"](../{directory}/README.md)" in text for directory in following)
 
 
-@pytest.mark.parametrize("page", [*(f"{lesson}/README.md" for lesson in LESSON_NAMES), "README.md"])
+@pytest.mark.parametrize("page", [*(f"{lesson}/README.md" for lesson in LESSON_NAMES), *PAGES])
 def test_links_lead_to_existing_files(project: Project, page: str) -> None:
     assert broken_links(project.path / "lessons" / page) == []
 

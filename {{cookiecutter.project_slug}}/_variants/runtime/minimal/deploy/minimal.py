@@ -4,8 +4,9 @@
 
 These files are the interpreter and its standard library, the contents of the named Debian packages and of the packages
 that they depend on, every shared library that one of them or an installed extension module is linked with,
-certificates, and time zones. Programs and documentation are left out. For security scanners, the records of the Debian packages are copied too, as in distroless
-images: https://github.com/GoogleContainerTools/distroless/blob/main/PACKAGE_METADATA.md
+certificates, and time zones. Programs and documentation are left out. For security scanners, the records of the Debian
+packages are copied too, as in distroless images:
+https://github.com/GoogleContainerTools/distroless/blob/main/PACKAGE_METADATA.md
 
 Missing libraries are ignored, because runtime-image loads all extension modules while it is built.
 """

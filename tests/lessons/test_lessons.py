@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 import subprocess
 import sys
 import uuid
@@ -307,6 +308,39 @@ def test_unknown_lesson_gives_one_line_error(project: Project, case: str) -> Non
     assert result.stdout == ""
     assert result.stderr.startswith(message)
     assert result.stderr.count("\n") == 1
+
+
+def doctor(project: Project, **variables: str) -> tuple[int, list[str]]:
+    """Run `make doctor` with other environment variables; return its status and the lines that it prints."""
+    environment = {**os.environ, "PYTHON": sys.executable, **variables}
+    result = project.run("make", "--silent", "doctor", env=environment)
+    assert "Traceback" not in result.stderr
+    return result.returncode, result.stdout.splitlines()
+
+
+def test_doctor_accepts_the_engine_of_the_tests(
+    engine: Engine, base_image: Callable[[str], str], project: Project
+) -> None:
+    base_image(QUESTIONS["python_version"][0])
+    status, lines = doctor(project, **engine.environment)
+    assert status == 0, lines
+    names = ["system", "Python", "Docker engine", "buildx", "image store", "base image"]
+    assert [re.split("[ :]{2,}|: ", line)[1] for line in lines] == names
+    assert {line.split()[0] for line in lines} == {"ok"}
+
+
+def test_doctor_names_an_engine_that_does_not_respond(engine: Engine, project: Project) -> None:
+    status, lines = doctor(project, **{**engine.environment, "DOCKER_HOST": "unix:///nowhere/docker.sock"})
+    assert status != 0
+    assert re.match(r"failed   Docker engine: Cannot connect to the Docker daemon at unix:///nowhere", lines[-1])
+
+
+def test_doctor_says_where_to_get_docker(project: Project, tmp_path: Path) -> None:
+    for name in ("make", "sh"):
+        (tmp_path / name).symlink_to(shutil.which(name) or name)
+    status, lines = doctor(project, PATH=str(tmp_path))
+    assert status != 0
+    assert lines[-1].startswith("failed   Docker engine: not found; install it: https://")
 
 
 def test_failed_lesson_build_prints_the_error(engine: Engine, base_image: Callable[[str], str], bake: Bake) -> None:

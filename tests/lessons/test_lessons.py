@@ -26,7 +26,7 @@ from tools.engine import Engine, cache_dir
 LESSONS = TEMPLATE / "{{cookiecutter.project_slug}}/_variants/strategy/all/lessons"
 LESSON_NAMES = sorted(directory.name for directory in LESSONS.glob("[0-9][0-9]-*"))
 # Pages besides the lessons.
-PAGES = ["README.md", "article.md", "errors.md"]
+PAGES = ["README.md", "TEACHING.md", "article.md", "errors.md"]
 every_lesson = pytest.mark.parametrize("lesson", LESSON_NAMES)
 
 BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from html import escape
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from itertools import groupby, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -182,14 +182,20 @@ def generate(directory: Path, answers: dict[str, str]) -> Path:
     return directory / SLUG
 
 
-def generate_combinations(directory: Path) -> dict[str, Combination]:
-    """Generate a project for each combination of strategy, app and runtime."""
-    combinations = [dict(zip(CHOICES, values, strict=True)) for values in product(*CHOICES.values())]
-    found = {}
-    for answers in combinations:
-        project = generate(directory / page_name(answers), answers)
-        found[page_name(answers)] = Combination(answers, (project / "Dockerfile").read_text("utf-8"))
-    return found
+def generate_combinations(directory: Path) -> tuple[dict[str, Combination], Path]:
+    """Generate projects with all strategies, and return each combination of answers, and the default project."""
+    projects = {}
+    for app, runtime in product(CHOICES["app"], CHOICES["runtime"]):
+        answers = {"strategy": "all", "app": app, "runtime": runtime}
+        projects[app, runtime] = generate(directory / page_name(answers), answers)
+    combinations = {}
+    for strategy, app, runtime in product(*CHOICES.values()):
+        file = f"strategies/{strategy}/Dockerfile"
+        dockerfile = (projects[app, runtime] / file).read_text("utf-8")
+        answers = {"strategy": strategy, "app": app, "runtime": runtime}
+        # A project with a single strategy has the same Dockerfile in its root, where docker finds it.
+        combinations[page_name(answers)] = Combination(answers, dockerfile.replace(f" --file {file}", ""))
+    return combinations, next(iter(projects.values()))
 
 
 def steps_of(dockerfile: str) -> list[Step]:
@@ -198,7 +204,8 @@ def steps_of(dockerfile: str) -> list[Step]:
     end = ""
     for line in dockerfile.splitlines():
         is_comment = not end and line.startswith("#") and not line.startswith("# hadolint")
-        if steps[-1].code and (is_comment or (not end and line.startswith("FROM "))):
+        is_start = is_comment or (not end and line.startswith("FROM "))
+        if (steps[-1].code and is_start) or (steps[-1].comment and not line and not steps[-1].code):
             steps.append(Step([], []))
         if is_comment:
             steps[-1].comment.append(line.removeprefix("#").removeprefix(" "))
@@ -224,7 +231,7 @@ def stage_steps(dockerfile: str) -> list[tuple[str, list[Step]]]:
 def prose(lines: list[str]) -> str:
     """Return the HTML of a comment, whose words may contain any character; code is in backticks."""
     text = escape(" ".join(line.strip() for line in lines), quote=False)
-    text = re.sub("`([^`]+)`", r"<code>\1</code>", text)
+    text = re.sub("`([^`]+)`", r'<code class="docutils literal">\1</code>', text)
     return f'<p class="why">{text}</p>'
 
 
@@ -263,8 +270,8 @@ def copies_table(dockerfile: str) -> str:
     for name in needed:
         copies = [copy for step in stages[name].steps for copy in copies_of(step, stages)]
         needed += [other for other in (stages[name].parent, *(copy.stage for copy in copies)) if other in stages]
-        rows += [f"| `{copy.stage}` | `{copy.source}` | {copy.how} | `{name}` |" for copy in copies]
-    return "\n".join(["| from | path | how | to |", "| --- | --- | --- | --- |", *dict.fromkeys(rows)])
+        rows += [f"| `{copy.stage}` | {copy.how} `{copy.source}` | `{name}` |" for copy in copies]
+    return "\n".join(["| from | files | to |", "| --- | --- | --- |", *dict.fromkeys(rows)])
 
 
 def measured_content(answers: dict[str, str], contents: dict[str, Any]) -> Any:
@@ -298,17 +305,20 @@ def method_of(answers: dict[str, str]) -> str | None:
     return answers["strategy"] if answers["runtime"] == "slim" else f"{answers['strategy']}-{answers['runtime']}"
 
 
-def measurements_section(combination: Combination, report: dict[str, Any]) -> Iterator[str]:
+def measurements_section(
+    combination: Combination, combinations: dict[str, Combination], report: dict[str, Any]
+) -> Iterator[str]:
     """Show the size, startup and build times of a combination, or that it was not measured."""
     yield "## Size, startup and build times"
-    summaries = report["methods"].get(method_of(combination.answers))
-    if summaries is None:
-        measured = [name for name in report["methods"] if name.partition("-")[0] in STRATEGIES]
+    methods = {name: method_of(other.answers) for name, other in combinations.items()}
+    if (method := methods[combination.name]) not in report["methods"]:
+        measured = (f"[{name}]({name}.md)" for name, other in methods.items() if other in report["methods"])
         yield (
-            "This combination was not measured. [The comparison](../comparison.md) measures services: "
-            f"{', '.join(f'`{name}`' for name in measured)}."
+            "This combination was not measured. [The comparison](../comparison.md) measures a service, with these "
+            f"combinations: {', '.join(measured)}."
         )
         return
+    summaries = report["methods"][method]
     yield (
         f"From [the comparison](../comparison.md) of {report['date'][:10]}: median (min to max) of {report['rounds']} "
         f"rounds, and the ratio to `{harness.FIRST}` in the same round."
@@ -341,10 +351,15 @@ def differences_section(combination: Combination, combinations: dict[str, Combin
     for question, answers in neighbours(combination.answers):
         other = combinations[page_name(answers)]
         lines = difflib.unified_diff(
-            other.dockerfile.splitlines(), combination.dockerfile.splitlines(), other.name, combination.name, "", "", 2, ""
+            other.dockerfile.splitlines(),
+            combination.dockerfile.splitlines(),
+            other.name,
+            combination.name,
+            n=2,
+            lineterm="",
         )
         yield f"### From {question}={answers[question]}\n\nCompared with [{other.name}]({other.name}.md):"
-        yield "<details>\n<summary>Show the differences</summary>"
+        yield f"<details{' open' if question == 'strategy' else ''}>\n<summary>Changed lines</summary>"
         yield code_block("diff", list(lines))
         yield "</details>"
 
@@ -375,7 +390,7 @@ def explorer_page(
         chooser(combination),
         code_block("console", [f"$ pipx run cookiecutter gh:{REPOSITORY.split('/', 3)[3]} {answers}"]),
         f"Stages: {stages}",
-        *measurements_section(combination, report),
+        *measurements_section(combination, combinations, report),
         *copies_section(combination, measured),
         *stages_section(combination.dockerfile),
         *differences_section(combination, combinations),
@@ -389,22 +404,26 @@ def explorer_page(
 
 def explorer_index(combinations: dict[str, Combination]) -> str:
     """Return the page that links all combinations."""
-    variants = list(product(CHOICES["app"], CHOICES["runtime"]))
-    rows = []
-    for strategy, group in groupby(combinations.values(), lambda each: each.answers["strategy"]):
-        label = QUESTIONS["__prompts__"]["strategy"][strategy].partition(": ")[2]
-        links = (f"[{app}, {runtime}]({strategy}-{app}-{runtime}.md)" for app, runtime in variants)
-        rows.append(f"| `{strategy}`: {label} | {'<br>'.join(links)} |")
-        assert len(list(group)) == len(variants)
+    labels = QUESTIONS["__prompts__"]["strategy"]
+    rows = [
+        f"| {labels[strategy]} | {' | '.join(links_to(strategy, app) for app in CHOICES['app'])} |"
+        for strategy in STRATEGIES
+    ]
     parts = [
         "# Explorer",
         "Choose a build strategy, an app and a runtime, and see the generated Dockerfile: each stage explained, what is "
         "copied between stages, how it differs from its neighbours, and its measured size, startup and build times.",
-        "\n".join(["| strategy | app, runtime |", "| --- | --- |", *rows]),
-        "The pages are created from projects generated with the same version of the template as this site.",
+        "\n".join([f"| strategy | {' | '.join(CHOICES['app'])} |", f"| --- |{' --- |' * len(CHOICES['app'])}", *rows]),
+        "The pages are made from projects generated with the same version of the template as this site.",
         toctree(combinations),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def links_to(strategy: str, app: str) -> str:
+    """Return links to the pages of a strategy and an app, one line for each runtime."""
+    pages = (page_name({"strategy": strategy, "app": app, "runtime": runtime}) for runtime in CHOICES["runtime"])
+    return "<br>".join(f"[{page}]({page}.md)" for page in pages)
 
 
 def toctree(pages: Iterable[str], *options: str) -> str:
@@ -442,8 +461,7 @@ def write_pages(directory: Path) -> None:
     for asset in (*PICTURES.glob("*.svg"), *DOCS.glob("*.svg"), *SITE.glob("*.css")):
         shutil.copy(asset, directory / "_static")
     with tempfile.TemporaryDirectory() as name:
-        project = generate(Path(name) / "all", {"strategy": "all"})
-        combinations = generate_combinations(Path(name))
+        combinations, project = generate_combinations(Path(name))
         sources = [repository_source(), project_source(project)]
         pages = {(source.root / path).resolve(): page for source in sources for path, page in source.pages.items()}
         lesson_paths = [*TEMPLATE.glob("*/_variants/strategy/all/lessons/**/README.md")]
@@ -473,7 +491,7 @@ def render(pages: Path, target: Path, sphinx: Path = SPHINX) -> None:
         subprocess.CalledProcessError: if Sphinx reports a warning or an error.
 
     """
-    options = ("--builder", "html", "--jobs", "auto", "--fail-on-warning", "--keep-going", "--nitpicky", "--fresh-env", "--quiet")
+    options = ("--builder", "html", "--fail-on-warning", "--keep-going", "--nitpicky", "--fresh-env", "--quiet")
     subprocess.run([sphinx, *options, pages, target], check=True)
 
 

@@ -3,16 +3,18 @@
 project = "cookiecutter-multistage-python"
 html_title = project
 extensions = ["myst_parser", "sphinx_copybutton"]
-# Pages are addressed by their file, so that they also work without a web server.
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
 html_copy_source = False
 html_show_copyright = False
 html_use_index = False
+# As in the repository: quotes and dashes unchanged, and no colours in a block without a language.
+smartquotes = False
+highlight_language = "none"
 # Anchors of headings, as GitHub creates them.
 myst_heading_anchors = 6
-# Output is not highlighted; commands that a session shows are copied without their prompt and without their output.
+# Copy the commands of a session without their prompts and their output.
 copybutton_prompt_text = "$ "
 copybutton_here_doc_delimiter = "EOT"
 copybutton_line_continuation_character = "\\"

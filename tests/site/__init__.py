@@ -1,0 +1,1 @@
+"""The site: links, assets, and the explorer."""

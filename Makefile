@@ -1,7 +1,7 @@
 # `make test` and `make demo` need a checkout, Python 3.11 or later and, for images, Docker or root on Debian.
 PYTHON ?= python3
 
-.PHONY: help quick test demo load watch bench sizes compare compat pictures lint lock outdated clean
+.PHONY: help quick test demo load watch bench sizes compare compat pictures site lint lock outdated clean
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ compat: .venv/ready  ## build projects with published dependencies (takes half a
 pictures: .venv/ready  ## measure the stages of each strategy, and draw them to scale
 	.venv/bin/python -m tools.stages
 
+site: .venv/ready .venv-site/ready  ## build the site, with the explorer of all strategies, and serve it
+	.venv/bin/python -m tools.site --serve
+
 lint: .venv/ready  ## run the pre-commit hooks on all files
 	.venv/bin/pre-commit run --all-files
 
@@ -47,10 +50,15 @@ lock: .venv/ready  ## update all lock files: the template's own and the generate
 outdated: .venv/ready  ## list the pinned hooks, actions and tools that have a newer version
 	.venv/bin/python -m tools.outdated
 
-clean:  ## remove the virtualenv
-	rm -rf .venv
+clean:  ## remove the virtualenvs and the site
+	rm -rf .venv .venv-site build
 
 .venv/ready: tests/requirements.txt
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/pip install --quiet --require-hashes --requirement tests/requirements.txt
 	touch .venv/ready
+
+.venv-site/ready: docs/site/requirements.txt
+	$(PYTHON) -m venv --clear .venv-site
+	.venv-site/bin/pip install --quiet --require-hashes --requirement docs/site/requirements.txt
+	touch .venv-site/ready

@@ -16,7 +16,9 @@ COMPILE = ("pip", "compile", "--quiet", "--universal", "--python-version", "3.11
 
 def sources() -> list[Path]:
     """List the .in files that lock files are compiled from."""
-    return sorted(path for path in REPOSITORY.glob("**/requirements*.in") if ".venv" not in path.parts)
+    return sorted(
+        path for path in REPOSITORY.glob("**/requirements*.in") if not {".venv", ".venv-site"}.intersection(path.parts)
+    )
 
 
 def group_locks() -> dict[str, Path]:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from tools.compare import harness
+from tools.compare import harness as harness
 from tools.demo import SLUG, TEMPLATE
 from tools.pictures import ARTIFACTS, BASE, RUNTIME, format_size, merge_adjacent
 from tools.stages import PICTURES, STAGES, STRATEGIES, copies_of, stages_of
@@ -94,13 +94,11 @@ def repository_source() -> Source:
 
 def project_source(project: Path) -> Source:
     """Return the lessons of a generated project, and its documents that explain how to use it."""
-    lessons = {
-        path.relative_to(project).as_posix(): path.relative_to(project).with_name("index.md").as_posix()
-        for path in sorted(project.glob("lessons/**/README.md"))
-    }
+    documents = [path.relative_to(project).as_posix() for path in sorted(project.glob("lessons/**/*.md"))]
+    lessons = {name: name.replace("README", "index") for name in documents}
     names = ("building", "operating", "deploying", "debugging")
-    documents = {f"docs/{name}.md": f"project/{name}.md" for name in names}
-    return Source(project, lessons | documents, f"{REPOSITORY}/blob/example/all")
+    manual = {f"docs/{name}.md": f"project/{name}.md" for name in names}
+    return Source(project, lessons | manual, f"{REPOSITORY}/blob/example/all")
 
 
 def rewrite_links(text: str, source: Source, name: str, pages: dict[Path, str]) -> str:
@@ -264,7 +262,9 @@ def explain(steps: list[Step]) -> Iterator[str]:
 def copies_table(dockerfile: str) -> str:
     """Return a table of the copies between the stages that the final image needs."""
     default = dict(re.findall(r"^ARG (\w+)=(\S+)$", dockerfile, re.MULTILINE))
-    resolved = re.sub(r"^(FROM )\$\{(\w+)\}", lambda match: match[1] + default[match[2]], dockerfile, flags=re.MULTILINE)
+    resolved = re.sub(
+        r"^(FROM )\$\{(\w+)\}", lambda match: match[1] + default[match[2]], dockerfile, flags=re.MULTILINE
+    )
     stages = stages_of(resolved)
     needed, rows = [RUNTIME], []
     for name in needed:
@@ -338,9 +338,8 @@ def neighbours(answers: dict[str, str]) -> list[tuple[str, dict[str, str]]]:
     found = []
     for question, values in CHOICES.items():
         place = values.index(answers[question])
-        for other in (place - 1, place + 1):
-            if 0 <= other < len(values):
-                found.append((question, {**answers, question: values[other]}))
+        others = [*values[max(place - 1, 0) : place], *values[place + 1 : place + 2]]
+        found += [(question, {**answers, question: other}) for other in others]
     return found
 
 
@@ -411,8 +410,8 @@ def explorer_index(combinations: dict[str, Combination]) -> str:
     ]
     parts = [
         "# Explorer",
-        "Choose a build strategy, an app and a runtime, and see the generated Dockerfile: each stage explained, what is "
-        "copied between stages, how it differs from its neighbours, and its measured size, startup and build times.",
+        "Choose a build strategy, an app and a runtime, and see the generated Dockerfile: an explanation of each stage, "
+        "the files copied between stages, the differences from its neighbours, and its measured size and build times.",
         "\n".join([f"| strategy | {' | '.join(CHOICES['app'])} |", f"| --- |{' --- |' * len(CHOICES['app'])}", *rows]),
         "The pages are made from projects generated with the same version of the template as this site.",
         toctree(combinations),
@@ -464,7 +463,7 @@ def write_pages(directory: Path) -> None:
         combinations, project = generate_combinations(Path(name))
         sources = [repository_source(), project_source(project)]
         pages = {(source.root / path).resolve(): page for source in sources for path, page in source.pages.items()}
-        lesson_paths = [*TEMPLATE.glob("*/_variants/strategy/all/lessons/**/README.md")]
+        lesson_paths = [*TEMPLATE.glob("*/_variants/strategy/all/lessons/**/*.md")]
         pages |= {path.resolve(): lesson_page(path) for path in lesson_paths}
         for source in sources:
             for path, page in source.pages.items():

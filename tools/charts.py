@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 # Inches. Two charts fit next to each other in a README, and one fits the width of a phone without being scaled down.
 WIDTH, ROW, HEAD = 3.7, 0.24, 0.66
 BAR = 0.66
-GROWTH_HEIGHT = 3.0
+GROWTH_HEIGHT = 3.7
 # The line and the marker of each metric in a chart of growth.
 LINES = (("-", "o"), ("-", "s"), ("--", "^"), (":", "v"), ("-.", "D"))
 # If the largest value exceeds the smallest by this factor, a logarithmic scale keeps short bars visible.
@@ -112,7 +112,7 @@ def growth_chart(theme: Theme, metrics: dict[str, str], groups: dict[str, dict[s
     """Return the line chart for one theme. Cold builds are neutral, because they need not be repeated."""
     figure = Figure(figsize=(WIDTH, GROWTH_HEIGHT))
     panels = figure.subplots(1, len(groups), sharey=True)
-    figure.subplots_adjust(left=0.08, right=0.98, bottom=0.3, top=0.8)
+    figure.subplots_adjust(left=0.1, right=0.97, bottom=0.42, top=0.84)
     for axes, (group, summaries) in zip(panels, groups.items(), strict=True):
         for (name, title), (line, marker) in zip(metrics.items(), LINES, strict=True):
             ratios = [each[name]["ratio"]["median"] for each in summaries.values()]
@@ -124,10 +124,10 @@ def growth_chart(theme: Theme, metrics: dict[str, str], groups: dict[str, dict[s
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_ylim(0, None)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=2, frameon=False, labelcolor=theme.text, fontsize=7)
+    figure.legend(handles, labels, loc="lower center", frameon=False, labelcolor=theme.text)
     top = 1 - 0.2 / GROWTH_HEIGHT
-    figure.text(0.01, top, "Growth with the size of the project", color=theme.text, fontsize=10, fontweight="bold")
-    figure.text(0.01, 1 - 0.4 / GROWTH_HEIGHT, "smallest = 1; lower is better", color=theme.muted)
+    figure.text(0.01, top, "Growth with the size of the project", color=theme.text, fontsize=11, fontweight="bold")
+    figure.text(0.01, 1 - 0.43 / GROWTH_HEIGHT, "smallest = 1; lower is better", color=theme.muted)
     return figure
 
 

@@ -410,8 +410,8 @@ def explorer_index(combinations: dict[str, Combination]) -> str:
     ]
     parts = [
         "# Explorer",
-        "Choose a build strategy, an app and a runtime, and see the generated Dockerfile: an explanation of each stage, "
-        "the files copied between stages, the differences from its neighbours, and its measured size and build times.",
+        "Choose a build strategy, an app and a runtime, to see the generated Dockerfile: an explanation of each stage, "
+        "files copied between stages, the differences from its neighbours, and its measured size and build times.",
         "\n".join([f"| strategy | {' | '.join(CHOICES['app'])} |", f"| --- |{' --- |' * len(CHOICES['app'])}", *rows]),
         "The pages are made from projects generated with the same version of the template as this site.",
         toctree(combinations),
@@ -421,8 +421,9 @@ def explorer_index(combinations: dict[str, Combination]) -> str:
 
 def links_to(strategy: str, app: str) -> str:
     """Return links to the pages of a strategy and an app, one line for each runtime."""
-    pages = (page_name({"strategy": strategy, "app": app, "runtime": runtime}) for runtime in CHOICES["runtime"])
-    return "<br>".join(f"[{page}]({page}.md)" for page in pages)
+    answers = {"strategy": strategy, "app": app}
+    names = {runtime: page_name({**answers, "runtime": runtime}) for runtime in CHOICES["runtime"]}
+    return "<br>".join(f"[{runtime}]({name}.md)" for runtime, name in names.items())
 
 
 def toctree(pages: Iterable[str], *options: str) -> str:
@@ -470,7 +471,8 @@ def write_pages(directory: Path) -> None:
                 text = rewrite_links((source.root / path).read_text("utf-8"), source, path, pages)
                 write(directory, page, rewrite_pictures(text, page, stages["contents"]))
     lessons = [page for page in sources[1].pages.values() if page.startswith("lessons/")]
-    lessons.sort(key=lambda page: (page.count("/"), page))
+    # The introduction, the lessons, and the other pages of the workbook.
+    lessons.sort(key=lambda page: (page != "lessons/index.md", -page.count("/"), page))
     with (directory / "index.md").open("a", encoding="utf-8") as file:
         file.write("\n" + contents_of_site(lessons))
     write(directory, "explorer/index.md", explorer_index(combinations))

@@ -16,8 +16,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PYTHON = (3, 11)
 DOCKER = (23, 0)
-# All lessons together, measured with `docker system df`.
-FREE_GB = 5
+# The images and caches of all lessons need less than half of this.
+FREE_GB = 3
 FREE_BYTES = "import shutil; print(shutil.disk_usage('/').free)"
 
 
@@ -92,7 +92,9 @@ def check_base_image() -> str:
     (name,) = set(re.findall(r"^ARG BASE=(\S+)", (HERE / "04-virtualenv/Dockerfile").read_text("utf-8"), re.MULTILINE))
     free = int(docker("run", "--rm", "--network=none", name, "python", "-c", FREE_BYTES)) / 1e9
     if free < FREE_GB:
-        raise Failure(f"{free:.1f} GB of disk space are available; the lessons need {FREE_GB} GB: `docker system prune`")
+        raise Failure(
+            f"{free:.1f} GB of disk space are available; the lessons need {FREE_GB} GB: `docker system prune`"
+        )
     return f"{name}, {free:.0f} GB of disk space available"
 
 

@@ -122,7 +122,7 @@ def growth_chart(theme: Theme, metrics: dict[str, str], groups: dict[str, dict[s
         axes.tick_params(length=0, colors=theme.text)
         axes.spines[:].set_color(theme.muted)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.set_ylim(0, None)
+    panels[0].set_ylim(bottom=0)  # after both panels are drawn, because they share this axis
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", frameon=False, labelcolor=theme.text)
     top = 1 - 0.2 / GROWTH_HEIGHT

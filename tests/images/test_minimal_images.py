@@ -229,8 +229,7 @@ def test_library_opened_by_name_needs_one_line(engine: Engine, project: Project)
     engine.docker("build", str(project.path))
 
 
-def test_packages_that_a_package_depends_on_are_copied(bake_once: Bake, build: Build, tmp_path: Any) -> None:
-    project = copy_project(bake_once(project_slug="acme-sums", app="cli", runtime="minimal"), tmp_path)
+def test_packages_that_a_package_depends_on_are_copied(project: Project, build: Build) -> None:
     line = "RUN echo libmagic1t64 >>/packages\n"
     project.edit("Dockerfile", "# Without an instruction like this", f"{line}\n# Without an instruction like this")
     code = f"import os; print(*map(os.path.exists, ['/usr/lib/file/magic.mgc', '/{RECORDS}libmagic-mgc']))"

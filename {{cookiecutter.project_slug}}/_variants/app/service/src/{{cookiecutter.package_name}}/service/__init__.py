@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-TYPE_CHECKING = False  # as in typing, whose import would take a sixth of the health check's time
+TYPE_CHECKING = False  # as in typing, whose import would slow down the health check
 if TYPE_CHECKING:
     from .app import create_app
     from .command import add_command, run

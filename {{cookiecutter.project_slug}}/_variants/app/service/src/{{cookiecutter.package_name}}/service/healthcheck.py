@@ -11,7 +11,7 @@ LOOPBACK = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def is_healthy(host: str, port: int, timeout: float = 2.0) -> bool:
-    """Request `/healthz` through a socket, because importing an HTTP client would take as long as everything else."""
+    """Request `/healthz` through a socket, because importing an HTTP client takes long."""
     try:
         with socket.create_connection((host, port), timeout) as connection, connection.makefile("rb") as response:
             connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")

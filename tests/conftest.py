@@ -28,6 +28,9 @@ collect_ignore = ["project/edit_distance"]
 # Reset what `make test` and background shells pass on: variables that change make's output, and an ignored Ctrl-C.
 for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
     os.environ.pop(name, None)
+# Wait longer for a slow package index: the default of pip is 15 seconds, and that of uv is 30.
+for name in ("PIP_DEFAULT_TIMEOUT", "UV_HTTP_TIMEOUT"):
+    os.environ.setdefault(name, "180")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -226,6 +229,28 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> None:
         cause = re.search(NAME_RESOLUTION_ERROR, result.stderr)
         reason = cause[0] if cause else result.stderr.strip().splitlines()[-1]
         pytest.fail(f"This test needs a package index, but pip could not download setuptools: {reason}", pytrace=False)
+
+
+class FailureReporter:
+    """Print each failure and each rerun at once, because a run that is stopped prints no summary."""
+
+    def __init__(self, terminal: Any) -> None:
+        """Print to pytest's terminal reporter."""
+        self._terminal = terminal
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Print the test's ID, and the last lines of the error message."""
+        if report.outcome in ("failed", "rerun"):
+            lines = report.longreprtext.splitlines()
+            message = [line for line in lines if line.startswith("E ")] or lines
+            self._terminal.write_line("\n".join([f"\n{report.outcome}: {report.nodeid}", *message[-5:]]))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Report failures at once, except in the workers of pytest-xdist, which have no terminal."""
+    if terminal := config.pluginmanager.get_plugin("terminalreporter"):
+        config.pluginmanager.register(FailureReporter(terminal))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

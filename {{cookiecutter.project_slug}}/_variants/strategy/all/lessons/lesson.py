@@ -1,13 +1,14 @@
 """Build a lesson's image and show its layers: `python lessons/lesson.py NUMBER [DOCKERFILE]`.
 
-Each layer is shown with its size and the instruction that created it. The layers of the last image are also shown with
-their largest directories, and with the size of the files that they hide.
+Each layer is shown with its size, the size on the lesson's page, and the instruction that created it. The layers of the
+last image are also shown with their largest directories, and with the size of the files that they hide.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -19,19 +20,14 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-try:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-except ModuleNotFoundError:
-    sys.exit("lesson: the package rich is not installed. Run `make lesson N=4`, which installs it.")
-
 HERE = Path(__file__).resolve().parent
 SHOWN_DIRECTORIES = 3
 DEPTH = 4
 # Text that the engine adds to an instruction, and the prefix of files that mark a file of a lower layer as deleted.
 NOISE = re.compile(r"(?<=RUN )/bin/sh -c |^/bin/sh -c #\(nop\) | # buildkit$")
 HIDES = ".wh."
+# A layer on a page: its size, the size in the column "page", and the instruction.
+PAGE_ROW = re.compile(r"^ *(\d\S* [kM]?B) {2,}(?:\d\S* [kM]?B {2,})?(\S.*)$")
 
 
 @dataclass(frozen=True)
@@ -158,27 +154,41 @@ def describe_layer(layer: Layer, hidden: dict[str, int]) -> list[str]:
     lines = [f"{format_size(size):>10}  {directory}" for directory, size in largest_directories(layer)]
     if hidden:
         files = "1 file" if len(hidden) == 1 else f"{len(hidden)} files"
-        lines.append(f"{'hides':>10}  {files} of layers below, {format_size(sum(hidden.values()))} that stay")
+        lines.append(f"{'hides':>10}  {files} of the layers below: {format_size(sum(hidden.values()))}")
     return lines
 
 
-def table(found: list[Layer], base: set[str], *, width: int, abbreviated: bool) -> Table:
-    """Return a table of the layers, with one row for the base image; if abbreviated, with one line per layer."""
-    rows = Table(box=None, pad_edge=False, header_style="bold")
-    rows.add_column("size", justify="right", no_wrap=True)
-    rows.add_column("layer")
-    shared = list(takewhile(lambda layer: layer.identity in base, found))
-    if shared:
-        rows.add_row(format_size(sum(layer.size for layer in shared)), "the base image")
-    for number, layer in enumerate(found[len(shared) :], start=len(shared)):
-        command = Text(layer.command)
-        if abbreviated:
-            command.truncate(width - len("127.4 MB  "), overflow="ellipsis")
-        rows.add_row(format_size(layer.size), command)
-        for line in [] if abbreviated else describe_layer(layer, layer.hidden_files(visible_files(found[:number]))):
-            rows.add_row("", Text(line, style="dim"))
-    rows.add_row(format_size(sum(layer.size for layer in found)), Text("in all", style="bold"))
+def page_rows(page: str, command: str) -> dict[str, list[tuple[str, str]]]:
+    """Map the images that a page shows as the output of a command to their layers: the instruction and its size."""
+    rows: dict[str, list[tuple[str, str]]] = {}
+    _, _, output = page.partition(f"\n$ {command}\n")
+    for line in re.split(r"^(?:\$ |```)", output, maxsplit=1, flags=re.MULTILINE)[0].splitlines():
+        if re.match(r"lesson-\S+$", line):
+            rows[line] = []
+        elif rows and (row := PAGE_ROW.match(line)):
+            rows[list(rows)[-1]].append((row[2], row[1]))
     return rows
+
+
+def format_table(found: list[Layer], base: set[str], expected: list[tuple[str, str]], *, details: bool) -> list[str]:
+    """List the layers, with one row for the base image and, if known, the sizes on the page."""
+    width = shutil.get_terminal_size().columns
+    shared = list(takewhile(lambda layer: layer.identity in base, found))
+    rows: list[tuple[str, str, list[str]]] = []
+    if shared:
+        rows.append((format_size(sum(layer.size for layer in shared)), "the base image", []))
+    for number, layer in enumerate(found[len(shared) :], start=len(shared)):
+        lines = describe_layer(layer, layer.hidden_files(visible_files(found[:number]))) if details else []
+        rows.append((format_size(layer.size), layer.command, lines))
+    rows.append((format_size(sum(layer.size for layer in found)), "total", []))
+    lines = [f"{'size':>8}  {'page':>8}  layer" if expected else f"{'size':>8}  layer"]
+    for size, label, more in rows:
+        sizes = [size]
+        if expected:
+            sizes.append(next((shown for start, shown in expected if label.startswith(start.rstrip(".…"))), ""))
+        columns = "".join(f"{each:>8}  " for each in sizes)
+        lines += [columns + label, *(" " * len(columns) + text for text in more)]
+    return [line if len(line) <= width else f"{line[: width - 1]}…" for line in lines]
 
 
 def base_layers(dockerfile: str) -> set[str]:
@@ -214,18 +224,18 @@ def main(number: str = "", *names: str) -> None:
     name = "-".join(["lesson", str(int(number)), *path.name.split(".")[:-1]])
     stages = re.findall(r"^FROM .* AS (\S+)", text, re.MULTILINE)
     images = [f"{name}:{stage}" for stage in stages]
-    console = Console(highlight=False)
-    with console.status("") as status:
-        for stage, image in zip(stages, images, strict=True):
-            status.update(f"building {image}")
-            docker("build", "--target", stage, "--tag", image, "--file", str(path), str(HERE / "app"))
-        status.update("reading the layers")
-        base = base_layers(text)
-        found = layers(images)
+    for stage, image in zip(stages, images, strict=True):
+        print(f"building {image}", file=sys.stderr, flush=True)
+        docker("build", "--target", stage, "--tag", image, "--file", str(path), str(HERE / "app"))
+    base = base_layers(text)
+    found = layers(images)
+    page = path.with_name("README.md")
+    command = f"make lesson N={int(number)}" + "".join(f" DOCKERFILE={name}" for name in names[:1])
+    expected = page_rows(page.read_text("utf-8"), command)
     for image in images:
-        console.print(f"[bold]{image}[/bold]")
-        console.print(table(found[image], base, width=console.width, abbreviated=image != images[-1]), "")
-    console.print(f"What this shows: {path.parent.relative_to(HERE.parent).as_posix()}/README.md")
+        lines = format_table(found[image], base, expected.get(image, []), details=image == images[-1])
+        print(image, *lines, "", sep="\n")
+    print(f"The page is {page.relative_to(HERE.parent).as_posix()}.")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ from tools.compare import (
     BEGIN,
     DOCS,
     END,
-    LESSON,
+    LESSON_TABLES,
+    LESSONS,
     MINIMAL,
     create_project,
     exceeded_sizes,
@@ -197,10 +198,12 @@ def test_committed_tables_and_charts_match_committed_results(
 ) -> None:
     document = tmp_path / "comparison.md"
     shutil.copy(DOCS / "comparison.md", document)
-    lesson = tmp_path_factory.mktemp("lesson") / "README.md"
-    shutil.copy(LESSON, lesson)
-    render(COMMITTED, document, tmp_path, lesson)
-    assert lesson.read_text("utf-8") == LESSON.read_text("utf-8")
+    lessons = tmp_path_factory.mktemp("lessons")
+    for name in LESSON_TABLES:
+        shutil.copytree(LESSONS / name, lessons / name)
+    render(COMMITTED, document, tmp_path, lessons)
+    for name in LESSON_TABLES:
+        assert (lessons / name / "README.md").read_text("utf-8") == (LESSONS / name / "README.md").read_text("utf-8")
     drawn = {path.name: path.read_text("utf-8") for path in tmp_path.iterdir()}
     committed = {path.name: path.read_text("utf-8") for path in DOCS.glob("comparison*") if path.suffix != ".json"}
     assert drawn == committed

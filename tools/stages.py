@@ -1,7 +1,8 @@
 """Draw the stages of each strategy and the copies between them: `python -m tools.stages [--render]`.
 
-The images are those of a generated project and of the first lesson. The contents of their layers are written to
-docs/stages.json, and the drawings are written next to the lessons. `--render` only redraws them from docs/stages.json.
+The images are those of a generated project's strategies, and of the lessons whose pages show a picture. The contents of
+their layers are written to docs/stages.json, and the drawings are written next to the lessons. `--render` only redraws
+them from docs/stages.json.
 """
 
 from __future__ import annotations
@@ -34,9 +35,6 @@ PICTURES = LESSONS / "pictures"
 QUESTIONS = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
 STRATEGIES = [name for name in QUESTIONS["strategy"] if name != "all"]
 PYTHON = QUESTIONS["python_version"][0]
-# The Dockerfile of the first lesson is also drawn.
-HELLO, HELLO_TITLE = "hello-c", "copy one binary"
-HELLO_DOCKERFILE = LESSONS / "01-hello-c/Dockerfile"
 # Instructions that create a layer; all others change only the image configuration.
 LAYERED = ("RUN ", "COPY ", "ADD ", "WORKDIR ")
 # The step that compiles the standard library only reads the project; another step copies the project into a layer.
@@ -45,6 +43,16 @@ BYTECODE = "python /imports.py"
 LIBRARIES = "dpkg-query"
 
 Content = dict[str, Any]
+
+
+def drawn_lessons() -> dict[str, Path]:
+    """Map the lessons whose pages show a picture of their own to their directories."""
+    directories = {path.name: path for path in sorted(LESSONS.glob("[0-9][0-9]-*"))}
+    return {
+        name: path
+        for name, path in directories.items()
+        if f"../pictures/{name}-light.svg" in (path / "README.md").read_text("utf-8")
+    }
 
 
 @dataclass(frozen=True)
@@ -118,11 +126,13 @@ def name_of(step: str, *, project: bool) -> str:
     if BYTECODE in step:
         return "bytecode"
     if step.endswith(" /requirements/"):
-        return "requirements"
-    locks = re.findall(r"requirements(/\w+)?\.txt", step)
+        return "dependencies"
+    if step.startswith("RUN python -m venv") and "install" not in step:
+        return "pip"
+    locks = re.findall(r"requirements([/-]\w+)?\.txt", step)
     if not locks or project:
         return "project"
-    return "requirements" if "" in locks else "build tools"
+    return "dependencies" if "" in locks else "build tools"
 
 
 def parts_of(stages: dict[str, Stage], name: str, found: list[Layer]) -> list[Part]:
@@ -185,7 +195,9 @@ def content(dockerfile: str, build: Callable[[str], str], base: str) -> Content:
             origins[copy] = [source for source in sources if (part.stage, source) not in copied] or sources
             copied |= {(part.stage, source) for source in sources}
         names = dict.fromkeys(source.name for sources in origins.values() for source in sources)
-        name = stages[ARTIFACTS].result if part.stage == ARTIFACTS else " + ".join(names) or part.name
+        # A longer list of names does not fit into a box.
+        joined = " + ".join(names) if len(names) < 3 else "packages"
+        name = stages[ARTIFACTS].result if part.stage == ARTIFACTS else joined or part.name
         layers_by_stage[part.stage].append({"name": name, "bytes": part.layer.size})
         for copy, sources in origins.items():
             boxes = [list(box) for box in dict.fromkeys((source.stage, source.name) for source in sources)]
@@ -210,7 +222,7 @@ def measure(engine: Engine, project: Path) -> dict[str, Any]:
     """Build every stage, read its layers, and remove it."""
     base = engine.base_image(PYTHON)
     label = engine.docker("inspect", "--format", f'{{{{index .Config.Labels "{SUBSTITUTE_LABEL}"}}}}', base).stdout
-    dockerfiles = {HELLO: (HELLO_DOCKERFILE, LESSONS / "app")}
+    dockerfiles = {name: (directory / "Dockerfile", LESSONS / "app") for name, directory in drawn_lessons().items()}
     dockerfiles |= {name: (project / "strategies" / name / "Dockerfile", project) for name in STRATEGIES}
     # Include the process ID, because another run may share the engine.
     repository = f"stages-{os.getpid()}"
@@ -235,9 +247,12 @@ def architecture(engine: Engine) -> str:
 
 
 def title_of(name: str) -> str:
-    """Return a strategy's description, from its label in cookiecutter.json."""
-    label: str = QUESTIONS["__prompts__"]["strategy"].get(name, f"{HELLO}: {HELLO_TITLE}")
-    return label.partition(": ")[2].removesuffix(" (recommended)")
+    """Return a strategy's description, from its label in cookiecutter.json, or the heading of a lesson."""
+    if name in STRATEGIES:
+        label: str = QUESTIONS["__prompts__"]["strategy"][name]
+        return label.partition(": ")[2].removesuffix(" (recommended)")
+    heading = (LESSONS / name / "README.md").read_text("utf-8").splitlines()[0]
+    return heading.partition(". ")[2].replace("`", "")
 
 
 def render(report: dict[str, Any], directory: Path) -> None:

@@ -17,8 +17,6 @@ from tests.conftest import STRATEGIES, Bake, Build
 from tools.engine import Engine
 from tools.pictures import ARTIFACTS, BASE, FONT, RUNTIME
 from tools.stages import (
-    HELLO,
-    HELLO_DOCKERFILE,
     PICTURES,
     STAGES,
     Layer,
@@ -28,6 +26,7 @@ from tools.stages import (
     architecture,
     content,
     copies_of,
+    drawn_lessons,
     render,
     sources_of,
     stages_of,
@@ -97,15 +96,16 @@ def final_copies(dockerfile: str) -> list[tuple[str, str, str]]:
     ]
 
 
-def test_diagrams_cover_every_strategy_and_copy(bake_once: Bake) -> None:
+def test_diagrams_cover_every_strategy_lesson_and_copy(bake_once: Bake) -> None:
     project = bake_once(strategy="all")
     dockerfiles = {name: project.read(f"strategies/{name}/Dockerfile") for name in STRATEGIES}
-    dockerfiles[HELLO] = HELLO_DOCKERFILE.read_text("utf-8")
+    lessons = {name: (path / "Dockerfile").read_text("utf-8") for name, path in drawn_lessons().items()}
+    assert len(lessons) > 3
     shown = {
         name: [(each["how"], each["source"], each["to"]) for each in content["copies"]]
         for name, content in COMMITTED["contents"].items()
     }
-    assert shown == {name: final_copies(text) for name, text in dockerfiles.items()}
+    assert shown == {name: final_copies(text) for name, text in (lessons | dockerfiles).items()}
 
 
 def test_copies_and_bind_mounts_are_parsed() -> None:
@@ -127,7 +127,7 @@ def test_copies_and_bind_mounts_are_parsed() -> None:
 
 def test_copied_files_are_attributed_to_visible_layers() -> None:
     stages = {"one": Stage("${BASE}", [], ""), "two": Stage("one", [], "")}
-    lower = Part("one", "", "requirements", Layer("", "1", {"/opt/venv/a": 1, "/opt/venv/b": 1, "/c": 1}, set()))
+    lower = Part("one", "", "dependencies", Layer("", "1", {"/opt/venv/a": 1, "/opt/venv/b": 1, "/c": 1}, set()))
     upper = Part("two", "", "project", Layer("", "2", {"/opt/venv/b": 2}, {"/opt/venv/a"}))
 
     def found(stage: str, source: str) -> list[Part]:

@@ -195,7 +195,7 @@ def test_ellipsis_matches_any_output(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def project(bake_once: Bake) -> Project:
-    """Return a project that no other test uses, because the pages' commands create a virtualenv in it.
+    """Return a project that no other test uses, because the pages' commands write files in it.
 
     Its requirements.txt is unique to this run. Otherwise the engine may have several cached results of one step, with
     different bytecode timestamps, and pick a different one each time, so that steps shown as CACHED would run.

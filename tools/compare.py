@@ -2,7 +2,7 @@
 
 The generated project's own strategies/compare.py does the measuring. This module runs it on a project with a
 dependency that must be compiled, adds the Dockerfiles in docs/alternatives, and measures more metrics. It rewrites
-docs/comparison.json, .md and .svg and the tables in two lessons; `--render` only redraws these from docs/comparison.json.
+docs/comparison.json, .md and .svg, and the tables in two lessons; `--render` redraws these from docs/comparison.json.
 tools/growth.py measures how the cost of builds grows with a project.
 """
 

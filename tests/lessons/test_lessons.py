@@ -184,7 +184,10 @@ def test_runner_detects_mismatch_between_page_and_output(tmp_path: Path, fault: 
 
 
 def test_size_matches_similar_sizes(tmp_path: Path) -> None:
-    page = "```console\n$ echo ' 1.0 MB   999 kB 10MB x'\n  998 kB  1.1 MB 9MB x\n$ echo 2 B ... of 3 B\n2 B ... 3 B\n```\n"
+    page = (
+        "```console\n$ echo ' 1.0 MB   999 kB 10MB x'\n  998 kB  1.1 MB 9MB x\n"
+        "$ echo 2 B ... of 3 B\n2 B ... 3 B\n```\n"
+    )
     run_page(page, Project(tmp_path, {}), dict(os.environ))
 
 
@@ -195,7 +198,7 @@ def test_ellipsis_matches_any_output(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def project(bake_once: Bake) -> Project:
-    """Return a project that no other test uses, because the pages' commands create a virtualenv in it.
+    """Return a project that no other test uses, because the pages' commands write files in it.
 
     Its requirements.txt is unique to this run. Otherwise the engine may have several cached results of one step, with
     different bytecode timestamps, and pick a different one each time, so that steps shown as CACHED would run.

@@ -54,7 +54,7 @@ def version(text: str) -> tuple[int, ...]:
 def check_system() -> str:
     """Return the operating system, and reject Windows without WSL."""
     if sys.platform == "win32":
-        raise Failure("Windows has no make and sh; use WSL: https://learn.microsoft.com/windows/wsl/install")
+        raise Failure("Windows has no make or sh; use WSL: https://learn.microsoft.com/windows/wsl/install")
     wsl = " in WSL" if "microsoft" in platform.release().lower() else ""
     return f"{platform.system()}{wsl} on {platform.machine()}"
 
@@ -62,7 +62,10 @@ def check_system() -> str:
 def check_python() -> str:
     """Return the version of Python."""
     if sys.version_info < PYTHON:
-        raise Failure(f"{platform.python_version()} is too old; make needs at least 3.11: `make PYTHON=python3.11 ...`")
+        raise Failure(
+            f"{platform.python_version()} is too old; the lessons need at least 3.11. "
+            "For example, run `make doctor PYTHON=python3.11`"
+        )
     return platform.python_version()
 
 
@@ -83,7 +86,7 @@ def check_buildx() -> str:
 def check_image_store() -> str:
     """Check that the engine can export caches and save layers of several images."""
     if "io.containerd.snapshotter" not in docker("info", "--format", "json"):
-        raise Warn("the classic image store cannot export caches; lesson 8 explains how to build it anyway")
+        raise Warn("the classic image store cannot export caches; lesson 8 explains what to do")
     return "containerd"
 
 
@@ -93,7 +96,8 @@ def check_base_image() -> str:
     free = int(docker("run", "--rm", "--network=none", name, "python", "-c", FREE_BYTES)) / 1e9
     if free < FREE_GB:
         raise Failure(
-            f"{free:.1f} GB of disk space are available; the lessons need {FREE_GB} GB: `docker system prune`"
+            f"{free:.1f} GB of disk space are available; the lessons need {FREE_GB} GB. "
+            "To remove unused data, run `docker system prune`"
         )
     return f"{name}, {free:.0f} GB of disk space available"
 

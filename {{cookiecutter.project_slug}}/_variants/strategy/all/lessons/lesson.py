@@ -235,7 +235,7 @@ def main(number: str = "", *names: str) -> None:
     for image in images:
         lines = format_table(found[image], base, expected.get(image, []), details=image == images[-1])
         print(image, *lines, "", sep="\n")
-    print(f"The page is {page.relative_to(HERE.parent).as_posix()}.")
+    print(f"Explained in {page.relative_to(HERE.parent).as_posix()}.")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 ARG BASE=python:3.14-slim
 
-# compile-image already contains rich in /usr, for example because a build tool needs it.
+# compile-image already contains rich in /usr/local, for example because a build tool needs it.
 FROM ${BASE} AS compile-image
 
 # hadolint ignore=DL3008
@@ -16,7 +16,7 @@ RUN pip install --user --no-cache-dir --no-warn-script-location --requirement re
 COPY . .
 RUN pip install --user --no-cache-dir --no-warn-script-location --no-deps .
 
-# runtime-image contains the user directory, but no rich in /usr.
+# runtime-image contains the user directory, but no rich in /usr/local.
 FROM ${BASE} AS runtime-image
 
 COPY --from=compile-image /root/.local /root/.local

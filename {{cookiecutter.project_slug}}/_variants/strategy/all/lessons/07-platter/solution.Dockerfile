@@ -1,4 +1,4 @@
-# Both stages use the same base image, because compiled wheels require one version of Python.
+# Both stages use the same base image, because compiled wheels work only with the Python version they were built for.
 ARG BASE=python:3.14-slim
 
 # compile-image contains the compiler. Its bundle records the platform that it was built for.
@@ -42,7 +42,7 @@ FROM scratch AS artifacts
 
 COPY --from=compile-image /dist /
 
-# runtime-image is installed from the same bundle.
+# runtime-image contains the packages, installed from the same bundle.
 FROM ${BASE} AS runtime-image
 
 RUN --mount=type=bind,from=compile-image,source=/bundle,target=/bundle sh /bundle/install.sh /opt/venv

@@ -1,6 +1,6 @@
 ARG BASE=python:3.14-slim
 
-# compile-image creates the virtualenv in a cache mount, so that none of its layers contains it.
+# compile-image creates the virtualenv in a cache mount, so none of its layers contains it.
 FROM ${BASE} AS compile-image
 
 # hadolint ignore=DL3008

@@ -25,7 +25,7 @@ class Failure(Exception):
     """A lesson cannot be built; the message says what to do."""
 
 
-class Warn(Exception):
+class Limitation(Exception):
     """Some lesson needs an additional step; the message says which."""
 
 
@@ -86,7 +86,7 @@ def check_buildx() -> str:
 def check_image_store() -> str:
     """Check that the engine can export caches and save layers of several images."""
     if "io.containerd.snapshotter" not in docker("info", "--format", "json"):
-        raise Warn("the classic image store cannot export caches; lesson 8 explains what to do")
+        raise Limitation("the classic image store cannot export caches; lesson 8 explains what to do")
     return "containerd"
 
 
@@ -117,7 +117,7 @@ def main() -> int:
     for name, check in CHECKS.items():
         try:
             state, text = "ok", check()
-        except Warn as warning:
+        except Limitation as warning:
             state, text = "warning", str(warning)
         except Failure as failure:
             print(f"failed   {name}: {failure}")

@@ -33,15 +33,12 @@ UNSOLVED = {
     (9, "Dockerfile"): "failed  after a change to hello.c, no step runs again: compile-image: COPY . .",
     (10, "Dockerfile"): "failed  a directory can be created in the home directory: OSError: [Errno 30] Read-only file",
 }
-# Arguments of `make check`, and the error message.
+# Arguments of `make check`, and the start of the error message.
 ERRORS = {
-    "no number": (
-        (),
-        f"lesson: the lesson must be a number from 1 to {len(LESSON_NAMES)}, not ''. For example, run `make lesson N=4`.",
-    ),
+    "no number": ((), f"lesson: the lesson must be a number from 1 to {len(LESSON_NAMES)}, not ''. For example, run "),
     "no lesson": (
         ("N=99",),
-        f"lesson: the lesson must be a number from 1 to {len(LESSON_NAMES)}, not '99'. For example, run `make lesson N=4`.",
+        f"lesson: the lesson must be a number from 1 to {len(LESSON_NAMES)}, not '99'. For example",
     ),
     "no Dockerfile": (
         ("N=6", "DOCKERFILE=none"),
@@ -86,7 +83,8 @@ def test_error_is_one_line(project: Project, case: str) -> None:
     result = check(project, *arguments, PATH=os.environ["PATH"])
     assert result.returncode != 0
     assert result.stdout == ""
-    assert result.stderr.splitlines()[0] == message
+    assert result.stderr.startswith(message)
+    assert [line for line in result.stderr.splitlines()[1:] if not line.startswith("make: ")] == []
     assert "Traceback" not in result.stderr
 
 

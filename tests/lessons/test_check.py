@@ -32,6 +32,8 @@ UNSOLVED = {
     ): "failed  install.sh rejects another platform with one line, before it creates files: the bundle has",
     (9, "Dockerfile"): "failed  after a change to hello.c, no step runs again: compile-image: COPY . .",
     (10, "Dockerfile"): "failed  a directory can be created in the home directory: OSError: [Errno 30] Read-only file",
+    (13, "Dockerfile"): "failed  the virtualenv is in /app: it printed '/opt/venv'",
+    (14, "Dockerfile"): "failed  the time zone Europe/Paris can be read: zoneinfo._common.ZoneInfoNotFoundError: ",
 }
 # Arguments of `make check`, and the start of the error message.
 ERRORS = {

@@ -18,14 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build_steps import format_steps
-from lesson import HERE, base_layers, docker, find_dockerfile, format_size, layers
+from lesson import HERE, Layer, base_layers, docker, find_dockerfile, format_size, layers
 
 APP = HERE / "app"
 MINE = "my.Dockerfile"
 # The Dockerfile that the exercise of a lesson changes, if it is not Dockerfile.
 STARTS = {1: "wrong.Dockerfile", 2: "wrong.Dockerfile"}
 GREETING = "Hello from C, world"
-PREFIX = "import sys; print(sys.prefix)"
+USE_TIME_ZONE = "import zoneinfo; print(zoneinfo.ZoneInfo('Europe/Paris'))"
+USE_CERTIFICATES = "import ssl; print(len(ssl.create_default_context().get_ca_certs()) > 0)"
 USE_TEMPORARY_FILE = "import tempfile; tempfile.TemporaryFile(); print('created')"
 USE_HOME = "import pathlib; (pathlib.Path.home() / '.cache').mkdir(); print('created')"
 # Install the bundle after changing its record of the platform, and print how install.sh responds.
@@ -54,6 +55,11 @@ class Image:
     def start(self) -> str:
         """The text of the lesson's first Dockerfile, which names the base image."""
         return (self.dockerfile.parent / "Dockerfile").read_text("utf-8")
+
+    def read_layers(self) -> list[Layer]:
+        """Return the layers of the image. Name its tag, because `docker save` would also save the image `edited`."""
+        tag = f"{self.name}:latest"
+        return layers([tag])[tag]
 
     def build(self, *options: str, app: Path = APP) -> str:
         """Build the Dockerfile with other options, and return the log."""
@@ -104,20 +110,22 @@ def adds_no_file(pattern: str) -> Check:
 
     def check(image: Image) -> None:
         base = base_layers(image.start)
-        (found,) = layers([image.name]).values()
-        paths = {path for layer in found if layer.identity not in base for path in layer.sizes}
+        paths = {path for layer in image.read_layers() if layer.identity not in base for path in layer.sizes}
         for path in sorted(path for path in paths if re.search(pattern, path)):
             raise Failure(f"a layer contains {path}")
 
     return check
 
 
-def is_small(image: Image) -> None:
-    """Check that the whole image is smaller than 1 MB."""
-    (found,) = layers([image.name]).values()
-    size = sum(layer.size for layer in found)
-    if size >= 1e6:
-        raise Failure(f"it has {format_size(size)}")
+def is_smaller_than(megabytes: int) -> Check:
+    """Return a check of the size of all layers, including those of the base image."""
+
+    def check(image: Image) -> None:
+        size = sum(layer.size for layer in image.read_layers())
+        if size >= megabytes * 1e6:
+            raise Failure(f"it has {format_size(size)}")
+
+    return check
 
 
 def has_numeric_user(image: Image) -> None:
@@ -175,11 +183,13 @@ RUNS = {f"the container prints '{GREETING}'": prints(GREETING)}
 READ_ONLY = ("--read-only", "--cap-drop=ALL")
 RUNS_READ_ONLY = {"hello runs with a read-only root file system": prints(GREETING, options=READ_ONLY)}
 USER = {"the image has a numeric user other than 0": has_numeric_user}
+IN_APP = {"the virtualenv is in /app": prints("/app", "python", "-c", "import sys; print(sys.prefix)")}
+MOVE = "cp -r /app /tmp/moved && /tmp/moved/bin/hello"
 WRITES = (*READ_ONLY, "--tmpfs=/tmp", "--user=12345:0")
 CHECKS: dict[int, dict[str, Check]] = {
     1: {
         "the container prints 'Hello, world'": prints("Hello, world"),
-        "the image, with its base image, is smaller than 1 MB": is_small,
+        "the image, with its base image, is smaller than 1 MB": is_smaller_than(1),
     },
     2: {
         **RUNS,
@@ -195,7 +205,7 @@ CHECKS: dict[int, dict[str, Check]] = {
     4: {
         **RUNS,
         "the command `python -m hello` prints the same": prints(GREETING, "python", "-m", "hello"),
-        "the virtualenv is in /app": prints("/app", "python", "-c", PREFIX),
+        **IN_APP,
         "/opt/venv does not exist": prints("", "sh", "-c", "[ ! -e /opt/venv ] || echo /opt/venv exists"),
     },
     5: {
@@ -220,6 +230,13 @@ CHECKS: dict[int, dict[str, Check]] = {
         **USER,
         "a temporary file can be created": prints("created", "python", "-c", USE_TEMPORARY_FILE, options=WRITES),
         "a directory can be created in the home directory": prints("created", "python", "-c", USE_HOME, options=WRITES),
+    },
+    13: {**RUNS, **IN_APP, "a copy of /app in another directory works as well": prints(GREETING, "sh", "-c", MOVE)},
+    14: {
+        **RUNS,
+        "the time zone Europe/Paris can be read": prints("Europe/Paris", "python", "-c", USE_TIME_ZONE),
+        "certificates of authorities can be read": prints("True", "python", "-c", USE_CERTIFICATES),
+        "the image, with its base image, is smaller than 100 MB": is_smaller_than(100),
     },
 }
 

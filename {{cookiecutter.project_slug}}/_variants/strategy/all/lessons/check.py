@@ -184,7 +184,7 @@ READ_ONLY = ("--read-only", "--cap-drop=ALL")
 RUNS_READ_ONLY = {"hello runs with a read-only root file system": prints(GREETING, options=READ_ONLY)}
 USER = {"the image has a numeric user other than 0": has_numeric_user}
 IN_APP = {"the virtualenv is in /app": prints("/app", "python", "-c", "import sys; print(sys.prefix)")}
-MOVE = "cp -r /app /tmp/moved && /tmp/moved/bin/hello"
+SHOW_PATH = "grep /app /app/bin/hello || true"
 WRITES = (*READ_ONLY, "--tmpfs=/tmp", "--user=12345:0")
 CHECKS: dict[int, dict[str, Check]] = {
     1: {
@@ -231,7 +231,7 @@ CHECKS: dict[int, dict[str, Check]] = {
         "a temporary file can be created": prints("created", "python", "-c", USE_TEMPORARY_FILE, options=WRITES),
         "a directory can be created in the home directory": prints("created", "python", "-c", USE_HOME, options=WRITES),
     },
-    13: {**RUNS, **IN_APP, "a copy of /app in another directory works as well": prints(GREETING, "sh", "-c", MOVE)},
+    13: {**RUNS, **IN_APP, "the script /app/bin/hello does not contain its path": prints("", "sh", "-c", SHOW_PATH)},
     14: {
         **RUNS,
         "the time zone Europe/Paris can be read": prints("Europe/Paris", "python", "-c", USE_TIME_ZONE),

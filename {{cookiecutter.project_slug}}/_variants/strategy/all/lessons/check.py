@@ -40,7 +40,7 @@ echo "it printed $(wc -l </tmp/output) line(s)"
 """
 
 
-class Failure(Exception):
+class CheckError(Exception):
     """The image does not do what the exercise asks; the message says what it does instead."""
 
 
@@ -79,7 +79,7 @@ def run(*arguments: str, stdin: bytes = b"") -> tuple[str, str]:
     """Run docker, and return its output and its error messages.
 
     Raises:
-        Failure: if it fails, with the last line that it printed.
+        CheckError: if it fails, with the last line that it printed.
 
     """
     done = subprocess.run(["docker", *arguments], check=False, input=stdin, capture_output=True)
@@ -87,7 +87,7 @@ def run(*arguments: str, stdin: bytes = b"") -> tuple[str, str]:
     if done.returncode != 0:
         lines = [line for line in f"{output}\n{errors}".splitlines() if line and not line.startswith("Run 'docker")]
         last = lines[-1].strip() if lines else f"status {done.returncode}"
-        raise Failure(re.sub("^docker: Error response from daemon: (.*: )?exec: ", "exec: ", last))
+        raise CheckError(re.sub("^docker: Error response from daemon: (.*: )?exec: ", "exec: ", last))
     return output, errors
 
 
@@ -100,7 +100,7 @@ def prints(expected: str, *command: str, options: tuple[str, ...] = ()) -> Check
     def check(image: Image) -> None:
         output, _ = run("run", "--rm", "--network=none", *options, image.name, *command)
         if output != expected:
-            raise Failure(f"it printed '{output.splitlines()[-1] if output else ''}'")
+            raise CheckError(f"it printed '{output.splitlines()[-1] if output else ''}'")
 
     return check
 
@@ -112,7 +112,7 @@ def adds_no_file(pattern: str) -> Check:
         base = base_layers(image.start)
         paths = {path for layer in image.read_layers() if layer.identity not in base for path in layer.sizes}
         for path in sorted(path for path in paths if re.search(pattern, path)):
-            raise Failure(f"a layer contains {path}")
+            raise CheckError(f"a layer contains {path}")
 
     return check
 
@@ -123,7 +123,7 @@ def is_smaller_than(megabytes: int) -> Check:
     def check(image: Image) -> None:
         size = sum(layer.size for layer in image.read_layers())
         if size >= megabytes * 1e6:
-            raise Failure(f"it has {format_size(size)}")
+            raise CheckError(f"it has {format_size(size)}")
 
     return check
 
@@ -132,7 +132,7 @@ def has_numeric_user(image: Image) -> None:
     """Check that the image's user is a number other than 0."""
     user = json.loads(docker("image", "inspect", image.name))[0]["Config"].get("User", "")
     if not re.match("[1-9][0-9]*(:|$)", user):
-        raise Failure(f"it is '{user}'" if user else "there is no USER instruction")
+        raise CheckError(f"it is '{user}'" if user else "there is no USER instruction")
 
 
 def exports_wheels(image: Image) -> None:
@@ -142,10 +142,10 @@ def exports_wheels(image: Image) -> None:
         names = sorted(path.relative_to(directory).as_posix() for path in Path(directory).rglob("*"))
     for name in names:
         if not re.fullmatch(r"[^/]+\.whl", name):
-            raise Failure(f"it contains {name}")
+            raise CheckError(f"it contains {name}")
     for package in ("hello", "rich"):
         if not any(name.startswith(f"{package}-") for name in names):
-            raise Failure(f"it contains no wheel of {package}")
+            raise CheckError(f"it contains no wheel of {package}")
 
 
 def rejects_foreign_bundle(image: Image) -> None:
@@ -155,18 +155,18 @@ def rejects_foreign_bundle(image: Image) -> None:
         image.build("--target=artifacts", "--output", directory)
         bundle = Path(directory, "hello.tar.gz")
         if not bundle.exists():
-            raise Failure("the stage artifacts contains no hello.tar.gz")
+            raise CheckError("the stage artifacts contains no hello.tar.gz")
         shell = ("--network=none", base, "sh", "-euc", INSTALL_FOREIGN_BUNDLE)
         response, _ = run("run", "--rm", "--interactive", *shell, stdin=bundle.read_bytes())
     if response != "it printed 1 line(s)":
-        raise Failure(response)
+        raise CheckError(response)
 
 
 def ignores_hello_c(image: Image) -> None:
     """Check that all steps are cached after a change to hello.c."""
     for step in format_steps(image.rebuild("hello.c", "/* ... */")):
         if not step.startswith("CACHED"):
-            raise Failure(step.removeprefix("run").strip())
+            raise CheckError(step.removeprefix("run").strip())
 
 
 def changes_one_layer(image: Image) -> None:
@@ -175,7 +175,7 @@ def changes_one_layer(image: Image) -> None:
     images = json.loads(docker("image", "inspect", image.name, f"{image.name}:edited"))
     before, after = (set(each["RootFS"]["Layers"]) for each in images)
     if len(after - before) != 1:
-        raise Failure(f"{len(after - before)} layers changed")
+        raise CheckError(f"{len(after - before)} layers changed")
 
 
 # The checks of each lesson, by what they expect.
@@ -263,7 +263,7 @@ def main(number: str = "", *names: str) -> int:
     for title, check in CHECKS[int(number)].items():
         try:
             check(image)
-        except Failure as failure:
+        except CheckError as failure:
             print(f"failed  {title}: {failure}")
             return 1
         print(f"ok      {title}", flush=True)

@@ -8,13 +8,11 @@ fail; all other commands must succeed.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import QUESTIONS, TEMPLATE, Bake, Project
-from tools.engine import Engine, cache_dir
+from tools.engine import Engine
 
 LESSONS = TEMPLATE / "{{cookiecutter.project_slug}}/_variants/strategy/all/lessons"
 LESSON_NAMES = sorted(directory.name for directory in LESSONS.glob("[0-9][0-9]-*"))
@@ -141,11 +139,12 @@ def dockerfiles(directory: Path) -> dict[str, str]:
 
 
 def is_built(lesson: str, name: str, page: str) -> bool:
-    """Return whether a command of the page builds a Dockerfile, with `docker build` or `make lesson`."""
+    """Return whether a command of the page builds a Dockerfile, with `docker build`, `make lesson` or `make check`."""
     path = f"lessons/{lesson}/{name}"
-    made = f"make lesson N={int(lesson[:2])}" + (f" DOCKERFILE={name}" if name != "Dockerfile" else "")
+    argument = f" DOCKERFILE={name}" if name != "Dockerfile" else ""
+    made = {f"make {target} N={int(lesson[:2])}{argument}" for target in ("lesson", "check")}
     lines = [command.line for command in commands(page)]
-    return made in lines or any("docker build" in line and path in line.split() for line in lines)
+    return not made.isdisjoint(lines) or any("docker build" in line and path in line.split() for line in lines)
 
 
 def broken_links(page: Path) -> list[str]:
@@ -194,27 +193,6 @@ def test_size_matches_similar_sizes(tmp_path: Path) -> None:
 def test_ellipsis_matches_any_output(tmp_path: Path) -> None:
     page = "```console\n$ seq 1 \\\n    20\n1\n...\n1...5\n...\n20\n$ echo any\n```\n"
     run_page(page, Project(tmp_path, {}), dict(os.environ))
-
-
-@pytest.fixture(scope="session")
-def project(bake_once: Bake) -> Project:
-    """Return a project that no other test uses, because the pages' commands write files in it.
-
-    Its requirements.txt is unique to this run. Otherwise the engine may have several cached results of one step, with
-    different bytecode timestamps, and pick a different one each time, so that steps shown as CACHED would run.
-    """
-    project = bake_once(project_name="Workbook", strategy="all", app="cli")
-    with (project.path / "lessons/app/requirements.txt").open("a") as requirements:
-        requirements.write(f"# {uuid.uuid4()}\n")
-    return project
-
-
-@pytest.fixture
-def lesson_lock() -> Iterator[None]:
-    """Hold a lock, so that only one test run builds the lessons at a time: their image names are fixed."""
-    with (cache_dir() / "lessons.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def remove_images(engine: Engine, number: int) -> None:

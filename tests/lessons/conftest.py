@@ -1,0 +1,41 @@
+"""Fixtures of the tests that build lessons."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.conftest import Bake, Project
+from tools.engine import cache_dir
+
+
+@pytest.fixture(scope="session")
+def project(bake_once: Bake, testrun_uid: str) -> Project:
+    """Return a project that only the tests of the lessons use, because they write to it.
+
+    Its requirements.txt is unique to this run. Otherwise the engine may have several cached results of one step, with
+    different bytecode timestamps, and pick a different one each time, so that steps shown as CACHED would run. All
+    processes of the run use the same one, so that they share the cached layers.
+    """
+    project = bake_once(project_name="Workbook", strategy="all", app="cli")
+    with (project.path / "lessons/app/requirements.txt").open("a") as requirements:
+        requirements.write(f"# {testrun_uid}\n")
+    return project
+
+
+@contextmanager
+def hold_lesson_lock() -> Iterator[None]:
+    """Hold a lock, so that only one test run builds the lessons at a time: their image names are fixed."""
+    with (cache_dir() / "lessons.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture
+def lesson_lock() -> Iterator[None]:
+    """Hold the lock for one test."""
+    with hold_lesson_lock():
+        yield

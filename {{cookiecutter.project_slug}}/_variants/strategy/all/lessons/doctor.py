@@ -21,11 +21,11 @@ FREE_GB = 3
 FREE_BYTES = "import shutil; print(shutil.disk_usage('/').free)"
 
 
-class Failure(Exception):
+class CheckError(Exception):
     """A lesson cannot be built; the message says what to do."""
 
 
-class Limitation(Exception):
+class UnsupportedError(Exception):
     """Some lesson needs an additional step; the message says which."""
 
 
@@ -33,16 +33,16 @@ def docker(*arguments: str) -> str:
     """Run docker, and return its output.
 
     Raises:
-        Failure: if docker fails or is not installed.
+        CheckError: if docker fails or is not installed.
 
     """
     try:
         process = subprocess.run(["docker", *arguments], check=False, capture_output=True, text=True)
     except FileNotFoundError:
-        raise Failure("not found; install it: https://docs.docker.com/get-started/get-docker/") from None
+        raise CheckError("not found; install it: https://docs.docker.com/get-started/get-docker/") from None
     if process.returncode != 0:
         lines = [line for line in process.stderr.splitlines() if line and not line.startswith(("Run 'docker", "See '"))]
-        raise Failure(lines[-1].removeprefix("docker: ") if lines else f"status {process.returncode}")
+        raise CheckError(lines[-1].removeprefix("docker: ") if lines else f"status {process.returncode}")
     return process.stdout.strip()
 
 
@@ -54,7 +54,7 @@ def version(text: str) -> tuple[int, ...]:
 def check_system() -> str:
     """Return the operating system, and reject Windows without WSL."""
     if sys.platform == "win32":
-        raise Failure("Windows has no make or sh; use WSL: https://learn.microsoft.com/windows/wsl/install")
+        raise CheckError("Windows has no make or sh; use WSL: https://learn.microsoft.com/windows/wsl/install")
     wsl = " in WSL" if "microsoft" in platform.release().lower() else ""
     return f"{platform.system()}{wsl} on {platform.machine()}"
 
@@ -62,7 +62,7 @@ def check_system() -> str:
 def check_python() -> str:
     """Return the version of Python."""
     if sys.version_info < PYTHON:
-        raise Failure(
+        raise CheckError(
             f"{platform.python_version()} is too old; the lessons need at least 3.11. "
             "For example, run `make doctor PYTHON=python3.11`"
         )
@@ -73,7 +73,7 @@ def check_engine() -> str:
     """Return the version and platform of the engine."""
     server = json.loads(docker("version", "--format", "json"))["Server"]
     if version(server["Version"]) < DOCKER:
-        raise Failure(f"{server['Version']} is too old; the lessons need at least 23.0")
+        raise CheckError(f"{server['Version']} is too old; the lessons need at least 23.0")
     return f"{server['Version']}, {server['Os']}/{server['Arch']}"
 
 
@@ -86,7 +86,7 @@ def check_buildx() -> str:
 def check_image_store() -> str:
     """Check that the engine can export caches and save layers of several images."""
     if "io.containerd.snapshotter" not in docker("info", "--format", "json"):
-        raise Limitation("the classic image store cannot export caches; lesson 8 explains what to do")
+        raise UnsupportedError("the classic image store cannot export caches; lesson 8 explains what to do")
     return "containerd"
 
 
@@ -95,7 +95,7 @@ def check_base_image() -> str:
     (name,) = set(re.findall(r"^ARG BASE=(\S+)", (HERE / "04-virtualenv/Dockerfile").read_text("utf-8"), re.MULTILINE))
     free = int(docker("run", "--rm", "--network=none", name, "python", "-c", FREE_BYTES)) / 1e9
     if free < FREE_GB:
-        raise Failure(
+        raise CheckError(
             f"{free:.1f} GB of disk space are available; the lessons need {FREE_GB} GB. "
             "To remove unused data, run `docker system prune`"
         )
@@ -117,9 +117,9 @@ def main() -> int:
     for name, check in CHECKS.items():
         try:
             state, text = "ok", check()
-        except Limitation as warning:
+        except UnsupportedError as warning:
             state, text = "warning", str(warning)
-        except Failure as failure:
+        except CheckError as failure:
             print(f"failed   {name}: {failure}")
             return 1
         print(f"{state:8} {name}: {text}", flush=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -26,16 +25,11 @@ def project(bake_once: Bake, testrun_uid: str) -> Project:
     return project
 
 
-@contextmanager
-def hold_lesson_lock() -> Iterator[None]:
-    """Hold a lock, so that only one test run builds the lessons at a time: their image names are fixed."""
-    with (cache_dir() / "lessons.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 @pytest.fixture
-def lesson_lock() -> Iterator[None]:
-    """Hold the lock for one test."""
-    with hold_lesson_lock():
+def lesson_lock(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Hold a lock, so that only one test at a time builds the images of a lesson: their names are fixed."""
+    lesson = getattr(request.node, "callspec", None)
+    number = str(lesson.params["lesson"])[:2].rstrip("-").zfill(2) if lesson else "others"
+    with (cache_dir() / f"lesson-{number}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from tests.conftest import QUESTIONS, Project
-from tests.lessons.conftest import hold_lesson_lock
 from tests.lessons.test_lessons import LESSON_NAMES, commands, remove_images
 from tools.engine import Engine
 
@@ -99,13 +98,6 @@ def test_missing_docker_is_reported(project: Project) -> None:
 
 def test_copies_are_ignored_by_git(project: Project) -> None:
     assert "\n/lessons/*/my.Dockerfile*\n" in project.read(".gitignore")
-
-
-@pytest.fixture(scope="module")
-def lesson_lock() -> Iterator[None]:
-    """Hold the lock for all tests that follow, so that this process does not wait for each page of the workbook."""
-    with hold_lesson_lock():
-        yield
 
 
 @pytest.mark.slow

@@ -195,9 +195,10 @@ def content(dockerfile: str, build: Callable[[str], str], base: str) -> Content:
             origins[copy] = [source for source in sources if (part.stage, source) not in copied] or sources
             copied |= {(part.stage, source) for source in sources}
         names = dict.fromkeys(source.name for sources in origins.values() for source in sources)
-        # A longer list of names does not fit into a box.
-        joined = " + ".join(names) if len(names) < 3 else "packages"
-        name = stages[ARTIFACTS].result if part.stage == ARTIFACTS else joined or part.name
+        # A list of names does not fit into a box.
+        name = next(iter(names)) if len(names) == 1 else "packages" if names else part.name
+        if part.stage == ARTIFACTS and stages[ARTIFACTS].result:
+            name = stages[ARTIFACTS].result
         layers_by_stage[part.stage].append({"name": name, "bytes": part.layer.size})
         for copy, sources in origins.items():
             boxes = [list(box) for box in dict.fromkeys((source.stage, source.name) for source in sources)]

@@ -30,7 +30,8 @@ from urllib.parse import quote, unquote
 from tools.compare import harness as harness
 from tools.demo import SLUG, TEMPLATE
 from tools.pictures import ARTIFACTS, BASE, RUNTIME, format_size, merge_adjacent
-from tools.stages import PICTURES, STAGES, STRATEGIES, copies_of, stages_of
+from tools.slides import slides_page
+from tools.stages import LESSONS, PICTURES, STAGES, STRATEGIES, copies_of, stages_of
 
 DOCS = TEMPLATE / "docs"
 SITE = DOCS / "site"
@@ -45,6 +46,12 @@ REPOSITORY = "/".join(
 CHOICES = {"strategy": STRATEGIES, "app": QUESTIONS["app"], "runtime": QUESTIONS["runtime"]}
 METRICS = ("size", "compressed", "start", "cold", "edit_py", "edit_c")
 PICTURE = re.compile(r'<picture>\s*<source[^>]* srcset="([^"]+)">\s*<img alt="([^"]*)" src="([^"]+)">\s*</picture>')
+# The end of the page on teaching; Sphinx copies the slides unchanged.
+SLIDES = """
+## Slides
+
+<a href="../slides.html">The slides of all lessons</a> are one page. To create a PDF, print it.
+"""
 # A fence, and the rest of its block; or the target of a link.
 LINK = re.compile(r"^( *)(`{3,}).*?^\1\2 *$|\]\(([^)\s]+)\)", re.MULTILINE | re.DOTALL)
 
@@ -475,6 +482,9 @@ def write_pages(directory: Path) -> None:
     lessons.sort(key=lambda page: (page != "lessons/index.md", -page.count("/"), page))
     with (directory / "index.md").open("a", encoding="utf-8") as file:
         file.write("\n" + contents_of_site(lessons))
+    write(directory, "_extra/slides.html", slides_page(sorted(LESSONS.glob("[0-9][0-9]-*/README.md"))))
+    with (directory / "lessons/TEACHING.md").open("a", encoding="utf-8") as file:
+        file.write(SLIDES)
     write(directory, "explorer/index.md", explorer_index(combinations))
     for each in combinations.values():
         write(directory, f"explorer/{each.name}.md", explorer_page(each, combinations, stages, report))

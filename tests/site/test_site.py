@@ -16,12 +16,15 @@ import pytest
 
 from tests.conftest import APPS, QUESTIONS, STRATEGIES, TEMPLATE, Bake
 from tools.site import METRICS, REPOSITORY, SITE, build, harness, render
+from tools.slides import LARGEST, fits, font_size
+from tools.stages import LESSONS
 
 RUNTIMES = QUESTIONS["runtime"]
 COMBINATIONS = [*product(STRATEGIES, APPS, RUNTIMES)]
 # Each strategy once, and each app and runtime at least once.
 GENERATED = [(strategy, *rest) for strategy, rest in zip(STRATEGIES, cycle(product(APPS, RUNTIMES)), strict=False)]
 MEASURED = json.loads((TEMPLATE / "docs/comparison.json").read_text("utf-8"))["methods"]
+DETAILS = re.compile(r"^<details>.*?^</details>$", re.MULTILINE | re.DOTALL)
 EXTERNAL = re.compile(r"(https?:)?//")
 VOID = ("area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr")
 
@@ -171,6 +174,30 @@ def test_every_document_has_a_page(pages: dict[str, Page]) -> None:
     explorer = {f"explorer/{'-'.join(combination)}.html" for combination in COMBINATIONS}
     assert {"index.html", "explorer/index.html", *addresses, *explorer} <= pages.keys()
     assert {name for name in pages if re.match(r"explorer/\w+-", name)} == explorer
+
+
+@pytest.mark.slow
+def test_slides_show_every_code_block_but_no_solution(pages: dict[str, Page]) -> None:
+    slides = pages["slides.html"]
+    lessons = [path.read_text("utf-8") for path in sorted(LESSONS.glob("[0-9][0-9]-*/README.md"))]
+    titles = [lesson.splitlines()[0].removeprefix("# ").replace("`", "") for lesson in lessons]
+    assert set(titles) <= set(slides.headings)
+    fence = re.compile(r"^```[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    hidden = [block for lesson in lessons for block in fence.findall("".join(DETAILS.findall(lesson)))]
+    shown = [
+        block
+        for lesson in lessons
+        for block in fence.findall(DETAILS.sub("", lesson.partition("## In this project")[0]))
+    ]
+    assert len(hidden) > len(lessons)
+    assert sorted(slides.blocks) == sorted(shown)
+
+
+@pytest.mark.parametrize("text", ["x" * 90, "one line\n" * 12, "word " * 300, "| a | b |\n" * 9])
+def test_largest_font_that_fits_is_used(text: str) -> None:
+    size = font_size(text)
+    assert fits(text, size)
+    assert size == LARGEST or not fits(text, size + 1)
 
 
 @pytest.mark.slow

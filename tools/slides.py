@@ -34,7 +34,8 @@ h1 { font-size: 56px; } h2 { font-size: 24px; margin: 0; color: #59636e; font-we
 p, li, td, th { line-height: 1.35; margin: 0.4em 0; }
 .long pre { columns: 2; font-size: 14px; }
 pre { margin: 0.4em 0; padding: 0.6em; background: #f6f8fa; line-height: 1.3; white-space: pre-wrap; }
-table { border-collapse: collapse; } td, th { border-bottom: 1px solid #d1d9e0; padding: 0.2em 0.6em; text-align: left; }
+table { border-collapse: collapse; }
+td, th { border-bottom: 1px solid #d1d9e0; padding: 0.2em 0.6em; text-align: left; }
 img { display: block; max-width: 100%; max-height: 600px; margin: auto; }
 @media print { body { background: none; } section { margin: 0; } }
 """
@@ -87,7 +88,8 @@ def render_slide(heading: str, text: str, markdown: MarkdownIt) -> str:
     text = re.sub(r"^```.*$", lambda fence: fence[0].partition(" ")[0], text, flags=re.MULTILINE)
     above = f"<h2>{escape(heading.replace('`', ''))}</h2>\n" if heading else ""
     look = "" if fits(text, SMALLEST) else ' class="long"'
-    return f'<section{look}>\n{above}<div style="font-size: {font_size(text)}px">\n{markdown.render(text)}</div>\n</section>'
+    content = f'<div style="font-size: {font_size(text)}px">\n{markdown.render(text)}</div>'
+    return f"<section{look}>\n{above}{content}\n</section>"
 
 
 def slides_page(lessons: list[Path]) -> str:

@@ -232,8 +232,10 @@ class Stack:
     def compose(self, *arguments: str, check: bool = True) -> CompletedProcess[str]:
         """Run `docker compose` with the files that the page names."""
         files = re.findall(r"--file \S+", command_of("docker compose"))
-        options = ("--project-name", "test-guide", *shlex.split(" ".join(files)), "--file", str(self.override))
-        return self.engine.docker("compose", *options, *arguments, check=check, cwd=self.project.path)
+        # Plain progress shows the errors of a build's steps, so that a test can be run again if the network failed.
+        options = ("--progress=plain", "--project-name=test-guide", *shlex.split(" ".join(files)), "--file")
+        command = ("compose", *options, str(self.override), *arguments)
+        return self.engine.docker(*command, check=check, cwd=self.project.path)
 
     def start(self) -> CompletedProcess[str]:
         """Start everything as the page does."""

@@ -196,7 +196,7 @@ def content(dockerfile: str, build: Callable[[str], str], base: str) -> Content:
             copied |= {(part.stage, source) for source in sources}
         names = dict.fromkeys(source.name for sources in origins.values() for source in sources)
         # A list of names does not fit into a box.
-        name = next(iter(names)) if len(names) == 1 else "packages" if names else part.name
+        name = "packages" if len(names) > 1 else next(iter(names), part.name)
         if part.stage == ARTIFACTS and stages[ARTIFACTS].result:
             name = stages[ARTIFACTS].result
         layers_by_stage[part.stage].append({"name": name, "bytes": part.layer.size})

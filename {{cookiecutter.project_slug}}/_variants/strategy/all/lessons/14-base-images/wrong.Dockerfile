@@ -23,7 +23,8 @@ COPY --from=compile-image /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
-# Copy the interpreter under all its names, the standard library, and the list of directories that contain libraries.
+# Copy the interpreter under all its names, the standard library, and the dynamic linker's cache of library paths. Leave
+# out pip and the files for linking with Python.
 RUN interpreter=$(readlink -f /usr/local/bin/python) \
     && library=$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') \
     && mkdir /minimal \

@@ -28,9 +28,13 @@ collect_ignore = ["project/edit_distance"]
 # Reset what `make test` and background shells pass on: variables that change make's output, and an ignored Ctrl-C.
 for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
     os.environ.pop(name, None)
-# Wait longer for a slow package index: the default of pip is 15 seconds, and that of uv is 30.
-for name in ("PIP_DEFAULT_TIMEOUT", "UV_HTTP_TIMEOUT"):
-    os.environ.setdefault(name, "180")
+# If the name server or the package index does not respond, try again soon and often, as in a substitute base image.
+os.environ |= {
+    "RES_OPTIONS": "timeout:1 attempts:5",
+    "PIP_DEFAULT_TIMEOUT": "30",
+    "UV_HTTP_TIMEOUT": "30",
+    "UV_HTTP_RETRIES": "5",
+}
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -121,6 +121,15 @@ def test_apt_get_leaves_no_package_cache(engine: Engine, base_image: Callable[[s
     assert engine.docker("run", "--rm", base_image("3.14"), "sh", "-c", command).stdout == ""
 
 
+def test_bridge_address_is_fixed(engine: Engine) -> None:
+    if not engine.private:
+        pytest.skip("only a private engine has its own bridge")
+    option = '{{index .Options "com.docker.network.bridge.name"}}'
+    bridge = engine.docker("network", "inspect", "bridge", "--format", option).stdout.strip()
+    # 3 is NET_ADDR_SET: the address does not change when a container starts or stops.
+    assert Path(f"/sys/class/net/{bridge}/addr_assign_type").read_text().strip() == "3"
+
+
 def test_unavailable_base_image_gives_one_line_error(engine: Engine) -> None:
     with pytest.raises(EngineUnavailable, match=r"^.*(has CPython 3\.99|only root on Debian).*$"):
         engine.base_image("3.99")

@@ -66,9 +66,17 @@ def test_pex_is_one_executable_file(create_host: Any, app: str) -> None:
 UNPACK = "tar -xf /artifacts/*.tar.gz -C /tmp; cd /tmp/acme_sums-*; "
 
 
-@pytest.fixture(scope="module", params=APPS)
-def bundle(request: pytest.FixtureRequest, create_host: Any) -> Host:
-    host: Host = create_host("platter", request.param)
+@pytest.fixture(scope="module")
+def bundle(create_host: Any) -> Host:
+    """Return a host with the bundle of a service, which contains dependencies."""
+    host: Host = create_host("platter", "service")
+    return host
+
+
+@pytest.fixture(scope="module")
+def small_bundle(create_host: Any) -> Host:
+    """Return a host with a bundle that contains only the project, for what does not depend on its wheels."""
+    host: Host = create_host("platter", "cli")
     return host
 
 
@@ -80,7 +88,9 @@ def test_bundle_is_one_tarball(bundle: Host) -> None:
     assert path.name.startswith("acme_sums-0.1.0-cp")
 
 
-def test_bundle_installs_repeatedly_without_network(bundle: Host) -> None:
+@pytest.mark.parametrize("kind", ["bundle", "small_bundle"])
+def test_bundle_installs_repeatedly_without_network(request: pytest.FixtureRequest, kind: str) -> None:
+    bundle: Host = request.getfixturevalue(kind)
     install = "sh install.sh '/tmp/a venv'; sh install.sh '/tmp/a venv'; "
     result = bundle.run(f"{UNPACK}{install}'/tmp/a venv/bin/acme-sums' crc32c", input=DIGITS)
     assert result.returncode == 0, result.stderr
@@ -115,11 +125,11 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_installer_ignores_hostile_modules(bundle: Host, place: str) -> None:
+def test_installer_ignores_hostile_modules(small_bundle: Host, place: str) -> None:
     write = f"python -I - <<'EOF'\n{HOSTILE}EOF\n"
     # Twice, because the second run starts the interpreter of the virtualenv as well.
     install = "for run in 1 2; do sh /tmp/acme_sums-*/install.sh /tmp/venv; done; cat /tmp/imported || true"
-    result = bundle.run(f"{UNPACK}{write}{PLACES[place]}{install}")
+    result = small_bundle.run(f"{UNPACK}{write}{PLACES[place]}{install}")
     assert (result.returncode, result.stdout) == (0, DONE * 2), result.stderr
 
 
@@ -200,9 +210,9 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_installer_prints_one_line_error(bundle: Host, fault: str) -> None:
+def test_installer_prints_one_line_error(small_bundle: Host, fault: str) -> None:
     script, status, message = FAULTS[fault]
-    result = bundle.run(UNPACK + script)
+    result = small_bundle.run(UNPACK + script)
     assert message in result.stderr
     assert result.stderr.startswith("install.sh: ")
     assert len(result.stderr.splitlines()) == 1
@@ -210,8 +220,8 @@ def test_installer_prints_one_line_error(bundle: Host, fault: str) -> None:
     assert "Installed" not in result.stdout
 
 
-def test_installer_reports_the_required_python_version(bundle: Host, base_image: Any) -> None:
-    other = replace(bundle, base=base_image("3.13"))
+def test_installer_reports_the_required_python_version(small_bundle: Host, base_image: Any) -> None:
+    other = replace(small_bundle, base=base_image("3.13"))
     result = other.run(f"{UNPACK}sh install.sh /tmp/venv")
     assert result.returncode == 1
     assert result.stderr.endswith(
@@ -219,6 +229,6 @@ def test_installer_reports_the_required_python_version(bundle: Host, base_image:
     )
 
 
-def test_rejected_installation_keeps_existing_files(bundle: Host) -> None:
+def test_rejected_installation_keeps_existing_files(small_bundle: Host) -> None:
     script = "mkdir /tmp/mine; echo mine > /tmp/mine/x; sh install.sh /tmp/mine || ls -A /tmp/mine; cat /tmp/mine/x"
-    assert bundle.run(UNPACK + script).stdout == "x\nmine\n"
+    assert small_bundle.run(UNPACK + script).stdout == "x\nmine\n"

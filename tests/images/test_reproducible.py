@@ -47,9 +47,9 @@ def inspect(engine: Engine, tag: str, what: str) -> str:
     return engine.docker("image", "inspect", "--format", what, tag).stdout.strip()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tags(engine: Engine, base_image: Any, checkouts: tuple[Project, Project]) -> Iterator[list[str]]:
-    """Yield the names of three images, which are removed after the test."""
+    """Yield the names of three images, without the suffix for each strategy; the images are removed at the end."""
     base_image(checkouts[0].answers["python_version"])
     repository = f"test-{os.getpid()}-reproducible"
     yield [f"{repository}:{name}" for name in ("one", "two", "later")]
@@ -57,33 +57,49 @@ def tags(engine: Engine, base_image: Any, checkouts: tuple[Project, Project]) ->
     engine.docker("image", "rm", *listed, check=False)
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_two_builds_give_the_same_digest_and_artifacts(
-    engine: Engine, checkouts: tuple[Project, Project], tags: list[str], strategy: str
-) -> None:
-    artifacts: list[dict[str, str]] = []
+@pytest.fixture(scope="module")
+def two_builds(engine: Engine, checkouts: tuple[Project, Project], tags: list[str]) -> list[str]:
+    """Build all strategies in both checkouts without cache, and return the names of the images."""
     for project, tag in zip(checkouts, tags, strict=False):
-        bake_target(engine, project, f"image-{strategy}", tag, "--load", "--no-cache", epoch=COMMIT_TIMES[0])
-        if strategy in WITH_ARTIFACTS:
-            # This build uses the layers of the previous one, because the engine prefers its newest cached results.
-            bake_target(engine, project, f"artifacts-{strategy}", tag, epoch=COMMIT_TIMES[0])
-            files = (project.path / "dist" / strategy).iterdir()
-            artifacts.append({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files})
-    one, two, _ = tags
-    assert inspect(engine, f"{one}-{strategy}", "{{.Id}}") == inspect(engine, f"{two}-{strategy}", "{{.Id}}")
-    if strategy in WITH_ARTIFACTS:
-        assert any(name.startswith("acme") for name in artifacts[0])
-        assert artifacts[0] == artifacts[1]
+        bake_target(engine, project, "image", tag, "--load", "--no-cache", epoch=COMMIT_TIMES[0])
+        # This build uses the layers of the previous one, because the engine prefers its newest cached results.
+        bake_target(engine, project, "artifacts", tag, epoch=COMMIT_TIMES[0])
+    return tags[:2]
+
+
+@pytest.fixture(scope="module")
+def later_build(engine: Engine, checkouts: tuple[Project, Project], two_builds: list[str], tags: list[str]) -> str:
+    """Build all strategies again, as after a commit that changes no file of the images."""
+    assert two_builds
+    bake_target(engine, checkouts[0], "image", tags[2], "--load", epoch=COMMIT_TIMES[1])
+    return tags[2]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_two_builds_give_the_same_digest(engine: Engine, two_builds: list[str], strategy: str) -> None:
+    one, two = (inspect(engine, f"{tag}-{strategy}", "{{.Id}}") for tag in two_builds)
+    assert one == two
+
+
+@pytest.mark.usefixtures("two_builds")
+@pytest.mark.parametrize("strategy", WITH_ARTIFACTS)
+def test_two_builds_give_the_same_artifacts(checkouts: tuple[Project, Project], strategy: str) -> None:
+    one, two = (
+        {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in (project.path / "dist" / strategy).iterdir()
+        }
+        for project in checkouts
+    )
+    assert any(name.startswith("acme") for name in one)
+    assert one == two
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_commit_without_changes_pushes_no_layer(
-    engine: Engine, checkouts: tuple[Project, Project], tags: list[str], strategy: str
+    engine: Engine, two_builds: list[str], later_build: str, strategy: str
 ) -> None:
-    one, _, later = tags
-    for tag, epoch in zip((one, later), COMMIT_TIMES, strict=True):
-        bake_target(engine, checkouts[0], f"image-{strategy}", tag, "--load", epoch=epoch)
-    one, later = f"{one}-{strategy}", f"{later}-{strategy}"
+    one, later = f"{two_builds[0]}-{strategy}", f"{later_build}-{strategy}"
     assert inspect(engine, later, "{{.Id}}") != inspect(engine, one, "{{.Id}}")
     assert inspect(engine, later, "{{.RootFS.Layers}}") == inspect(engine, one, "{{.RootFS.Layers}}")
     assert inspect(engine, later, "{{.Created}}") == "2026-02-02T02:40:00Z"
@@ -91,12 +107,11 @@ def test_commit_without_changes_pushes_no_layer(
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_dependency_without_wheel_uses_the_locked_backend(
-    engine: Engine, checkouts: tuple[Project, Project], tags: list[str], strategy: str
+    engine: Engine, checkouts: tuple[Project, Project], two_builds: list[str], strategy: str
 ) -> None:
     (version,) = re.findall(r"^setuptools==(\S+)", checkouts[0].read("requirements/build.txt"), re.M)
-    bake_target(engine, checkouts[0], f"image-{strategy}", tags[0], "--load", epoch=COMMIT_TIMES[0])
     script = "find / -xdev -path '*/crcmod-1.7.dist-info/WHEEL' -exec cat {} +"
-    image = f"{tags[0]}-{strategy}"
+    image = f"{two_builds[0]}-{strategy}"
     wheel = engine.docker("run", "--rm", "--network=none", "--user=0", image, "sh", "-c", script).stdout
     assert f"Generator: setuptools ({version})" in wheel
 

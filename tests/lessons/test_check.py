@@ -33,6 +33,7 @@ UNSOLVED = {
     (10, "Dockerfile"): "failed  a directory can be created in the home directory: OSError: [Errno 30] Read-only file",
     (13, "Dockerfile"): "failed  the virtualenv is in /app: it printed '/opt/venv'",
     (14, "Dockerfile"): "failed  the time zone Europe/Paris can be read: zoneinfo._common.ZoneInfoNotFoundError: ",
+    (15, "Dockerfile"): "failed  a build fails if the program prints something else: the build succeeded",
 }
 # Arguments of `make check`, and the start of the error message.
 ERRORS = {

@@ -169,6 +169,15 @@ def ignores_hello_c(image: Image) -> None:
             raise CheckError(step.removeprefix("run").strip())
 
 
+def fails_if_output_changes(image: Image) -> None:
+    """Check that the image cannot be built from a program that prints something else."""
+    try:
+        image.rebuild("src/hello/__main__.py", "def main(): print('...')")
+    except CheckError:
+        return
+    raise CheckError("the build succeeded")
+
+
 def changes_one_layer(image: Image) -> None:
     """Check that one layer differs after a change to the program."""
     image.rebuild("src/hello/__main__.py", "# ...")
@@ -237,6 +246,11 @@ CHECKS: dict[int, dict[str, Check]] = {
         "the time zone Europe/Paris can be read": prints("Europe/Paris", "python", "-c", USE_TIME_ZONE),
         "certificates of authorities can be read": prints("True", "python", "-c", USE_CERTIFICATES),
         "the image, with its base image, is smaller than 100 MB": is_smaller_than(100),
+    },
+    15: {
+        **RUNS,
+        "no layer of the image contains the tests": adds_no_file("^/tests/"),
+        "a build fails if the program prints something else": fails_if_output_changes,
     },
 }
 

@@ -39,6 +39,7 @@ class HelloTest(unittest.TestCase):
         output = subprocess.check_output(["hello", "Ada"], text=True)
         self.assertEqual(output, "Hello from C, Ada\n")
 EOF
+
 RUN python -m unittest discover --verbose --start-directory /tests
 
 # The last stage is the default target of a build.

@@ -141,7 +141,7 @@ def running_service(image: Image, *options: str) -> Iterator[Service]:
 @pytest.fixture(scope="module")
 def service(image: Image) -> Iterator[Service]:
     """Start a service shared by several tests, with the manifests' memory limit and short timeouts."""
-    settings = ("--env=ACME_SUMS_IDLE_SECONDS=3", "--env=ACME_SUMS_KEEP_ALIVE_SECONDS=3")
+    settings = ("--env=ACME_SUMS_IDLE_SECONDS=6", "--env=ACME_SUMS_KEEP_ALIVE_SECONDS=3")
     with running_service(image, *MEMORY, *settings) as service:
         pid = service.state("State.Pid")
         yield service

@@ -1,5 +1,6 @@
 """Limits and metrics of requests, for any kind of app."""
 
+import contextlib
 import time
 
 import pytest
@@ -46,6 +47,25 @@ def test_stalled_body_is_rejected(limited_service, path):
         assert b"content-type: application/problem+json" in response
         assert b"connection: close" in response
         assert response.count(b"HTTP/1.1") == 1
+
+
+def test_slow_body_is_rejected(limited_service):
+    with limited_service.connect() as client:
+        client.sendall(b"POST /stream" + HEADERS + b"Content-Length: 900\r\n\r\n")
+        client.settimeout(0.1)
+        # Each byte arrives in time, but all together would take much longer than idle_seconds.
+        for _ in range(100):
+            with contextlib.suppress(TimeoutError):
+                assert client.recv(65536).startswith(b"HTTP/1.1 408 ")
+                return
+            client.sendall(b"1")
+    pytest.fail("there was no response")
+
+
+def test_pauses_of_a_body_are_accepted_if_enough_bytes_arrive(start_service):
+    request = b"POST /stream" + HEADERS + b"Connection: close\r\nContent-Length: 3000\r\n\r\n"
+    response = start_service(idle_seconds=2).send_raw(request, *[bytes(500)] * 6, pause=0.5)
+    assert b'{"bytes":3000}' in response
 
 
 def test_rejected_request_is_in_log_and_metrics(limited_service):

@@ -36,6 +36,8 @@ REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 MAX_LOGGED_PATH = 500
 # Probes are requested every few seconds, so they are logged only if they fail, or at level debug.
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+# The least rate at which a body must arrive, as in Apache's mod_reqtimeout.
+MIN_BYTES_PER_SECOND = 500
 DISCONNECT: Message = {"type": "http.disconnect"}
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -52,7 +54,7 @@ def max_body(size: str) -> Callable[[F], F]:
 
 
 class RequestLimits:
-    """Reject a request body that is too large, or that stops arriving.
+    """Reject a request body that is too large, or that arrives too slowly.
 
     The error response is sent from here, and the app gets a disconnect, because an exception might be
     turned into another response by the middleware in between.
@@ -92,6 +94,7 @@ class RequestBody:
     length: int | None = None
     max_bytes: int | None = None
     reserved = 0
+    waited_seconds = 0.0
     waits_for_continue = False
     is_received = False
     is_rejected = False
@@ -134,13 +137,18 @@ class RequestBody:
         if self.is_received:
             return await self.server_receive()
         self.waits_for_continue = False
+        longest = self.settings.idle_seconds
+        remaining = longest + self.size / MIN_BYTES_PER_SECOND - self.waited_seconds
+        started = time.monotonic()
         try:
-            async with asyncio.timeout(self.settings.idle_seconds):
+            async with asyncio.timeout(min(longest, remaining)):
                 message = await self.server_receive()
         except TimeoutError:
             self.is_received = True  # do not wait for the rest
-            await self.reject(408, "The request body stopped arriving.")
+            await self.reject(408, "The request body arrived too slowly.")
             return DISCONNECT
+        # Time that the route spends on a part does not count.
+        self.waited_seconds += time.monotonic() - started
         self.size += len(message.get("body", b""))
         self.is_received = not message.get("more_body", False)
         if self.size > (self.max_bytes or 0):

@@ -1,14 +1,20 @@
 """Uvicorn's server and HTTP protocol, with overrides for a public service. Docstrings say what each prevents."""
 
 import asyncio
+import logging
 from contextlib import suppress
 from typing import Any
 
 import uvicorn
 from httptools import HttpParserError, HttpParserUpgrade
+from prometheus_client import Counter
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .connections import MAX_HEADER_BYTES, limit
+
+log = logging.getLogger(__name__)
+
+MALFORMED = Counter("http_malformed_requests", "Requests that could not be parsed.")
 
 
 class Protocol(HttpToolsProtocol):
@@ -20,6 +26,7 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, transport.close)
         self.unparsed_bytes = 0
+        self.is_malformed = False
 
     def data_received(self, data: bytes) -> None:
         """Prevent endless headers, trailers and chunk extensions, because uvicorn limits neither time nor size."""
@@ -28,6 +35,7 @@ class Protocol(HttpToolsProtocol):
             self.parse(self.parser, data)
             if self.unparsed_bytes <= MAX_HEADER_BYTES:
                 return
+        self.report_malformed()
         cycle: Any = self.cycle  # None before the first request
         if cycle and not cycle.response_complete and not cycle.more_body:
             cycle.keep_alive = False  # close the connection after the response to the request that is complete
@@ -35,6 +43,14 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()  # an error response would be taken for the response to an earlier request
         else:
             self.send_400_response("The request is malformed, or its headers are too large.")
+
+    def report_malformed(self) -> None:
+        """Prevent attacks that nobody notices: count and log the first malformed request of a connection."""
+        if not self.is_malformed:
+            self.is_malformed = True
+            MALFORMED.inc()
+            client = self.client[0] if self.client else None
+            log.warning("malformed request", extra={"fields": {"client": client}})
 
     def parse(self, parser: Any, data: bytes) -> None:
         """Prevent the loss of the body after `Upgrade: h2c`, which Java's client sends (Kludex/uvicorn issue 2722)."""

@@ -1,7 +1,7 @@
 # `make test` and `make demo` need a checkout, Python 3.11 or later and, for images, Docker or root on Debian.
 PYTHON ?= python3
 
-.PHONY: help quick test demo load watch bench sizes compare compat pictures site lint lock outdated clean
+.PHONY: help quick test attack demo load watch bench sizes compare compat pictures site lint lock outdated clean
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -12,6 +12,9 @@ quick: .venv/ready  ## run the tests that need neither a Docker engine nor a pac
 test: .venv/ready  ## run all tests, with a Docker engine for the image tests
 	.venv/bin/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder -m "not serial"
 	.venv/bin/python -m pytest -m serial
+
+attack: .venv/ready  ## repeat the attacks of docs/security.md for longer; ARGS="-k name" selects some
+	ATTACK=1 .venv/bin/python -m pytest -m attack $(ARGS)
 
 demo: .venv/ready  ## generate the default project, build its image, and run a smoke test
 	.venv/bin/python -m tools.demo

@@ -134,6 +134,11 @@ def bake_once(cookies_session: Any, rendered_hooks: Path) -> Bake:
     return cache(baker(cookies_session, rendered_hooks))
 
 
+def attempts(normally: int, attack: int) -> int:
+    """Return how often a test repeats an attack: the second number for `make attack`."""
+    return attack if os.environ.get("ATTACK") else normally
+
+
 COMMIT_TIME = 1_700_000_000
 # A git identity, so that the tests do not depend on the user's git configuration.
 PERSON = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false")

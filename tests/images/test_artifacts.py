@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import APPS, DIGITS, Bake, Build
+from tests.conftest import APPS, DIGITS, Bake, Build, attempts
 from tools.engine import Engine
 
 CHECKSUM = "e3069283  -\n"
@@ -142,13 +142,55 @@ def test_interrupted_installation_is_repaired(bundle: Host) -> None:
     assert (result.returncode, result.stdout) == (0, DONE * 2 + CHECKSUM), result.stderr
 
 
-def test_killed_installation_is_repaired(bundle: Host) -> None:
-    kill = (
-        "setsid sh install.sh /tmp/venv & until test -e /tmp/venv/bin/python; do sleep 0.01; done; "
-        "kill -9 -$!; wait || true; test -e /tmp/venv/.incomplete; "
-    )
-    result = bundle.run(f"{UNPACK}{kill}sh install.sh /tmp/venv; /tmp/venv/bin/acme-sums crc32c", input=DIGITS)
+BROKEN = {
+    "no virtualenv": "touch /tmp/venv/.incomplete",
+    "no interpreter": "touch /tmp/venv/.incomplete; ln -s /none /tmp/venv/bin/python",
+    "an interpreter that does not start": "touch /tmp/venv/.incomplete; install /dev/null /tmp/venv/bin/python",
+}
+
+
+@pytest.mark.parametrize("state", BROKEN)
+def test_interrupted_creation_of_the_virtualenv_is_repaired(small_bundle: Host, state: str) -> None:
+    repair = "sh install.sh /tmp/venv; /tmp/venv/bin/acme-sums crc32c"
+    result = small_bundle.run(f"{UNPACK}mkdir -p /tmp/venv/bin; {BROKEN[state]}; {repair}", input=DIGITS)
     assert (result.returncode, result.stdout) == (0, DONE + CHECKSUM), result.stderr
+
+
+# Kill installations at random moments within the time that one takes. Print how many were killed, and repeat each.
+KILLS = """
+began=$(date +%s%N)
+sh install.sh /tmp/whole >/tmp/log
+milliseconds=$((($(date +%s%N) - began) / 1000000))
+for number in $(seq $COUNT); do
+  pause=$(($(od -An -N4 -tu4 /dev/urandom) % milliseconds))
+  setsid sh install.sh /tmp/venv$number >/tmp/log 2>&1 & sleep $(printf '%d.%03d' $((pause / 1000)) $((pause % 1000)))
+  kill -9 -$! 2>/dev/null || true
+  wait || true
+  test ! -e /tmp/venv$number/.incomplete || echo killed
+  sh install.sh /tmp/venv$number
+  echo 123456789 | tr -d '\\n' | /tmp/venv$number/bin/acme-sums crc32c
+  rm -rf /tmp/venv$number
+done
+"""
+
+
+@pytest.mark.attack
+def test_installation_killed_at_any_moment_can_be_repeated(small_bundle: Host) -> None:
+    count = attempts(4, 200)
+    result = small_bundle.run(f"{UNPACK}COUNT={count}; {KILLS}")
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines(keepends=True)
+    print("killed", lines.count("killed\n"), "of", count)
+    assert lines.count("killed\n") > count / 4
+    assert lines.count(CHECKSUM) == len([line for line in lines if line.startswith("Installed into ")]) == count
+
+
+def test_program_of_another_user_runs_after_a_restrictive_umask(small_bundle: Host) -> None:
+    script = (
+        "umask 077; sh install.sh /tmp/venv; setpriv --reuid 12345 --clear-groups /tmp/venv/bin/acme-sums --version"
+    )
+    result = small_bundle.run(UNPACK + script, "--user=0")
+    assert (result.returncode, result.stdout) == (0, f"{DONE}acme-sums 0.1.0\n"), result.stderr
 
 
 def create_fake_interpreter(path: str, interpreter: str, machine: str) -> str:
@@ -159,7 +201,10 @@ def create_fake_interpreter(path: str, interpreter: str, machine: str) -> str:
 FAULTS = {
     "no argument": ("sh install.sh", 2, "usage: sh install.sh TARGET"),
     "an option": ("sh install.sh --help", 2, "usage: sh install.sh TARGET"),
-    "a colon": ("sh install.sh /tmp/a:b", 1, "the path of a virtualenv must not contain a colon, but /tmp/a:b does"),
+    "a colon": ("sh install.sh /tmp/a:b", 1, "the path of a virtualenv must not contain a colon"),
+    "a line break": ("sh install.sh '/tmp/a\nb'", 1, "the path of a virtualenv must not contain a colon, a line break"),
+    "a quote": ("sh install.sh '/tmp/a \"b'", 1, "the path of a virtualenv must not contain a colon, a line break"),
+    "a dollar sign": ("sh install.sh '/tmp/a $HOME'", 1, 'or one of " $ ` \\; choose another path'),
     "no PLATFORM": ("rm PLATFORM; sh install.sh /tmp/venv", 1, "PLATFORM is missing from the bundle"),
     "free-threaded": (
         create_fake_interpreter("/tmp/fake", "CPython 3.14t", "linux-x86_64 glibc")

@@ -4,6 +4,8 @@
 # TARGET is created if it does not exist. Running this again is safe, even after an interruption or over an
 # older release. Set PYTHON to the interpreter if it is not on PATH under its usual name.
 set -eu
+# Every user may run the program, whatever the umask of the user who installs it.
+umask 022
 
 # Python runs in isolated mode (-I): it imports nothing from the current directory, PYTHONPATH or the user's packages,
 # because root may run this anywhere. -B: it writes no bytecode of the modules that it imports.
@@ -61,15 +63,18 @@ verify() {
 }
 
 prepare() {
-    if [ -e "$target" ] && [ ! -e "$target/pyvenv.cfg" ] && [ -n "$(ls -A "$target")" ]; then
-        fail "$target exists and is not a virtualenv; choose a virtualenv, an empty directory or a new path"
-    fi
-    if [ -e "$target/bin/python" ] && [ "$(describe "$target/bin/python")" != "$(cat "$bundle/PLATFORM")" ]; then
-        fail "$target was created by a different Python; delete it, or choose another directory"
+    if [ -z "$repair" ]; then
+        if [ -e "$target" ] && [ ! -e "$target/pyvenv.cfg" ] && [ -n "$(ls -A "$target")" ]; then
+            fail "$target exists and is not a virtualenv; choose a virtualenv, an empty directory or a new path"
+        fi
+        if [ -e "$target/bin/python" ] && [ "$(describe "$target/bin/python")" != "$(cat "$bundle/PLATFORM")" ]; then
+            fail "$target was created by a different Python; delete it, or choose another directory"
+        fi
     fi
     { mkdir -p "$target" && touch "$target/.incomplete"; } 2>/dev/null ||
         fail "cannot write to $target; choose another directory, or run this as another user"
-    [ -e "$target/bin/python" ] && [ -z "$repair" ] || run_python "$python" -m venv --without-pip "$target"
+    [ -z "$repair" ] || rm -f "$target"/bin/python*
+    [ -e "$target/bin/python" ] || run_python "$python" -m venv --without-pip "$target"
 }
 
 # Runs pip from its wheel, so that the virtualenv does not contain pip. pip fails if a dependency of the project is not
@@ -87,7 +92,9 @@ case $1 in
     exit
     ;;
 -*) fail "usage: sh install.sh TARGET" 2 ;;
-*:*) fail "the path of a virtualenv must not contain a colon, but $1 does; choose another directory" ;;
+# A virtualenv cannot have such a path, or the shell would expand it in the first line of the program.
+*[:\"\$\`\\]* | *'
+'*) fail 'the path of a virtualenv must not contain a colon, a line break, or one of " $ ` \; choose another path' ;;
 esac
 target=$1
 python=$(find_python)

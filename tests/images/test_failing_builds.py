@@ -15,7 +15,7 @@ from tools.locks import compile_runtime
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_unloadable_dependency_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
-    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="service"))
+    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
     project = copy_project(image.project, tmp_path)
     # crcmod has no wheel, and its extension module is linked with a library that runtime-image does not contain.
     project.edit("pyproject.toml", "dependencies = [", 'dependencies = ["crcmod==1.7",')

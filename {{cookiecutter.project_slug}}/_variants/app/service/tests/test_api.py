@@ -24,7 +24,7 @@ def test_text_returns_checksum(service):
     assert (response.status, response.json()) == (200, {"crc32c": "e3069283", "bytes": 9})
 
 
-@pytest.mark.parametrize("body", [{}, {"text": 9}, "123456789"])
+@pytest.mark.parametrize("body", [{}, {"text": 9}, {"text": ""}, {"text": "\ud800"}, "123456789"])
 def test_invalid_text_is_rejected(service, body):
     response = service.post_json("/checksums", body)
     assert (response.status, response.headers["content-type"]) == (422, "application/problem+json")

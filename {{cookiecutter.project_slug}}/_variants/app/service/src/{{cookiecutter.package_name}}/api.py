@@ -41,7 +41,8 @@ app = service.create_app(
 class Text(BaseModel):
     """Text to checksum."""
 
-    text: str = Field(examples=["123456789"])
+    # Only with a constraint does pydantic reject surrogates, which JSON can contain, but which encode() cannot encode.
+    text: str = Field(min_length=1, examples=["123456789"])
 
 
 class Checksum(BaseModel):

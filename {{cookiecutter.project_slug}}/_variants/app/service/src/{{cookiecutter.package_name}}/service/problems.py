@@ -1,5 +1,6 @@
 """Error responses: problem documents as in RFC 9457."""
 
+import json
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any
@@ -38,11 +39,21 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 """The description of all errors in the OpenAPI document."""
 
 
+class ProblemResponse(JSONResponse):
+    """A problem document in ASCII, because UTF-8 cannot encode a surrogate, which JSON from a client may contain."""
+
+    media_type = MEDIA_TYPE
+
+    def render(self, content: Any) -> bytes:
+        """Encode the document. A value that JSON does not have, such as bytes, becomes a string."""
+        return json.dumps(content, default=str).encode()
+
+
 def problem(status: int, detail: str, headers: dict[str, str] | None = None, **members: Any) -> JSONResponse:
     """Return an error response; `members` are added to the document."""
     title = HTTPStatus(status).phrase if status in KNOWN_STATUSES else "Error"
-    content = Problem(title=title, status=status, detail=detail, **members).model_dump()
-    return JSONResponse(content, status, headers, MEDIA_TYPE)
+    content = {"type": "about:blank", "title": title, "status": status, "detail": detail, **members}
+    return ProblemResponse(content, status, headers)
 
 
 async def handle_http_exception(_request: Request, error: HTTPException) -> Response:

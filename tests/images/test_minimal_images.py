@@ -34,6 +34,10 @@ class File:
 COMBINATIONS = [(strategy, APPS[number % len(APPS)]) for number, strategy in enumerate(STRATEGIES)]
 
 
+# What all strategies have in common is tested with two of them, one for each app.
+two_images = pytest.mark.parametrize("image", COMBINATIONS[: len(APPS)], indirect=True, ids="-".join)
+
+
 @pytest.fixture(scope="module", params=COMBINATIONS, ids="-".join)
 def image(request: pytest.FixtureRequest, bake_once: Bake, build: Build) -> Image:
     strategy, app = request.param
@@ -193,6 +197,7 @@ def test_rebuilt_image_has_the_same_digest(image: Image) -> None:
     assert ids[0] == ids[1]
 
 
+@two_images
 def test_debug_image_adds_a_shell(image: Image) -> None:
     tag = f"{image.tag}-debug"
     image.engine.docker("build", "--target=debug-image", "--tag", tag, str(image.project.path))
@@ -200,6 +205,7 @@ def test_debug_image_adds_a_shell(image: Image) -> None:
     assert image.engine.docker(*run, input=DIGITS).stdout == f"{CHECKSUM}  -\n"
 
 
+@two_images
 def test_other_base_image_without_a_shell_works(image: Image) -> None:
     base, tag = f"{image.tag}-hardened", f"{image.tag}-own"
     image.engine.docker("build", "--target=minimal-base", "--tag", f"{base}-base", str(image.project.path))

@@ -87,7 +87,12 @@ def fuzz_request_ids(rng: random.Random) -> None:
     given = rng.choice((visible, rng.randbytes(size), visible[:50] + rng.choice((b" ", b"\r\n", b"\0", b"\xff"))))
     is_valid = bool(re.fullmatch(rb"[!-~]{1,128}", given))
     path = rng.randbytes(rng.choice((1, 20, 5000)))
-    scope: dict[str, Any] = {"type": "http", "method": rng.choice(("GET", random_text(rng))), "path": "/", "raw_path": path}
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": rng.choice(("GET", random_text(rng))),
+        "path": "/",
+        "raw_path": path,
+    }
     clients: list[Any] = [None, ("10.0.0.1", 1)]
     scope |= {"headers": [(b"x-request-id", given)], "client": rng.choice(clients)}
     sent: list[Any] = []

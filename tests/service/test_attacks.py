@@ -86,7 +86,9 @@ def random_request(rng: random.Random) -> bytes:
     path = rng.choice((b"/crc32c", b"/checksums", b"/healthz", b"/nowhere", b"*"))
     head, content = rng.choice(((length, body), (chunked, chunks)))
     kind = b"Content-Type: application/json\r\n"
-    request = bytearray(b"POST " + path + b" HTTP/1.1\r\nHost: test\r\nConnection: close\r\n" + kind + head + b"\r\n" + content)
+    request = bytearray(
+        b"POST " + path + b" HTTP/1.1\r\nHost: test\r\nConnection: close\r\n" + kind + head + b"\r\n" + content
+    )
     for _ in range(rng.randrange(4)):
         place = rng.randrange(len(request))
         new = rng.choice((b"", rng.randbytes(1), b"\r\n", b"\0", b" ", b":", bytes(request[place : place + 20]) * 3))
@@ -116,7 +118,14 @@ def test_random_requests_get_responses_without_a_traceback(service: Service) -> 
     service.wait()
 
 
-SURROGATES = (r'{"text": "\ud800"}', r'{"\ud800": 1}', r'{"text": {"\udfff": 1}}', r'"\ud800"', '{"text": NaN}', "\ufeff{}")
+SURROGATES = (
+    r'{"text": "\ud800"}',
+    r'{"\ud800": 1}',
+    r'{"text": {"\udfff": 1}}',
+    r'"\ud800"',
+    '{"text": NaN}',
+    "\ufeff{}",
+)
 
 
 @pytest.mark.parametrize("body", SURROGATES)

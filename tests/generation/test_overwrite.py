@@ -405,6 +405,7 @@ def test_failed_post_gen_hook_keeps_user_files(
     assert not any(name.startswith("_variants") for name in after)
 
 
+@pytest.mark.attack
 def test_simultaneous_generation_in_one_project_is_rejected(
     project_in_use: Project, work_dir: Path, bake_once: Bake, tmp_path: Path
 ) -> None:

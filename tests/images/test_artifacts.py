@@ -124,6 +124,7 @@ PLACES = {
 }
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("place", PLACES)
 def test_installer_ignores_hostile_modules(small_bundle: Host, place: str) -> None:
     write = f"python -I - <<'EOF'\n{HOSTILE}EOF\n"
@@ -254,6 +255,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("fault", FAULTS)
 def test_installer_prints_one_line_error(small_bundle: Host, fault: str) -> None:
     script, status, message = FAULTS[fault]

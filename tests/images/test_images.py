@@ -159,6 +159,7 @@ def test_image_config_and_labels(image: Image) -> None:
     assert "curl" not in test
 
 
+@pytest.mark.attack
 def test_crash_in_c_prints_a_traceback(image: Image) -> None:
     result = image.run("python", "-c", "import ctypes; ctypes.string_at(0)", check=False)
     assert "Segmentation fault" in result.stderr

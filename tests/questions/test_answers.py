@@ -35,7 +35,7 @@ from cookiecutter.main import cookiecutter
 from hypothesis import HealthCheck, example, given, note, settings
 from hypothesis import strategies as st
 
-from tests.conftest import BAKE, QUESTIONS, TEMPLATE, TOOLS, Project
+from tests.conftest import BAKE, QUESTIONS, TEMPLATE, TOOLS, Project, attempts
 from tools.engine import Engine
 
 SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
@@ -43,7 +43,7 @@ CHOICES = [question for question, default in QUESTIONS.items() if isinstance(def
 TEXTS = ("project_name", "description", "author_name")
 LONGEST_TEXT = 10_000
 # Unless ANSWERS is set, Hypothesis is derandomised, so that a failure in CI can be reproduced anywhere.
-EXAMPLES = int(os.environ.get("ANSWERS", "300"))
+EXAMPLES = attempts(300, 1000)
 SETTINGS = settings(
     derandomize="ANSWERS" not in os.environ,
     database=None,
@@ -443,6 +443,7 @@ def explicit_answers() -> Iterator[dict[str, str]]:
             yield {"project_slug": text}
 
 
+@pytest.mark.attack
 @pytest.mark.usefixtures("index")
 def test_answers_are_either_reproduced_or_rejected(answer_stats: AnswerStats) -> None:
     print(answer_stats)

@@ -121,6 +121,7 @@ def replay(directory: Path, **changes: object) -> subprocess.CompletedProcess[st
     return subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     ("question", "answer"),
     [

@@ -278,6 +278,7 @@ def test_request_exceeding_grace_period_does_not_delay_shutdown(image: Image) ->
         assert service.log()
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("policy", ["unless-stopped", "on-failure"])
 def test_killed_service_is_restarted(image: Image, policy: str) -> None:
     with running_service(image, f"--restart={policy}") as service:
@@ -349,6 +350,7 @@ def test_thousand_concurrent_uploads_get_responses(default_service: Service, pat
     assert default_service.checksum(DIGITS) == CHECKSUM
 
 
+@pytest.mark.attack
 @pytest.mark.slow
 def test_thousand_oversized_bodies_are_rejected(default_service: Service) -> None:
     statuses = asyncio.run(post_concurrently(default_service.port(), "/checksums", bytes(20_000_000)))
@@ -418,6 +420,7 @@ def trickle(service: Service, request: bytes, rest: bytes) -> bytes:
         return read_until_closed(client)
 
 
+@pytest.mark.attack
 def test_slow_clients_do_not_block_others(service: Service) -> None:
     body = HEAD + b"Connection: close\r\nContent-Length: 9\r\n\r\n1234"
     with ThreadPoolExecutor(20) as pool:
@@ -470,6 +473,7 @@ MALFORMED: dict[str, tuple[bytes, list[list[int]]]] = {
 }
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("name", MALFORMED)
 def test_malformed_request_is_rejected(service: Service, name: str) -> None:
     request, outcomes = MALFORMED[name]

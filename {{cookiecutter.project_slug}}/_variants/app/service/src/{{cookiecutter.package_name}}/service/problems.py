@@ -46,7 +46,7 @@ class ProblemResponse(JSONResponse):
 
     def render(self, content: Any) -> bytes:
         """Encode the document. A value that JSON does not have, such as bytes, becomes a string."""
-        return json.dumps(content, default=str).encode()
+        return json.dumps(content, default=str, separators=(",", ":")).encode()
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None, **members: Any) -> JSONResponse:

@@ -180,8 +180,9 @@ def test_malformed_request_is_counted_and_logged_once(start_service):
     service.send_raw(b"no HTTP\r\n\r\n", b"no HTTP\r\n\r\n")
     service.send_raw(CHUNKED, b"no size\r\n")
     assert "http_malformed_requests_total 2.0\n" in service.request("GET", "/metrics").body.decode()
-    events = [event for event in map(json.loads, service.log.read_text().splitlines()) if "malformed" in event["message"]]
-    assert [(event["level"], event["client"]) for event in events] == [("warning", "127.0.0.1")] * 2
+    events = [json.loads(line) for line in service.log.read_text().splitlines()]
+    malformed = [event for event in events if event["message"] == "malformed request"]
+    assert [(event["level"], event["client"]) for event in malformed] == [("warning", "127.0.0.1")] * 2
 
 
 def test_absolute_form_is_routed(service):

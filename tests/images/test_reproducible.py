@@ -68,9 +68,13 @@ def two_builds(engine: Engine, checkouts: tuple[Project, Project], tags: list[st
 
 
 @pytest.fixture(scope="module")
-def later_build(engine: Engine, checkouts: tuple[Project, Project], two_builds: list[str], tags: list[str]) -> str:
+def later_build(
+    engine: Engine,
+    checkouts: tuple[Project, Project],
+    two_builds: list[str],  # noqa: ARG001
+    tags: list[str],
+) -> str:
     """Build all strategies again, as after a commit that changes no file of the images."""
-    assert two_builds
     bake_target(engine, checkouts[0], "image", tags[2], "--load", epoch=COMMIT_TIMES[1])
     return tags[2]
 

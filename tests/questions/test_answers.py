@@ -42,10 +42,10 @@ SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
 CHOICES = [question for question, default in QUESTIONS.items() if isinstance(default, list)]
 TEXTS = ("project_name", "description", "author_name")
 LONGEST_TEXT = 10_000
-# Unless ANSWERS is set, Hypothesis is derandomised, so that a failure in CI can be reproduced anywhere.
+# Except in `make attack`, Hypothesis is derandomised, so that a failure in CI can be reproduced anywhere.
 EXAMPLES = attempts(300, 1000)
 SETTINGS = settings(
-    derandomize="ANSWERS" not in os.environ,
+    derandomize="ATTACK" not in os.environ,
     database=None,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -130,7 +130,7 @@ def random_value(rng: random.Random, depth: int = 3) -> Any:
 
 
 def fuzz_problems(rng: random.Random) -> None:
-    """Check that an error is a JSON object, whatever its detail."""
+    """Check that an error with any detail is a JSON object."""
     status, detail = rng.randrange(400, 600), random_text(rng)
     response = problem(status, detail, {}, errors=random_value(rng))
     document = json.loads(bytes(response.body))

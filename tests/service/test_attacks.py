@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import random
-import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Bake, Build, Image, attempts, container
+from tests.conftest import Image, attempts, container
 from tests.service.test_service_faults import (
     CHUNKED,
     MEMORY,
     OPTIONS,
     Service,
-    read_until_closed,
-    running_service,
-    statuses_of,
+    default_service,
+    image,
     wait_until,
 )
 
+__all__ = ["default_service", "image"]
+
 FUZZ = Path(__file__).with_name("fuzz.py").read_text("utf-8")
 pytestmark = pytest.mark.attack
-
-
-@pytest.fixture(scope="module")
-def image(bake_once: Bake, build: Build) -> Image:
-    return build(bake_once(project_slug="acme-sums", app="service", strategy="venv"))
 
 
 @pytest.mark.parametrize("function", ["fuzz_settings", "fuzz_request_ids", "fuzz_problems"])
@@ -39,13 +33,6 @@ def test_random_input_is_accepted_or_rejected(image: Image, function: str) -> No
     count, seed = attempts(1000, 50_000), random.randrange(1 << 32)
     result = image.run("python", "-", function, str(count), str(seed), input=FUZZ, check=False)
     assert (result.returncode, result.stdout) == (0, f"{count}\n"), result.stderr
-
-
-@pytest.fixture(scope="module")
-def service(image: Image) -> Iterator[Service]:
-    """Start a service with the memory limit of the manifests."""
-    with running_service(image, *MEMORY) as service:
-        yield service
 
 
 ONE_BYTE_CHUNKS = b"1\r\nx\r\n" * 10_000
@@ -94,26 +81,19 @@ def random_request(rng: random.Random) -> bytes:
     return bytes(request)
 
 
-def test_random_requests_get_responses_without_a_traceback(service: Service) -> None:
+def test_random_requests_get_responses_without_a_traceback(default_service: Service) -> None:
     rng = random.Random(seed := random.randrange(1 << 32))
     print("seed", seed)
     statuses: Counter[int] = Counter()
     requests = [random_request(rng) for _ in range(attempts(500, 20_000))]
 
-    def exchange(request: bytes) -> list[int]:
-        with service.connect() as client:
-            with suppress(OSError):
-                client.sendall(request)
-                client.shutdown(socket.SHUT_WR)
-            return statuses_of(read_until_closed(client))
-
     with ThreadPoolExecutor(8) as pool:
-        for found in pool.map(exchange, requests):
+        for found in pool.map(default_service.exchange, requests):
             statuses.update(found)
     print(statuses)
     assert set(statuses) <= {200, 400, 404, 405, 408, 413, 422}
     assert {200, 400, 422} <= set(statuses)
-    service.wait()
+    default_service.wait()
 
 
 UNUSUAL = [
@@ -127,8 +107,7 @@ UNUSUAL = [
 
 
 @pytest.mark.parametrize("body", UNUSUAL)
-def test_unusual_json_is_rejected(service: Service, body: str) -> None:
+def test_unusual_json_is_rejected(default_service: Service, body: str) -> None:
     head = b"POST /checksums HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Type: application/json\r\n"
-    with service.connect() as client:
-        client.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body.encode()) + body.encode())
-        assert statuses_of(read_until_closed(client)) == [422]
+    request = head + b"Content-Length: %d\r\n\r\n" % len(body.encode()) + body.encode()
+    assert default_service.exchange(request) == [422]

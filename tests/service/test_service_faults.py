@@ -92,6 +92,14 @@ class Service:
         checksum: str = json.loads(self.request("/crc32c", body))["crc32c"]
         return checksum
 
+    def exchange(self, data: bytes) -> list[int]:
+        """Send bytes on a connection of their own, and return the status of every response."""
+        with self.connect() as client:
+            with suppress(OSError):  # the service closed the connection early
+                client.sendall(data)
+                client.shutdown(socket.SHUT_WR)
+            return statuses_of(read_until_closed(client))
+
     def is_listening(self) -> bool:
         """Return whether the service is listening, according to its log."""
         return any("Uvicorn running" in event["message"] for event in self.log())
@@ -477,11 +485,7 @@ MALFORMED: dict[str, tuple[bytes, list[list[int]]]] = {
 @pytest.mark.parametrize("name", MALFORMED)
 def test_malformed_request_is_rejected(service: Service, name: str) -> None:
     request, outcomes = MALFORMED[name]
-    with service.connect() as client:
-        with suppress(OSError):  # the service closed the connection early
-            client.sendall(request)
-            client.shutdown(socket.SHUT_WR)
-        assert statuses_of(read_until_closed(client)) in outcomes
+    assert service.exchange(request) in outcomes
     assert service.checksum(DIGITS) == CHECKSUM
     service.log()
 

@@ -4,7 +4,7 @@
 # TARGET is created if it does not exist. Running this again is safe, even after an interruption or over an
 # older release. Set PYTHON to the interpreter if it is not on PATH under its usual name.
 set -eu
-# Every user may run the program, whatever the umask of the user who installs it.
+# Other users must be able to run the program, so the umask of the caller is not used.
 umask 022
 
 # Python runs in isolated mode (-I): it imports nothing from the current directory, PYTHONPATH or the user's packages,
@@ -92,7 +92,7 @@ case $1 in
     exit
     ;;
 -*) fail "usage: sh install.sh TARGET" 2 ;;
-# A virtualenv cannot have such a path, or the shell would expand it in the first line of the program.
+# A virtualenv cannot have such a path, or the shell would expand the path at the start of the program.
 *[:\"\$\`\\]* | *'
 '*) fail 'the path of a virtualenv must not contain a colon, a line break, or one of " $ ` \; choose another path' ;;
 esac

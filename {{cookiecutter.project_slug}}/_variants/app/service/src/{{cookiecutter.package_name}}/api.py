@@ -41,7 +41,7 @@ app = service.create_app(
 class Text(BaseModel):
     """Text to checksum."""
 
-    # Only with a constraint does pydantic reject surrogates, which JSON can contain, but which encode() cannot encode.
+    # Without a constraint, pydantic would accept surrogates, which JSON can contain, and encode() would fail.
     text: str = Field(min_length=1, examples=["123456789"])
 
 

@@ -45,8 +45,8 @@ class ProblemResponse(JSONResponse):
     media_type = MEDIA_TYPE
 
     def render(self, content: Any) -> bytes:
-        """Encode the document. A value that JSON does not have, such as bytes, becomes a string."""
-        return json.dumps(content, default=str, separators=(",", ":")).encode()
+        """Encode the document. A value of a type that JSON does not have, such as bytes, becomes a string."""
+        return json.dumps(content, default=str, allow_nan=False, separators=(",", ":")).encode()
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None, **members: Any) -> JSONResponse:

@@ -49,7 +49,7 @@ def project(request: pytest.FixtureRequest, bake_once: Bake, tmp_path_factory: p
 
 def run(project: Project, *command: str | Path, **environment: str) -> str:
     result = project.run(*command, env={**os.environ, "PYTEST_ADDOPTS": "-p no:cacheprovider", **environment})
-    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.returncode == 0, result.stderr + result.stdout
     return result.stdout
 
 

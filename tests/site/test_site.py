@@ -15,8 +15,11 @@ from urllib.parse import unquote, urljoin
 import pytest
 
 from tests.conftest import APPS, QUESTIONS, STRATEGIES, TEMPLATE, Bake
-from tools.site import METRICS, REPOSITORY, SITE, build, harness, render
-from tools.slides import LARGEST, fits, font_size
+from tools.compare import harness
+from tools.site.build import SITE, build, render
+from tools.site.explorer import METRICS
+from tools.site.markdown import REPOSITORY
+from tools.site.slides import LARGEST, fits, font_size
 from tools.stages import LESSONS
 
 RUNTIMES = QUESTIONS["runtime"]

@@ -74,7 +74,7 @@ def test_sigterm_cancels_a_request_after_the_grace_period(start_service):
 
 
 def test_sigterm_drains_connections(start_service):
-    service = start_service(drain_seconds=1.5)
+    service = start_service(drain_seconds=3)
     started = time.monotonic()
     with service.connect() as client:
         client.sendall(READY)
@@ -87,7 +87,7 @@ def test_sigterm_drains_connections(start_service):
     assert b"connection: close" in response
     assert service.request("GET", "/readyz").status == 503
     assert_responds(service)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 3
     wait_until_refused(service)
     assert service.process.wait(timeout=10) == 0
 
@@ -239,30 +239,31 @@ def test_malformed_rest_of_body_closes_connection(service):
     assert "Traceback" not in service.log.read_text()
 
 
-def test_headers_have_a_deadline(short_timeout_service):
+def test_headers_have_a_deadline(start_service):
+    service = start_service(keep_alive_seconds=2)
     requests = list(itertools.product((0, 1), [(b"", b""), (b"POST /stream HT", b"T"), (HEADERS, b"X: y")]))
     started = time.monotonic()
     with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(short_timeout_service.connect()) for _ in requests]
+        clients = [stack.enter_context(service.connect()) for _ in requests]
         for client, (complete, (first, _)) in zip(clients, requests, strict=True):
             client.sendall(READY * complete + first)
-        time.sleep(0.6)
+        time.sleep(1.8)
         for client, (_, (_, second)) in zip(clients, requests, strict=True):
             client.sendall(second)
         # More bytes do not extend the deadline, either for the first request or for the next one.
         for client, (complete, _) in zip(clients, requests, strict=True):
             assert receive_all(client).count(b"HTTP/1.1 ") == complete
-            assert 0.9 < time.monotonic() - started < 1.5
-    assert_responds(short_timeout_service)
+            assert 1.9 < time.monotonic() - started < 3.5
+    assert_responds(service)
 
 
 def test_slow_headers_are_read(start_service):
-    # The headers of each request arrive within two seconds; those of both together do not.
-    with start_service(keep_alive_seconds=2).connect() as client:
+    # The headers of each request arrive within three seconds; those of both together do not.
+    with start_service(keep_alive_seconds=3).connect() as client:
         for _ in range(2):
             for part in (b"POST /stream HT", b"TP/1.1\r\nHost: t", b"est\r\nContent-Length: 0\r\n\r\n"):
                 client.sendall(part)
-                time.sleep(0.4)
+                time.sleep(0.6)
             assert b'"bytes":0' in receive_response(client)
 
 

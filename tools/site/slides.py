@@ -6,6 +6,7 @@ out.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from html import escape
@@ -13,11 +14,12 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
+from tools.site.markdown import PICTURE
+
 # A code block, a picture, or anything else up to an empty line.
 PART = re.compile(r"^```.*?^```$|^<picture>.*?^</picture>$|(?:^(?!```|<picture>)[^\n]+\n)+", re.MULTILINE | re.DOTALL)
 LEFT_OUT = re.compile(r"^<details>.*?^</details>\n|^<!--.*?-->\n|^## In this project\n.*", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
-PICTURE = re.compile(r'<picture>.*?<img alt="([^"]*)" src="[^"]*?([^/"]+\.svg)">\s*</picture>', re.DOTALL)
 # The largest and the smallest font, and the space for the text on a slide of 1280 by 720, in pixels.
 LARGEST, SMALLEST = 26, 15
 WIDTH, HEIGHT = 1130, 570
@@ -84,7 +86,9 @@ def font_size(text: str) -> int:
 
 def render_slide(heading: str, text: str, markdown: MarkdownIt) -> str:
     """Return the HTML of a slide. Links become text, and pictures are those of the site for light pages."""
-    text = PICTURE.sub(r'<img alt="\1" src="_static/\2">', LINK.sub(r"\1", text))
+    text = PICTURE.sub(
+        lambda match: f'<img alt="{match[2]}" src="_static/{posixpath.basename(match[3])}">', LINK.sub(r"\1", text)
+    )
     text = re.sub(r"^```.*$", lambda fence: fence[0].partition(" ")[0], text, flags=re.MULTILINE)
     above = f"<h2>{escape(heading.replace('`', ''))}</h2>\n" if heading else ""
     look = "" if fits(text, SMALLEST) else ' class="long"'

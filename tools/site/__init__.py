@@ -1,0 +1,1 @@
+"""The site: documents, lessons, slides, and an explorer of all strategies."""

@@ -574,12 +574,13 @@ def test_github_shares_layers_and_pushes_tested_image(
     project = bake_once(ci="github", strategy=strategy)
     tested = github_bake_target(project, engine, "image", suffix)
     pushed = github_bake_target(project, engine, "push-image", suffix)
-    scope = {"type": "gha", "scope": f"image{suffix}-arm64"}
+    shared = {"type": "registry", "ref": f"ghcr.io/acme/sums/cache/arm64:main{suffix}"}
     assert (tested["tags"], tested["output"]) == (["tested"], [{"type": "docker"}])
-    assert (tested["cache-from"], tested["cache-to"]) == ([scope], [{**scope, "mode": "max"}])
-    assert pushed["cache-from"] == [scope]
-    shared = {"type": "registry", "ref": f"ghcr.io/acme/sums/cache/arm64:main{suffix}", "mode": "max"}
-    assert pushed["cache-to"] == [shared]
+    assert tested["cache-from"] == [shared]
+    # Neither in GitHub's cache, which every workflow can write, nor in the shared one.
+    assert tested["cache-to"] == [{"type": "local", "dest": "layers", "mode": "max"}]
+    assert pushed["cache-from"] == [{"type": "local", "src": "layers"}]
+    assert pushed["cache-to"] == [{**shared, "mode": "max"}]
     assert_released(pushed, "ghcr.io/acme/sums")
     for target in (tested, pushed):
         assert target["args"] == {"BASE": BASE, "SOURCE_DATE_EPOCH": str(COMMIT_TIME)}

@@ -1,7 +1,7 @@
 # `make test` and `make demo` need a checkout, Python 3.11 or later and, for images, Docker or root on Debian.
 PYTHON ?= python3
 
-.PHONY: help quick test attack demo load watch bench sizes compare compat pictures site lint lock outdated clean
+.PHONY: help quick test weekly attack demo load watch bench sizes compare compat pictures site lint lock outdated clean
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -9,9 +9,13 @@ help:  ## show this help
 quick: .venv/ready  ## run the tests that need neither a Docker engine nor a package index
 	.venv/bin/python -m pytest --numprocesses=4 --dist=loadfile -m "not engine and not index and not serial"
 
-test: .venv/ready  ## run all tests, with a Docker engine for the image tests
-	.venv/bin/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder -m "not serial"
-	.venv/bin/python -m pytest -m serial
+test: .venv/ready  ## run the tests, with a Docker engine for the image tests
+	.venv/bin/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder -m "not serial and not weekly"
+	.venv/bin/python -m pytest -m "serial and not weekly"
+
+weekly: .venv/ready  ## measure again what the documents state, and run the tests with further combinations
+	.venv/bin/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder -m "weekly and not serial"
+	.venv/bin/python -m pytest -m "weekly and serial"
 
 attack: .venv/ready  ## repeat the attacks of docs/security.md for longer; ARGS="-k name" selects some
 	ATTACK=1 .venv/bin/python -m pytest -m attack $(ARGS)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -132,6 +132,12 @@ def bake(cookies: Any, rendered_hooks: Path) -> Bake:
 def bake_once(cookies_session: Any, rendered_hooks: Path) -> Bake:
     """Return a function that generates projects for the whole session, once for each set of answers."""
     return cache(baker(cookies_session, rendered_hooks))
+
+
+def weekly_after(count: int, combinations: Iterable[Any]) -> list[Any]:
+    """Return parameters of which `make test` uses the first ones, and `make weekly` the others."""
+    marks: list[Collection[pytest.MarkDecorator]] = [(), (pytest.mark.weekly,)]
+    return [pytest.param(each, marks=marks[number >= count]) for number, each in enumerate(combinations)]
 
 
 def attempts(normally: int, attack: int) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import COMMAND, cookiecutter, copy_template, create_repository, git, read_files
-from tests.conftest import TEMPLATE, TOOLS, Bake
+from tests.conftest import TEMPLATE, TOOLS, Bake, weekly_after
 from tools.engine import Engine
 
 # All answers come from the user's configuration.
@@ -162,25 +162,29 @@ def run_in_container(
 
 @pytest.mark.usefixtures("index")
 @pytest.mark.parametrize(
-    ("python", "version"),
-    [
-        ("3.10", OLD),
-        ("3.10", NEW),
-        ("3.11", OLD),
-        ("3.12", NEW),
-        ("3.13", OLD),
-        ("3.13", NEW),
-        ("3.14", OLD),
-        ("3.14", NEW),
-    ],
+    "versions",
+    weekly_after(
+        2,
+        [
+            ("3.10", OLD),
+            ("3.14", NEW),
+            ("3.10", NEW),
+            ("3.11", OLD),
+            ("3.12", NEW),
+            ("3.13", OLD),
+            ("3.13", NEW),
+            ("3.14", OLD),
+        ],
+    ),
+    ids="-".join,
 )
 def test_python_and_cookiecutter_versions_generate_same_project(
     work_dir: Path,
     expected_project: tuple[str, dict[str, bytes]],
     request: pytest.FixtureRequest,
-    python: str,
-    version: str,
+    versions: tuple[str, str],
 ) -> None:
+    python, version = versions
     if found := interpreter(python):
         run_with_uvx(work_dir, found, version, "--no-input", TEMPLATE)
     else:

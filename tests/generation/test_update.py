@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import APPS, QUESTIONS, Bake, Project, commit_project, copy_project
+from tests.conftest import APPS, QUESTIONS, Bake, Project, commit_project, copy_project, weekly_after
 from tests.generation.updates import NEW, REMOVED, RENAMED, URL, Template, clone_template, make_template
 from tests.project.test_package import build_distribution
 from tools.engine import Engine
@@ -78,8 +78,13 @@ def changed_files(diff: str) -> set[str]:
     return {word.partition("/")[2] for head in heads for word in head[2:]}
 
 
-@pytest.mark.parametrize(("strategy", "app"), list(zip(QUESTIONS["strategy"], cycle(APPS))))
-def test_update_merges_new_version_with_edits(template: Template, tmp_path: Path, strategy: str, app: str) -> None:
+@pytest.mark.parametrize(
+    "combination",
+    weekly_after(2, zip(reversed(QUESTIONS["strategy"]), cycle(reversed(APPS)), strict=False)),
+    ids="-".join,
+)
+def test_update_merges_new_version_with_edits(template: Template, tmp_path: Path, combination: tuple[str, str]) -> None:
+    strategy, app = combination
     project = template.create(tmp_path, strategy=strategy, app=app)
     edit_unrelated_lines(project)
     project.edit("docs/CONTRIBUTING.md", "Before you submit a change", "Before you submit a patch")

@@ -84,14 +84,15 @@ def create_builder(engine: Engine, base_image: Any, bake_once: Bake) -> Iterator
     """Return a function that returns a builder for a project with the given strategy."""
 
     def with_strategy(strategy: str, app: str = "cli") -> Builder:
-        project = bake_once(project_slug="acme-bake", strategy=strategy, app=app)
+        project = bake_once(project_slug="acme-sums", strategy=strategy, app=app)
         base_image(project.answers["python_version"])
         return Builder(project, engine)
 
     yield with_strategy
-    images = engine.docker("image", "ls", "--quiet", "acme-bake").stdout.split()
-    if images:
-        engine.docker("image", "rm", "--force", *images, check=False)
+    # By name, because images of other tests may have the same ID.
+    tags = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "acme-sums").stdout.split()
+    if tags:
+        engine.docker("image", "rm", *tags, check=False)
 
 
 @pytest.fixture
@@ -233,7 +234,7 @@ def test_make_ignores_a_compose_file(create_builder: Any, strategy: str, tmp_pat
 def test_make_builds_the_image_and_runs_its_tests(create_builder: Any) -> None:
     builder: Builder = create_builder("venv")
     builder.run("make", "image")
-    assert builder.output("acme-bake") == OUTPUT
+    assert builder.output("acme-sums") == OUTPUT
     assert "python -m pytest" in builder.run("make", "test-image").stderr
 
 
@@ -258,8 +259,8 @@ def test_editor_files_do_not_trigger_rebuild(create_builder: Any, strategy: str,
 @pytest.mark.parametrize("strategy", ["venv", "all"])
 def test_make_runs_the_built_image(create_builder: Any, strategy: str) -> None:
     builder: Builder = create_builder(strategy)
-    assert builder.run("make", "run", "IMAGE=acme-bake:mine", "TAG=other").stdout.count("usage: acme-bake") == 1
-    assert builder.output("acme-bake:mine") == OUTPUT
+    assert builder.run("make", "run", "IMAGE=acme-sums:mine", "TAG=other").stdout.count("usage: acme-sums") == 1
+    assert builder.output("acme-sums:mine") == OUTPUT
 
 
 @pytest.mark.parametrize("strategy", ["wheels", "all"])
@@ -267,15 +268,15 @@ def test_make_writes_artifacts_to_dist(create_builder: Any, strategy: str) -> No
     builder: Builder = create_builder(strategy)
     builder.run("make", "artifacts")
     dist = builder.project.path / "dist"
-    files = ["pex/acme-bake.pex", "platter/*.tar.gz", "wheels/acme_bake-*.whl"]
-    for name in files if strategy == "all" else ["acme_bake-*.whl"]:
+    files = ["pex/acme-sums.pex", "platter/*.tar.gz", "wheels/acme_sums-*.whl"]
+    for name in files if strategy == "all" else ["acme_sums-*.whl"]:
         assert [path.is_file() for path in dist.glob(name)] == [True], name
 
 
 def test_one_strategy_of_all_can_be_built(create_builder: Any) -> None:
     builder: Builder = create_builder("all")
     builder.run("docker", *BAKE, "--load", "image-wheels", TAG="one")
-    assert builder.output("acme-bake:one-wheels") == OUTPUT
+    assert builder.output("acme-sums:one-wheels") == OUTPUT
 
 
 def bake_line(project: Project, time: str) -> str:
@@ -291,7 +292,7 @@ def test_make_labels_the_image_with_revision_and_version(committed_builder: Buil
     committed_builder.project.edit("README.md", "# ", "# New ")
     committed_builder.run("make", "image", TAG="changed")
     for tag, expected in (("labelled", revision), ("changed", f"{revision}-dirty")):
-        inspect = ("inspect", "--format", "{{json .Config.Labels}}", f"acme-bake:{tag}")
+        inspect = ("inspect", "--format", "{{json .Config.Labels}}", f"acme-sums:{tag}")
         labels = json.loads(committed_builder.engine.docker(*inspect).stdout)
         assert labels["org.opencontainers.image.revision"] == expected
         assert labels["org.opencontainers.image.version"] == "0.1.0"
@@ -300,7 +301,7 @@ def test_make_labels_the_image_with_revision_and_version(committed_builder: Buil
 
 def test_image_has_the_timestamp_of_the_last_commit(committed_builder: Builder) -> None:
     committed_builder.run("make", "image", TAG="dated")
-    created = committed_builder.engine.docker("inspect", "--format", "{{.Created}}", "acme-bake:dated").stdout.strip()
+    created = committed_builder.engine.docker("inspect", "--format", "{{.Created}}", "acme-sums:dated").stdout.strip()
     assert created == "2023-11-14T22:13:20Z"
     plan = committed_builder.run("make", "--dry-run", "image", SOURCE_DATE_EPOCH="0")
     assert plan.stdout == bake_line(committed_builder.project, "0")
@@ -333,7 +334,7 @@ def test_image_without_commit_has_the_current_time(committed_builder: Builder) -
     assert plan.stdout == bake_line(committed_builder.project, "")
     assert "The image timestamp is the current time" in plan.stderr
     committed_builder.run("make", "image", TAG="undated")
-    assert committed_builder.output("acme-bake:undated") == OUTPUT
+    assert committed_builder.output("acme-sums:undated") == OUTPUT
 
 
 # The shared cache and the registry.
@@ -370,7 +371,7 @@ def fresh_engine(second_host: Engine) -> Engine:
 
 def clear_engine(engine: Engine) -> None:
     """Remove an engine's build cache and the image, which would otherwise keep the layers."""
-    engine.docker("image", "rm", "--force", "acme-bake", check=False)
+    engine.docker("image", "rm", "--force", "acme-sums", check=False)
     engine.docker("builder", "prune", "--all", "--force")
 
 
@@ -388,7 +389,7 @@ def test_fresh_engine_compiles_nothing_and_builds_the_same_image(
     # A new branch can use the cache of the main branch.
     assert there.steps("--load", BRANCH="new", **variables) == dict.fromkeys(first, True)
     assert there.image_id() == here.image_id()
-    assert there.output("acme-bake") == OUTPUT
+    assert there.output("acme-sums") == OUTPUT
     # The cache that the fresh engine wrote for its own branch is complete, although that engine built nothing.
     clear_engine(fresh_engine)
     assert there.steps("--load", MAIN="new", **variables) == dict.fromkeys(first, True)
@@ -397,7 +398,7 @@ def test_fresh_engine_compiles_nothing_and_builds_the_same_image(
 def edit_copy(project: Project, directory: Path) -> Project:
     """Return a copy of a project with one changed line of Python."""
     copy = Project(shutil.copytree(project.path, directory / "edited"), project.answers)
-    copy.edit("src/acme_bake/cli.py", "1 << 20", "1 << 19")
+    copy.edit("src/acme_sums/cli.py", "1 << 20", "1 << 19")
     return copy
 
 
@@ -412,6 +413,7 @@ def test_fresh_engine_gets_compiler_from_cache_after_source_change(
     assert {found for step, found in steps.items() if "uv build" in step} == {False}
 
 
+@pytest.mark.weekly
 def test_cache_with_mode_min_does_not_contain_the_compiler(
     create_builder: Any, cache_registry: str, fresh_engine: Engine, tmp_path: Path
 ) -> None:

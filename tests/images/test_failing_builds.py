@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import STRATEGIES, Bake, Build, copy_project
+from tests.conftest import STRATEGIES, Bake, Build, copy_project, weekly_after
 from tools.engine import DockerError
 from tools.locks import compile_runtime
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+# The first strategy installs with uv, the others with pip.
+@pytest.mark.parametrize("strategy", weekly_after(2, STRATEGIES))
 def test_unloadable_dependency_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
     project = copy_project(image.project, tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from typing import Any
@@ -14,13 +15,11 @@ from tests.conftest import (
     BAKE,
     CHECKSUM,
     DIGITS,
-    HARDENED,
     QUESTIONS,
     STRATEGIES,
     Bake,
     Build,
     Image,
-    container,
     copy_project,
 )
 from tools.engine import Engine
@@ -251,51 +250,18 @@ def test_images_of_all_strategies_have_the_same_size(bake_once: Bake, build: Bui
     assert 0.95 * own_size(venv) <= own_size(image) <= 1.05 * own_size(venv)
 
 
-CUSTOM_BASE = """
-FROM {base}
-RUN mkdir /opt/own && head -c 60000000 /dev/urandom >/opt/own/data
-USER 1001
-ENTRYPOINT ["python3"]
-"""
-
-
-# The first strategy with a service, and the others with a command, because their images have the same layers.
-EITHER_APP = [(strategy, "cli" if number else "service") for number, strategy in enumerate(STRATEGIES)]
-
-
-@pytest.mark.parametrize(("strategy", "app"), EITHER_APP)
-def test_base_image_with_user_entry_point_and_files_in_opt_works(
-    bake_once: Bake, build: Build, strategy: str, app: str
-) -> None:
-    image = build(bake_once(project_slug="acme-sums", strategy=strategy, app=app))
-    base, tag = f"{image.tag}-base", f"{image.tag}-own"
-    image.engine.docker("build", "--tag", base, "-", input=CUSTOM_BASE.format(base=image.base))
-    image.engine.docker("build", f"--build-arg=BASE={base}", "--tag", tag, str(image.project.path))
-    if app == "service":
-        with container(image.engine, tag, *HARDENED) as name:
-            deadline = time.monotonic() + 30
-            probe = ("exec", name, "python", "-P", "-m", "acme_sums.service.healthcheck")
-            while image.engine.docker(*probe, check=False).returncode and time.monotonic() < deadline:
-                time.sleep(0.1)
-            image.engine.docker(*probe)
-    assert_command_works(Image(image.engine, tag, image.project, base))
-    above = len(layer_sizes(Image(image.engine, base, image.project, base)))
-    assert sum(layer_sizes(Image(image.engine, tag, image.project, base))[above:]) < 1.05 * own_size(image)
-    date = ("run", "--rm", "--entrypoint=stat")
-    dates = [image.engine.docker(*date, name, "--format", "%Y", "/opt/own/data").stdout for name in (tag, base)]
-    assert dates[0] == dates[1]
-
-
 @pytest.mark.parametrize("app", APPS)
 def test_bake_builds_equivalent_images_of_all_strategies(
     bake_once: Bake, engine: Engine, base_image: Any, app: str
 ) -> None:
-    project = bake_once(project_slug=f"acme-{app}", strategy="all", app=app)
+    project = bake_once(project_slug="acme-sums", strategy="all", app=app)
     base_image(project.answers["python_version"])
-    engine.docker(*BAKE, "--load", cwd=project.path)
+    repository = f"test-{os.getpid()}-acme-sums-{app}"
+    engine.docker(*BAKE, "--load", cwd=project.path, env={**engine.environment, "IMAGE": repository})
     for strategy in STRATEGIES:
-        image = Image(engine, f"acme-{app}:{strategy}", project, "")
-        assert image.run(f"acme-{app}", "crc32c", input=DIGITS).stdout == f"{CHECKSUM}  -\n"
+        image = Image(engine, f"{repository}:{strategy}", project, "")
+        assert image.run("acme-sums", "crc32c", input=DIGITS).stdout == f"{CHECKSUM}  -\n"
+    engine.docker("image", "rm", *(f"{repository}:{strategy}" for strategy in STRATEGIES))
 
 
 @pytest.mark.parametrize("runtime", QUESTIONS["runtime"])

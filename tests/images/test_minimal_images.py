@@ -13,7 +13,19 @@ from typing import Any
 import pytest
 from debian.deb822 import Packages
 
-from tests.conftest import APPS, CHECKSUM, DIGITS, STRATEGIES, Bake, Build, Image, Project, copy_project
+from tests.conftest import (
+    APPS,
+    CHECKSUM,
+    DIGITS,
+    HARDENED,
+    STRATEGIES,
+    Bake,
+    Build,
+    Image,
+    Project,
+    container,
+    copy_project,
+)
 from tests.images.test_images import UNCOMPILED, assert_command_works, layer_sizes, layers
 from tests.images.test_reproducible import inspect
 from tests.images.test_system_libraries import EXTENSION, YAML
@@ -242,13 +254,19 @@ def test_packages_that_a_package_depends_on_are_copied(project: Project, build: 
     assert build(project).run("python", "-c", code).stdout == "True True\n"
 
 
-def test_dependency_in_the_base_image_is_copied(bake_once: Bake, build: Build) -> None:
+def test_base_image_with_dependency_user_and_entry_point_works(bake_once: Bake, build: Build) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy="wheels", app="service", runtime="minimal"))
     base, tag = f"{image.tag}-base", f"{image.tag}-preinstalled"
-    lock = image.project.read("requirements.txt")
-    (idna,) = re.findall(r"^idna==\S+", lock, re.MULTILINE)
-    image.engine.docker("build", "--tag", base, "-", input=f"FROM {image.base}\nRUN pip install {idna}\n")
+    (idna,) = re.findall(r"^idna==\S+", image.project.read("requirements.txt"), re.MULTILINE)
+    lines = (f"FROM {image.base}", f"RUN pip install {idna}", "USER 1001", 'ENTRYPOINT ["python3"]')
+    image.engine.docker("build", "--tag", base, "-", input="\n".join(lines))
     image.engine.docker("build", f"--build-arg=BASE={base}", "--tag", tag, str(image.project.path))
+    with container(image.engine, tag, *HARDENED) as name:
+        deadline = time.monotonic() + 30
+        probe = ("exec", name, "python", "-P", "-m", "acme_sums.service.healthcheck")
+        while image.engine.docker(*probe, check=False).returncode and time.monotonic() < deadline:
+            time.sleep(0.1)
+        image.engine.docker(*probe)
     assert Image(image.engine, tag, image.project, base).run("python", "-c", "import idna").returncode == 0
 
 

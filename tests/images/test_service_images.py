@@ -6,16 +6,18 @@ import json
 import time
 import urllib.request
 from collections.abc import Iterator
-from itertools import product
 from typing import Any
 
 import pytest
 
-from tests.conftest import CHECKSUM, DIGITS, HARDENED, QUESTIONS, STRATEGIES, Bake, Build, container
+from tests.conftest import CHECKSUM, DIGITS, HARDENED, QUESTIONS, STRATEGIES, Bake, Build, container, weekly_after
 from tools.engine import Engine
 
+# Every strategy, and the first two of them also with the other runtime.
+COMBINATIONS = [(strategy, runtime) for runtime in QUESTIONS["runtime"] for strategy in STRATEGIES]
 
-@pytest.fixture(scope="module", params=product(STRATEGIES, QUESTIONS["runtime"]), ids="-".join)
+
+@pytest.fixture(scope="module", params=weekly_after(len(STRATEGIES) + 2, COMBINATIONS), ids="-".join)
 def service(request: pytest.FixtureRequest, bake_once: Bake, build: Build) -> Iterator[tuple[Engine, str]]:
     """Start a hardened service with 256 MB of memory."""
     strategy, runtime = request.param

@@ -67,6 +67,7 @@ def comparison_run(
     return result, json.loads(file.read_text("utf-8"))
 
 
+@pytest.mark.weekly
 @pytest.mark.serial
 @pytest.mark.slow
 def test_comparison_measures_all_metrics_of_all_methods(comparison_run: Any) -> None:
@@ -86,6 +87,7 @@ def test_comparison_measures_all_metrics_of_all_methods(comparison_run: Any) -> 
     assert generated_section(report) in result.stdout
 
 
+@pytest.mark.weekly
 @pytest.mark.serial
 @pytest.mark.slow
 def test_minimal_image_is_smaller_and_has_fewer_packages(comparison_run: Any) -> None:
@@ -98,6 +100,7 @@ def test_minimal_image_is_smaller_and_has_fewer_packages(comparison_run: Any) ->
     assert report["contents"][MINIMAL]["packages"] < report["contents"]["venv"]["packages"] / 2
 
 
+@pytest.mark.weekly
 @pytest.mark.serial
 @pytest.mark.slow
 def test_reported_ratios_match_measurements(comparison_run: Any) -> None:
@@ -112,6 +115,7 @@ def test_reported_ratios_match_measurements(comparison_run: Any) -> None:
 
 
 # Only sizes, because times depend on the load of the host.
+@pytest.mark.weekly
 @pytest.mark.serial
 @pytest.mark.slow
 @pytest.mark.parametrize("other", MEASURED[1:])
@@ -121,6 +125,7 @@ def test_ratio_to_alternative_is_within_tolerance_of_committed(comparison_run: A
     assert committed / TOLERANCE <= now <= committed * TOLERANCE
 
 
+@pytest.mark.weekly
 @pytest.mark.serial
 @pytest.mark.slow
 def test_source_change_pushes_less_than_article_venv(comparison_run: Any) -> None:
@@ -134,6 +139,7 @@ def test_source_change_pushes_less_than_article_venv(comparison_run: Any) -> Non
     )
 
 
+@pytest.mark.weekly
 @pytest.mark.serial
 @pytest.mark.slow
 def test_comparison_leaves_nothing_on_the_engine(engine: Engine, cached_before: set[str], comparison_run: Any) -> None:  # noqa: ARG001
@@ -163,6 +169,7 @@ def alternative_image(request: pytest.FixtureRequest, engine: Engine, project: A
     engine.docker("image", "rm", tag, check=False)
 
 
+@pytest.mark.weekly
 @pytest.mark.slow
 def test_alternative_image_runs_the_service_read_only(engine: Engine, alternative_image: str) -> None:
     with container(engine, alternative_image, "--read-only", "--publish=127.0.0.1::8000") as name:

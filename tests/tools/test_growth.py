@@ -32,6 +32,7 @@ def test_project_locks_number_of_dependencies(tmp_path: Path) -> None:
     assert locked == sorted(PACKAGES[:30])
 
 
+@pytest.mark.weekly
 @pytest.mark.serial
 @pytest.mark.slow
 def test_growth_measures_all_metrics_of_all_projects(

@@ -1,4 +1,4 @@
-"""A company's package index, with a password and a certificate of its own authority, and its base image."""
+"""What a company adds: a base image, an index with a password and a certificate, and packages outside any index."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ import gzip
 import os
 import shutil
 import ssl
-import subprocess
-import sys
 import tarfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import BAKE, QUESTIONS, STRATEGIES, Bake, Project, copy_project, host_address
+from tests.conftest import BAKE, QUESTIONS, STRATEGIES, Bake, Build, Image, Project, copy_project, host_address
+from tests.images.test_images import assert_command_works, own_size
+from tests.project.test_lock import build_wheel
 from tools.engine import Engine
 
 NAME, PASSWORD = "ada", "correct-horse-battery"
@@ -35,20 +36,19 @@ RUN openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyou
         -addext basicConstraints=CA:FALSE -addext subjectAltName=IP:{host} -keyout index.key -out index.crt \\
     && cp authority.crt /usr/local/share/ca-certificates && update-ca-certificates \\
     && cp /etc/ssl/certs/ca-certificates.crt .
+RUN mkdir /opt/own && head -c 60000000 /dev/urandom >/opt/own/data
 WORKDIR /
+USER 1001
+ENTRYPOINT ["python3"]
 """
 MOUNT_POINTS = ("root/.netrc", "root/.config/pip/pip.conf", "root/.config/uv/uv.toml")
 IMAGE = f"test-{os.getpid()}-private"
-PACKAGE = """
-[build-system]
-requires = ["setuptools"]
-build-backend = "setuptools.build_meta"
-[project]
-name = "acme-private"
-version = "1"
-[tool.setuptools]
-py-modules = ["acme_private"]
-"""
+# Steps that docs/building.md quotes.
+SOURCE = '[tool.uv.sources]\nname = { url = "https://example.com/name-1.0-py3-none-any.whl" }\n'
+URL = "https://example.com/remote-1.0-py3-none-any.whl"
+WHERE, IGNORED, COPY, COPY_ABOVE = '"libs/name/src"', "!libs", "COPY libs /src/libs", "COPY src /src/src"
+PRINT_NAMES = "import acme_private, name, remote; print(acme_private.NAME, name.NAME, remote.NAME)"
+NAMES = "acme_private name remote\n"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -101,12 +101,10 @@ def company(
     """Start the index, and return the variables that name the base image and the files for the index."""
     host, base = company_base
     directory = tmp_path_factory.mktemp("index")
-    (directory / "pyproject.toml").write_text(PACKAGE)
-    (directory / "acme_private.py").write_text('WORD = "private"\n')
-    subprocess.run([sys.executable, "-m", "uv", "build", "--quiet", "--wheel", "."], cwd=directory, check=True)
-    (Handler.wheel,) = (directory / "dist").glob("*.whl")
+    Handler.wheel = build_wheel(directory / "private", "acme_private")
     for name in ("index.key", "index.crt", "ca-certificates.crt"):
-        (directory / name).write_text(engine.docker("run", "--rm", base, "cat", f"/company/{name}").stdout)
+        show = ("run", "--rm", "--user=0", "--entrypoint=cat", base, f"/company/{name}")
+        (directory / name).write_text(engine.docker(*show).stdout)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(directory / "index.crt", directory / "index.key")
     with ThreadingHTTPServer((host, 0), Handler) as server:
@@ -132,12 +130,41 @@ def host(company: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def project(bake_once: Bake, host: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Return a project whose program needs the private package; `make lock` has locked it."""
+def wheel_url(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the URL of a wheel on a server that needs no password."""
+    wheel = build_wheel(tmp_path_factory.mktemp("remote") / "remote", "remote")
+    address = host_address(engine)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(wheel.parent))
+    with ThreadingHTTPServer((address, 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://{address}:{server.server_port}/{wheel.name}"
+        server.shutdown()
+
+
+def add_packages(project: Project, wheel_url: str) -> None:
+    """Follow docs/building.md for a package of the same repository, and add the URL of a wheel."""
+    page = project.read("docs/building.md")
+    assert SOURCE in page
+    assert all(f"`{step}`" in page for step in (WHERE, IGNORED, COPY, COPY_ABOVE))
+    (project.path / "libs/name/src/name").mkdir(parents=True)
+    (project.path / "libs/name/src/name/__init__.py").write_text('NAME = "name"\n')
+    project.edit("pyproject.toml", 'where = ["src"]', f'where = ["src", {WHERE}]')
+    with (project.path / "pyproject.toml").open("a") as file:
+        file.write(SOURCE.replace("name", "remote").replace(URL, wheel_url))
+    project.edit(".dockerignore", "!src\n", f"!src\n{IGNORED}\n")
+    for strategy in STRATEGIES:
+        project.edit(f"strategies/{strategy}/Dockerfile", f"{COPY_ABOVE}\n", f"{COPY_ABOVE}\n{COPY}\n")
+
+
+@pytest.fixture(scope="module")
+def project(bake_once: Bake, host: dict[str, str], wheel_url: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a project whose program needs the packages; `make lock` has locked it."""
     baked = bake_once(project_slug="acme-sums", strategy="all", app="cli")
     project = copy_project(baked, tmp_path_factory.mktemp("private"))
-    project.edit("pyproject.toml", "dependencies = []", 'dependencies = ["acme-private"]')
-    project.edit("src/acme_sums/cli.py", "import os\n", "import os\n\nimport acme_private  # noqa: F401\n")
+    add_packages(project, wheel_url)
+    project.edit("pyproject.toml", "dependencies = []", 'dependencies = ["acme-private", "remote"]')
+    imports = "import os\n\nimport acme_private  # noqa: F401\nimport name  # noqa: F401\nimport remote  # noqa: F401\n"
+    project.edit("src/acme_sums/cli.py", "import os\n", imports)
     result = project.run("make", "lock", env=host)
     assert result.returncode == 0, result.stderr
     return project
@@ -154,11 +181,36 @@ def built_project(engine: Engine, project: Project, company: dict[str, str]) -> 
     engine.docker("image", "rm", *(f"{IMAGE}:{strategy}" for strategy in STRATEGIES), check=False)
 
 
+@pytest.fixture
+def image(engine: Engine, built_project: Project, company: dict[str, str], strategy: str) -> Image:
+    """Return the image of a strategy, which is built on the company's base image."""
+    return Image(engine, f"{IMAGE}:{strategy}", built_project, company["BASE"])
+
+
 @pytest.mark.slow
 def test_make_test_installs_from_private_index(project: Project, host: dict[str, str]) -> None:
     assert "acme-private==1" in project.read("requirements.txt")
     result = project.run("make", "test", "ARGS=tests/test_cli.py", env=host)
     assert result.returncode == 0, result.stderr
+    assert project.run(".venv/bin/python", "-c", PRINT_NAMES).stdout == NAMES
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_packages_are_installed(image: Image, strategy: str) -> None:  # noqa: ARG001
+    assert image.run("python", "-c", PRINT_NAMES).stdout == NAMES
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_base_image_with_user_entry_point_and_files_in_opt_works(
+    image: Image, bake_once: Bake, build: Build, strategy: str
+) -> None:
+    assert_command_works(image)
+    usual = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
+    # The packages are small, unlike the files in /opt.
+    assert own_size(image) < own_size(usual) + 1_000_000
+    date = ("run", "--rm", "--entrypoint=stat")
+    dates = [image.engine.docker(*date, tag, "--format=%Y", "/opt/own/data").stdout for tag in (image.tag, image.base)]
+    assert dates[0] == dates[1]
 
 
 @dataclass

@@ -42,8 +42,7 @@ def leftover_files(variants: Path, chosen: dict[Path, Path]) -> list[str]:
 def apply_variants(project: Path, answers: dict[str, str]) -> list[str]:
     """Move the chosen files into place, delete the variants, and list the files left over from earlier answers."""
     variants = project / "_variants"
-    files = chosen_files(variants, answers)
-    leftovers = leftover_files(variants, files)
+    leftovers = leftover_files(variants, files := chosen_files(variants, answers))
     # With --skip-if-file-exists, cookiecutter keeps the marker file of the first hook.
     if (variants / "skipped").read_text("utf-8") == "yes\n":
         files = {target: path for target, path in files.items() if not os.path.lexists(project / target)}

@@ -17,6 +17,7 @@ CONTEXT = r"""{{ (cookiecutter, questions, reserved_names(), target_paths(cookie
 Rule = tuple[Callable[[str], bool], str, str]  # a test, a description of valid answers, an example
 TEXT = "non-blank UTF-8 text of at most 10,000 characters"
 NAME = "at most 63 characters, not reserved by Python or YAML, and not the name of a dependency"
+OUTDATED = "_copy_without_render is outdated. Replace --replay with arguments; cruft has --refresh-private-variables."
 
 
 def is_text(value: str) -> bool:
@@ -74,8 +75,7 @@ def answer_error(answers: dict[str, Any], checks: dict[str, Rule], *, hint: bool
 
 def link_error(project: Path, targets: list[str]) -> str | None:
     """Return an error message if a file would be written through a symbolic link that leads outside the project."""
-    outside = (name for name in targets if not (project / name).resolve().is_relative_to(project.resolve()))
-    target = next(outside, None)
+    target = next((name for name in targets if not (project / name).resolve().is_relative_to(project.resolve())), None)
     return target and f"{project / target} leads outside the project. Remove the symbolic link."
 
 
@@ -94,7 +94,8 @@ def create_variants(project: Path) -> str | None:
 def main(answers: dict[str, Any], questions: dict[str, Any], reserved: list[str], targets: list[str]) -> None:
     """Exit with an error message if the project cannot be generated."""
     error = answer_error(answers, rules(questions, set(reserved)), hint=sys.stdin.isatty())
-    sys.exit(error or link_error(Path.cwd(), targets) or create_variants(Path.cwd()))
+    outdated = OUTDATED if answers.get("_copy_without_render") != questions["_copy_without_render"] else None
+    sys.exit(outdated or error or link_error(Path.cwd(), targets) or create_variants(Path.cwd()))
 
 
 if __name__ == "__main__":

@@ -131,6 +131,7 @@ def replay(directory: Path, **changes: object) -> subprocess.CompletedProcess[st
         ("package_name", 5),
         ("description", ["a", "b"]),
         ("license", "Beerware"),
+        ("license", {"MIT": 1}),
         ("python_version", "3.14\nRUN id"),
         ("python_version", 3.14),
         ("strategy", None),
@@ -141,6 +142,16 @@ def test_invalid_answer_in_replay_is_rejected(tmp_path: Path, question: str, ans
     assert result.returncode == 1
     assert result.stdout == "Hook script failed (exit status: 1)\n"
     assert result.stderr.startswith(f"{question}: {json.dumps(answer)} ")
+    assert result.stderr.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {".cookiecutter_replay", "first"}
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("copied", [["*"], [], None])
+def test_replay_that_copies_other_files_without_rendering_is_rejected(tmp_path: Path, copied: object) -> None:
+    result = replay(tmp_path, _copy_without_render=copied)
+    assert result.returncode == 1
+    assert result.stderr.startswith("_copy_without_render is outdated. Replace --replay with arguments; ")
     assert result.stderr.count("\n") == 1
     assert {path.name for path in tmp_path.iterdir()} == {".cookiecutter_replay", "first"}
 

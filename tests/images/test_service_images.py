@@ -13,8 +13,9 @@ import pytest
 from tests.conftest import CHECKSUM, DIGITS, HARDENED, QUESTIONS, STRATEGIES, Bake, Build, container, weekly_after
 from tools.engine import Engine
 
-# Every strategy, and the first two of them also with the other runtime.
-COMBINATIONS = [(strategy, runtime) for runtime in QUESTIONS["runtime"] for strategy in STRATEGIES]
+# Every strategy, and the last two of them also with the other runtime.
+SLIM, MINIMAL = QUESTIONS["runtime"]
+COMBINATIONS = [(name, SLIM) for name in STRATEGIES] + [(name, MINIMAL) for name in reversed(STRATEGIES)]
 
 
 @pytest.fixture(scope="module", params=weekly_after(len(STRATEGIES) + 2, COMBINATIONS), ids="-".join)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import APPS, Bake, Project, copy_project
+from tests.conftest import APPS, Bake, Project, copy_project, weekly_after
 from tests.project.test_pre_commit import Hooks, hooks
 from tools.engine import Engine
 
@@ -60,7 +60,7 @@ def test_skeleton_does_not_mention_the_sample(project: Project) -> None:
 
 
 @pytest.mark.usefixtures("index")
-@pytest.mark.parametrize("target", ["test", "types", "asan", "leaks", "coverage"])
+@pytest.mark.parametrize("target", weekly_after(4, ["test", "types", "asan", "leaks", "coverage"]))
 def test_make_target_passes(project: Project, target: str) -> None:
     run(project, "make", target)
 

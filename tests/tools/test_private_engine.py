@@ -301,6 +301,14 @@ def test_unrelated_failures_do_not_stop_the_run(tmp_path: Path) -> None:
     assert failed == 4
 
 
+def test_failures_are_printed_before_the_end_of_the_run(tmp_path: Path) -> None:
+    write_tests(tmp_path, "def test_one(): assert 'this' == 'that'\n")
+    output, _ = run_tests(tmp_path, *PARALLEL_TESTS, "-p", "tests.conftest")
+    before_summary, _, _ = output.partition("short test summary")
+    for name in ("test_one.py", "test_two.py"):
+        assert f"\nfailed: {name}::test_one\nE       AssertionError: assert 'this' == 'that'\n" in before_summary
+
+
 FILL_DISK = """
 import pytest
 

@@ -13,16 +13,18 @@ from tools.engine import DockerError
 
 VERSIONS = QUESTIONS["python_version"]
 RUNTIMES = QUESTIONS["runtime"]
-# Each strategy and each Python version once, alternately with each app and runtime; the others weekly.
+# Each strategy and each Python version once, alternately with each runtime. A service's tests take a minute or more, so
+# only the first combination is a service; the other apps, with the other runtime, are tested weekly.
+SERVICE, CLI = APPS
 NUMBERS = range(max(len(STRATEGIES), len(VERSIONS)))
 COMBINATIONS = [
     (
         STRATEGIES[number % len(STRATEGIES)],
         VERSIONS[number % len(VERSIONS)],
-        APPS[(number + other) % 2],
-        RUNTIMES[(number // 2 + other) % 2],
+        SERVICE if (number == 0) != other else CLI,
+        RUNTIMES[(number + other) % 2],
     )
-    for other in range(2)
+    for other in (False, True)
     for number in NUMBERS
 ]
 

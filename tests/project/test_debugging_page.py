@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import APPS, QUESTIONS, Bake
+from tests.conftest import APPS, QUESTIONS, Bake, weekly_after
 from tools.engine import Engine
 
 SYMBOLS = "import {0}._native as m; print(b'.debug_info' in open(m.__file__, 'rb').read())"
 
 
-@pytest.mark.parametrize(("app", "runtime"), list(zip(APPS, QUESTIONS["runtime"], strict=True)))
+@pytest.mark.parametrize("combination", weekly_after(1, zip(APPS, QUESTIONS["runtime"], strict=True)), ids="-".join)
 def test_commands_of_the_debugging_page_work(
-    bake: Bake, engine: Engine, base_image: Callable[[str], str], app: str, runtime: str
+    bake: Bake, engine: Engine, base_image: Callable[[str], str], combination: tuple[str, str]
 ) -> None:
+    app, runtime = combination
     project = bake(project_slug="acme-debug", app=app, runtime=runtime)
     base_image(project.answers["python_version"])
     blocks = re.findall(r"^```\n(.*?)^```", project.read("docs/debugging.md"), re.M | re.S)

@@ -228,6 +228,8 @@ def build(engine: Engine, base_image: Callable[[str], str]) -> Iterator[Build]:
         return Image(engine, tag, project, build_once(project.path, tag, version))
 
     yield build
+    if engine.private:
+        return  # It removes all images together when it stops.
     tags = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{mine}-*").stdout.split()
     if tags:
         engine.docker("image", "rm", *tags, check=False)

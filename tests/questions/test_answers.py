@@ -43,7 +43,7 @@ CHOICES = [question for question, default in QUESTIONS.items() if isinstance(def
 TEXTS = ("project_name", "description", "author_name")
 LONGEST_TEXT = 10_000
 # Except in `make attack`, Hypothesis is derandomised, so that a failure in CI can be reproduced anywhere.
-EXAMPLES = attempts(300, 1000)
+EXAMPLES = attempts(100, 1000)
 SETTINGS = settings(
     derandomize="ATTACK" not in os.environ,
     database=None,

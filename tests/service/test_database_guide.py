@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import TEMPLATE, TOOLS, Bake, Project, copy_project
+from tests.conftest import TEMPLATE, TOOLS, Bake, Project, copy_project, weekly_after
 from tests.project.test_pre_commit import Hooks, hooks
 from tests.service.test_deploy import BASE, PRODUCTION, Manifests, follows_the_schemas, is_restricted, render
 from tools.engine import Engine, EngineUnavailable
@@ -137,7 +137,11 @@ def test_every_command_of_the_page_is_run() -> None:
     assert [command for command in COMMANDS if not command.startswith(starts)] == []
 
 
-@pytest.mark.parametrize("target", ["types", "coverage", "contract"])
+# Other tests run tests/service, which the page does not change.
+TARGETS = ["types", "contract", "test ARGS=--ignore=tests/service", "coverage"]
+
+
+@pytest.mark.parametrize("target", weekly_after(3, TARGETS))
 def test_make_target_passes_without_a_database(project: Project, target: str) -> None:
     if not shutil.which("pg_config"):
         pytest.skip("the page needs libpq-dev; install it")

@@ -7,7 +7,7 @@ help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 quick: .venv/ready  ## run the tests that need neither a Docker engine nor a package index
-	.venv/bin/python -m pytest --numprocesses=4 --dist=loadfile -m "not engine and not index and not serial"
+	.venv/bin/python -m pytest --numprocesses=4 --dist=loadfile -m "not engine and not index and not serial and not weekly"
 
 test: .venv/ready  ## run the tests, with a Docker engine for the image tests
 	.venv/bin/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder -m "not serial and not weekly"

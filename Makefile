@@ -1,5 +1,6 @@
 # `make test` and `make demo` need a checkout, Python 3.11 or later and, for images, Docker or root on Debian.
 PYTHON ?= python3
+PARALLEL = .venv/bin/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 .PHONY: help quick test weekly attack demo load watch bench sizes compare compat pictures site lint lock outdated clean
 
@@ -10,11 +11,11 @@ quick: .venv/ready  ## run the tests that need neither a Docker engine nor a pac
 	.venv/bin/python -m pytest --numprocesses=4 --dist=loadfile -m "not engine and not index and not serial and not weekly"
 
 test: .venv/ready  ## run the tests, with a Docker engine for the image tests
-	.venv/bin/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder -m "not serial and not weekly"
+	$(PARALLEL) -m "not serial and not weekly"
 	.venv/bin/python -m pytest -m "serial and not weekly"
 
 weekly: .venv/ready  ## measure again what the documents state, and run the tests with further combinations
-	.venv/bin/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder -m "weekly and not serial"
+	$(PARALLEL) -m "weekly and not serial"
 	.venv/bin/python -m pytest -m "weekly and serial"
 
 attack: .venv/ready  ## repeat the attacks of docs/security.md for longer; ARGS="-k name" selects some

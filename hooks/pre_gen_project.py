@@ -17,7 +17,7 @@ CONTEXT = r"""{{ (cookiecutter, questions, reserved_names(), target_paths(cookie
 Rule = tuple[Callable[[str], bool], str, str]  # a test, a description of valid answers, an example
 TEXT = "non-blank UTF-8 text of at most 10,000 characters"
 NAME = "at most 63 characters, not reserved by Python or YAML, and not the name of a dependency"
-OUTDATED = "_copy_without_render is outdated. Replace --replay with arguments; cruft has --refresh-private-variables."
+OUTDATED = "_copy_without_render is outdated. Replace --replay with arguments; cruft needs --refresh-private-variables."
 
 
 def is_text(value: str) -> bool:

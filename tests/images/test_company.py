@@ -196,7 +196,7 @@ def test_make_test_installs_from_private_index(project: Project, host: dict[str,
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_packages_are_installed(image: Image, strategy: str) -> None:  # noqa: ARG001
+def test_packages_are_installed(image: Image) -> None:
     assert image.run("python", "-c", PRINT_NAMES).stdout == NAMES
 
 
@@ -206,8 +206,8 @@ def test_base_image_with_user_entry_point_and_files_in_opt_works(
 ) -> None:
     assert_command_works(image)
     usual = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
-    # The packages are small, unlike the files in /opt.
-    assert own_size(image) < own_size(usual) + 1_000_000
+    # The packages need some disk blocks, but less than the files in /opt.
+    assert own_size(image) < own_size(usual) + 200_000
     date = ("run", "--rm", "--entrypoint=stat")
     dates = [image.engine.docker(*date, tag, "--format=%Y", "/opt/own/data").stdout for tag in (image.tag, image.base)]
     assert dates[0] == dates[1]

@@ -86,20 +86,27 @@ def test_early_response_reaches_the_client(limited_service, path):
     assert_problem(response, 404 if path == "/nowhere" else 405)
 
 
-@pytest.mark.parametrize("rest", [b"Content-Length: 9\r\n\r\n1", b"Transfer-Encoding: chunked\r\n\r\n9\r\n1"])
+INCOMPLETE_BODIES = [b"Content-Length: 9\r\n\r\n1", b"Transfer-Encoding: chunked\r\n\r\n9\r\n1"]
+
+
+@pytest.mark.parametrize("rest", INCOMPLETE_BODIES)
 def test_rest_of_body_times_out(limited_service, rest):
     with limited_service.connect() as client:
+        client.settimeout(5)
         client.sendall(b"POST /nowhere" + HEADERS + rest)
         assert client.recv(65536).startswith(b"HTTP/1.1 404 ")
         client.sendall(b"2")
         receive_all(client)
 
 
-def test_error_response_does_not_wait_for_rest_of_body(service):
-    with service.connect() as client:
-        client.settimeout(20)  # shorter than idle_seconds
-        client.sendall(b"POST /nowhere" + HEADERS + b"Content-Length: 9\r\n\r\n1")
-        assert client.recv(65536).startswith(b"HTTP/1.1 404 ")
+@pytest.mark.parametrize("code", ["", MIDDLEWARE], ids=["plain", "middleware"])
+def test_error_response_does_not_wait_for_rest_of_body(start_service, code):
+    service = start_service(*extended_command(code))
+    for rest in INCOMPLETE_BODIES:
+        with service.connect() as client:
+            client.settimeout(20)  # shorter than idle_seconds
+            client.sendall(b"POST /nowhere" + HEADERS + rest)
+            assert client.recv(65536).startswith(b"HTTP/1.1 404 ")
 
 
 def test_task_cancelled_by_route_returns_500(failing_service):

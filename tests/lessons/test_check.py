@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import QUESTIONS, Project
+from tests.conftest import QUESTIONS, Bake, Project
 from tests.lessons.test_lessons import LESSON_NAMES, commands, remove_images
 from tools.engine import Engine
 
@@ -34,6 +34,45 @@ UNSOLVED = {
     (13, "Dockerfile"): "failed  the virtualenv is in /app: it printed '/opt/venv'",
     (14, "Dockerfile"): "failed  the time zone Europe/Paris can be read: zoneinfo._common.ZoneInfoNotFoundError: ",
     (15, "Dockerfile"): "failed  a build fails if the program prints something else: the build succeeded",
+}
+# Faults in a solution: the text to replace, its replacement, and the start of the line that is printed.
+FAULTS = {
+    "wheels are missing": (
+        5,
+        "COPY --from=compile-image /deps /\n",
+        "",
+        "failed  the stage artifacts contains the wheels, and nothing else: it contains no wheel of rich",
+    ),
+    "a wheel is in a layer": (
+        5,
+        'CMD ["hello"]',
+        "COPY --from=compile-image /wheels /wheels\nCMD hello",
+        "failed  no layer of the image contains a wheel: a layer contains /wheels/hello-1.0-cp3",
+    ),
+    "two layers change": (
+        5,
+        'CMD ["hello"]',
+        "RUN --mount=type=bind,from=compile-image,source=/wheels,target=/wheels sha256sum /wheels/* >/sums\nCMD hello",
+        "failed  a change to hello changes one layer: 2 layers changed",
+    ),
+    "a program is added": (
+        6,
+        "USER 10001",
+        "RUN touch /usr/local/bin/pex\nUSER 10001",
+        "failed  the image adds no other programs, such as gcc or pex: a layer contains /usr/local/bin/pex",
+    ),
+    "two layers of the program change": (
+        9,
+        'CMD ["hello"]',
+        "COPY --from=compile-image /app/opt/venv /opt/copy\nCMD hello",
+        "failed  a change to hello changes one layer: 2 layers changed",
+    ),
+    "the name of a user": (
+        10,
+        "USER 10001:10001",
+        "USER nobody",
+        "failed  the image has a numeric user other than 0: it is 'nobody'",
+    ),
 }
 # Arguments of `make check`, and the start of the error message.
 ERRORS = {
@@ -115,6 +154,27 @@ def test_unsolved_exercise_fails(
     assert result.returncode != 0
     assert result.stdout.splitlines()[-1].startswith(UNSOLVED[lesson, dockerfile]), result.stdout + result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.weekly
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_in_a_solution_is_detected(
+    engine: Engine, base_image: Callable[[str], str], bake: Bake, fault: str
+) -> None:
+    base_image(QUESTIONS["python_version"][0])
+    lesson, correct, wrong, message = FAULTS[fault]
+    project = bake(strategy="all", app="cli")
+    (directory,) = project.path.glob(f"lessons/{lesson:02}-*")
+    solution = (directory / "solution.Dockerfile").read_text("utf-8")
+    assert solution.count(correct) == 1
+    (directory / "my.Dockerfile").write_text(solution.replace(correct, wrong), "utf-8")
+    try:
+        result = check(project, f"N={lesson}", **engine.environment)
+    finally:
+        engine.docker("image", "rm", "--force", f"lesson-{lesson}-my", f"lesson-{lesson}-my:edited", check=False)
+    assert result.returncode != 0
+    assert result.stdout.splitlines()[-1].startswith(message), result.stdout + result.stderr
 
 
 @pytest.mark.slow

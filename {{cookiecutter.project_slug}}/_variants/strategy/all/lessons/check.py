@@ -27,7 +27,6 @@ STARTS = {1: "wrong.Dockerfile", 2: "wrong.Dockerfile"}
 GREETING = "Hello from C, world"
 USE_TIME_ZONE = "import zoneinfo; print(zoneinfo.ZoneInfo('Europe/Paris'))"
 USE_CERTIFICATES = "import ssl; print(len(ssl.create_default_context().get_ca_certs()) > 0)"
-USE_TEMPORARY_FILE = "import tempfile; tempfile.TemporaryFile(); print('created')"
 USE_HOME = "import pathlib; (pathlib.Path.home() / '.cache').mkdir(); print('created')"
 # Install the bundle after changing its record of the platform, and print how install.sh responds.
 INSTALL_FOREIGN_BUNDLE = """
@@ -237,7 +236,6 @@ CHECKS: dict[int, dict[str, Check]] = {
     10: {
         **RUNS_READ_ONLY,
         **USER,
-        "a temporary file can be created": prints("created", "python", "-c", USE_TEMPORARY_FILE, options=WRITES),
         "a directory can be created in the home directory": prints("created", "python", "-c", USE_HOME, options=WRITES),
     },
     13: {**RUNS, **IN_APP, "the script /app/bin/hello does not contain its path": prints("", "sh", "-c", SHOW_PATH)},

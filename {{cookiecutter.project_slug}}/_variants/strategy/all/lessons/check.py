@@ -242,7 +242,7 @@ CHECKS: dict[int, dict[str, Check]] = {
     14: {
         **RUNS,
         "the time zone Europe/Paris can be read": prints("Europe/Paris", "python", "-c", USE_TIME_ZONE),
-        "certificates of authorities can be read": prints("True", "python", "-c", USE_CERTIFICATES),
+        "CA certificates can be read": prints("True", "python", "-c", USE_CERTIFICATES),
         "the image, with its base image, is smaller than 100 MB": is_smaller_than(100),
     },
     15: {

@@ -1,4 +1,4 @@
-# All stages use the same base image, because the virtualenv links to its interpreter, and the libraries are its own.
+# The first two stages use the same base image, because the virtualenv links to its interpreter.
 ARG BASE=python:3.14-slim
 
 # compile-image contains the compiler. Only its virtualenv is copied to slim-image.
@@ -38,7 +38,7 @@ RUN interpreter=$(readlink -f /usr/local/bin/python) \
         | sort --unique \
         | xargs cp --dereference --parents --target-directory /minimal
 
-# Copy the files that the standard library opens by name: time zones, and the certificates of trusted authorities.
+# Copy the files that the standard library opens by name: time zones and CA certificates.
 RUN cp --archive --parents /usr/share/zoneinfo /etc/ssl/certs/ca-certificates.crt /minimal
 
 # runtime-image contains Python, the libraries and the program, but no shell and no package manager.

@@ -1,4 +1,4 @@
-# All stages use the same base image, because the virtualenv links to its interpreter, and the libraries are its own.
+# The first two stages use the same base image, because the virtualenv links to its interpreter.
 ARG BASE=python:3.14-slim
 
 # compile-image contains the compiler. Only its virtualenv is copied to slim-image.

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PARALLEL = .venv/bin/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help quick test weekly attack demo load watch bench sizes compare compat pictures site lint lock outdated clean
+.PHONY: help quick test weekly attack demo engine load watch bench sizes compare compat pictures site lint lock outdated clean
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -14,7 +14,7 @@ test: .venv/ready  ## run the tests, with a Docker engine for the image tests
 	$(PARALLEL) -m "not serial and not weekly"
 	.venv/bin/python -m pytest -m "serial and not weekly"
 
-weekly: .venv/ready  ## measure again what the documents state, and run the tests with further combinations
+weekly: .venv/ready  ## repeat the measurements in the documents, and run the tests with the remaining combinations
 	$(PARALLEL) -m "weekly and not serial"
 	.venv/bin/python -m pytest -m "weekly and serial"
 
@@ -23,6 +23,9 @@ attack: .venv/ready  ## repeat the attacks of docs/security.md for longer; ARGS=
 
 demo: .venv/ready  ## generate the default project, build its image, and run a smoke test
 	.venv/bin/python -m tools.demo
+
+engine: .venv/ready  ## open a shell in which `docker` works: with your engine or, as root on Debian, a private one
+	.venv/bin/python -m tools.engine bash
 
 load: .venv/ready  ## compare the service under load with a bare app (takes three minutes)
 	.venv/bin/python -m tools.load
@@ -39,6 +42,8 @@ sizes: .venv/ready  ## report the size that the service adds to the image, by pa
 compare: .venv/ready  ## compare the strategies with other build methods (takes one and a half hours)
 	.venv/bin/python -m tools.compare
 	.venv/bin/python -m tools.growth
+	.venv/bin/python -m tools.combinations
+	.venv/bin/python -m tools.caches
 
 compat: .venv/ready  ## build projects with published dependencies (takes half an hour)
 	.venv/bin/python -m tools.compat

@@ -206,39 +206,34 @@ def content(dockerfile: str, build: Callable[[str], str], base: str) -> Content:
     return {"stages": layers_by_stage, "copies": copies}
 
 
-def stage_builder(engine: Engine, image: str, directory: Path, dockerfile: Path, base: str) -> Callable[[str], str]:
-    """Return a function that builds a stage and returns its tag."""
+def read_stages(engine: Engine, dockerfile: Path, context: Path, base: str) -> Content:
+    """Build the stages of a Dockerfile, return their content, and remove their images."""
+    # Include the process ID, because another run may share the engine.
+    image = f"stages-{os.getpid()}"
 
     def build(stage: str) -> str:
         tag = f"{image}:{stage}"
         options = ("--target", stage, "--tag", tag, "--build-arg", f"BASE={base}", "--file", str(dockerfile))
-        log_command("docker", "build", *options, str(directory))
-        engine.docker("build", *options, str(directory))
+        log_command("docker", "build", *options, str(context))
+        engine.docker("build", *options, str(context))
         return tag
 
-    return build
+    try:
+        return content(dockerfile.read_text("utf-8"), build, base)
+    finally:
+        tags = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", image).stdout.split()
+        engine.docker("image", "rm", *tags, check=False)
 
 
 def measure(engine: Engine, project: Path) -> dict[str, Any]:
-    """Build every stage, read its layers, and remove it."""
+    """Build every stage of the lessons and strategies, and return the report."""
     base = engine.base_image(PYTHON)
     label = engine.docker("inspect", "--format", f'{{{{index .Config.Labels "{SUBSTITUTE_LABEL}"}}}}', base).stdout
     dockerfiles = {name: (directory / "Dockerfile", LESSONS / "app") for name, directory in drawn_lessons().items()}
     dockerfiles |= {name: (project / "strategies" / name / "Dockerfile", project) for name in STRATEGIES}
-    # Include the process ID, because another run may share the engine.
-    repository = f"stages-{os.getpid()}"
     details = harness.collect_facts(harness.Engine(engine.environment), base)
     selected = {name: details[name] for name in ("date", "machine", "storage", "base", "versions")}
-    try:
-        contents = {
-            name: content(
-                file.read_text("utf-8"), stage_builder(engine, f"{repository}-{name}", directory, file, base), base
-            )
-            for name, (file, directory) in dockerfiles.items()
-        }
-    finally:
-        tags = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{repository}-*").stdout.split()
-        engine.docker("image", "rm", *tags, check=False)
+    contents = {name: read_stages(engine, file, context, base) for name, (file, context) in dockerfiles.items()}
     return {**selected, "architecture": architecture(engine), "substitute": bool(label.strip()), "contents": contents}
 
 

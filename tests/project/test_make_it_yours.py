@@ -76,12 +76,24 @@ def get_protected(authorization: Annotated[str, Header()] = "") -> str:
     if authorization != f"Bearer {app.settings.api_token.get_secret_value()}":
         raise HTTPException(401, "The token is wrong.")
     return "welcome"
+
+
+# A field whose type is not text.
+class Numbers(BaseModel):
+    whole: int = Field(ge=0, le=255)
+    ratio: float = 1
+    enabled: bool = False
+
+
+@app.post("/numbers")
+def create_numbers(numbers: Numbers) -> Numbers:
+    return numbers
 """
 
 
 @pytest.fixture(scope="module")
 def protected_project(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Return a service with a required secret setting, and a route that needs it."""
+    """Return a service with a required secret setting, a route that needs it, and a route with numbers."""
     project = copy_project(bake_once(project_slug="acme", app="service"), tmp_path_factory.mktemp("protected"))
     project.edit("src/acme/settings.py", "from .service", "from pydantic import SecretStr\n\nfrom .service")
     project.edit("src/acme/settings.py", '    """\n', '    """\n\n    api_token: SecretStr\n')

@@ -14,6 +14,9 @@ from . import DockerError, EngineUnavailable, running_engine
 
 def main(arguments: list[str]) -> int:
     """Return the exit status of the command, or 1 if there is no engine."""
+    if arguments in (["-h"], ["--help"]):
+        print(__doc__)
+        return 0
     command = arguments[1:] if arguments[:1] == ["--"] else arguments
     try:
         with running_engine() as engine:

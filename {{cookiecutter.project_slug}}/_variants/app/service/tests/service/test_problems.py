@@ -46,6 +46,8 @@ def test_invalid_parameter_returns_problem_document(service):
     assert [error["at"] for error in problem["errors"]] == ["query/number"]
     problem = assert_problem(service.post_json("/json", {"number": "one"}), 422)
     assert [error["at"] for error in problem["errors"]] == ["body/number"]
+    problem = assert_problem(service.request("POST", "/json", b"{", {"content-type": "application/json"}), 422)
+    assert problem["errors"][0]["detail"].startswith("JSON decode error: Expecting property name")
 
 
 def test_failure_is_logged_but_not_returned(failing_service):

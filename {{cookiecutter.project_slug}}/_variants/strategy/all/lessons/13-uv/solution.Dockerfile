@@ -14,16 +14,19 @@ COPY requirements-uv.txt .
 RUN pip install --no-cache-dir --require-hashes --requirement requirements-uv.txt
 ENV UV_PYTHON_DOWNLOADS=never \
     UV_COMPILE_BYTECODE=1 \
-    UV_LINK_MODE=copy
+    UV_LINK_MODE=copy \
+    UV_NO_INSTALLER_METADATA=1
 # Create a virtualenv whose scripts find the interpreter beside themselves.
 RUN --mount=type=bind,source=requirements.txt,target=/requirements.txt \
     --mount=type=cache,id=lesson-13-uv,target=/root/.cache/uv \
     uv venv --relocatable /opt/venv \
-    && uv pip sync --python /opt/venv --require-hashes /requirements.txt
+    && uv pip sync --python /opt/venv --require-hashes /requirements.txt \
+    && rm /opt/venv/.lock
 COPY setup.py .
 COPY src src
 RUN --mount=type=cache,id=lesson-13-uv,target=/root/.cache/uv \
-    uv pip install --python /opt/venv --no-deps .
+    uv pip install --python /opt/venv --no-deps . \
+    && rm -f /opt/venv/.lock
 
 # runtime-image contains the virtualenv at another path.
 FROM ${BASE} AS runtime-image

@@ -77,8 +77,14 @@ async def handle_http_exception(_request: Request, error: HTTPException) -> Resp
 
 async def handle_validation_error(_request: Request, error: RequestValidationError) -> JSONResponse:
     """List the invalid parameters, without their values."""
-    errors = [{"at": "/".join(map(str, each["loc"])), "detail": each["msg"]} for each in error.errors()]
-    return problem(422, "A parameter is invalid.", errors=errors)
+    errors = [{"at": "/".join(map(str, each["loc"])), "detail": describe(each)} for each in error.errors()]
+    return problem(422, "A parameter or the body is invalid.", errors=errors)
+
+
+def describe(error: dict[str, Any]) -> str:
+    """Return pydantic's message for an error, with the reason why a body is not JSON."""
+    message: str = error["msg"].removeprefix("Value error, ")
+    return f"{message}: {error['ctx']['error']}" if error["type"] == "json_invalid" else message
 
 
 async def handle_disconnect(_request: Request, _error: ClientDisconnect) -> JSONResponse:

@@ -79,9 +79,9 @@ class Service:
             raise ConnectionRefusedError(self.name)
         return int(published.splitlines()[0].rpartition(":")[2])
 
-    def connect(self) -> socket.socket:
-        """Open a connection."""
-        return socket.create_connection(("127.0.0.1", self.port()), timeout=60)
+    def connect(self, port: int | None = None) -> socket.socket:
+        """Open a connection; pass the port to many connections, because finding it takes longer than a request."""
+        return socket.create_connection(("127.0.0.1", port or self.port()), timeout=60)
 
     def request(self, path: str, body: bytes | Iterable[bytes] | None = None) -> str:
         """Get a path, or post a body."""
@@ -92,9 +92,9 @@ class Service:
         checksum: str = json.loads(self.request("/crc32c", body))["crc32c"]
         return checksum
 
-    def exchange(self, data: bytes) -> list[int]:
+    def exchange(self, data: bytes, port: int | None = None) -> list[int]:
         """Send bytes on a connection of their own, and return the status of every response."""
-        with self.connect() as client:
+        with self.connect(port) as client:
             with suppress(OSError):  # the service closed the connection early
                 client.sendall(data)
                 client.shutdown(socket.SHUT_WR)

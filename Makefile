@@ -39,7 +39,7 @@ bench: .venv/ready  ## compare the speed of the generated C extension with that 
 sizes: .venv/ready  ## report the size that the service adds to the image, by package
 	.venv/bin/python -m tools.sizes
 
-compare: .venv/ready  ## compare the strategies with other build methods (takes one and a half hours)
+compare: .venv/ready  ## compare the strategies with other build methods (takes about three hours)
 	.venv/bin/python -m tools.compare
 	.venv/bin/python -m tools.growth
 	.venv/bin/python -m tools.combinations

@@ -1,7 +1,8 @@
 """Measure each combination of strategy, app and runtime: `python -m tools.combinations [--rounds N] [NAME ...]`.
 
-The explorer of the site shows the results, which are written to docs/combinations.json: the layers of each stage and
-the copies between them, as in tools/stages.py, and the metrics of the generated project's strategies/compare.py.
+The explorer of the site shows the results, which are written to docs/combinations.json: the metrics of the generated
+project's strategies/compare.py and, with runtime=slim, the layers of each stage and the copies between them, as in
+tools/stages.py.
 """
 
 from __future__ import annotations
@@ -55,8 +56,11 @@ def measure(names: Collection[str], rounds: int) -> dict[str, Any]:
             comparable = harness.Project.at(project)
             results = harness.measure(harness.Engine(engine.environment), comparable, [*chosen], rounds)
             for strategy, metrics in harness.summarise(results).items():
-                dockerfile = project / "strategies" / strategy / "Dockerfile"
-                found[chosen[strategy]] = {"metrics": metrics, **read_stages(engine, dockerfile, project, base)}
+                found[chosen[strategy]] = {"metrics": metrics}
+                # tools/pictures.py can draw only a runtime-image that starts from the base image.
+                if runtime == "slim":
+                    dockerfile = project / "strategies" / strategy / "Dockerfile"
+                    found[chosen[strategy]] |= read_stages(engine, dockerfile, project, base)
     return {**report, "combinations": found}
 
 

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urljoin
 import pytest
 
 from tests.conftest import APPS, QUESTIONS, STRATEGIES, TEMPLATE, Bake
+from tools.combinations import COMBINATIONS as COMMITTED
 from tools.compare import harness
 from tools.site.build import SITE, build, render
 from tools.site.explorer import METRICS
@@ -26,7 +27,7 @@ RUNTIMES = QUESTIONS["runtime"]
 COMBINATIONS = [*product(STRATEGIES, APPS, RUNTIMES)]
 # Each strategy once, and each app and runtime at least once.
 GENERATED = [(strategy, *rest) for strategy, rest in zip(STRATEGIES, cycle(product(APPS, RUNTIMES)), strict=False)]
-MEASURED = json.loads((TEMPLATE / "docs/comparison.json").read_text("utf-8"))["methods"]
+MEASURED = json.loads(COMMITTED.read_text("utf-8"))["combinations"]
 DETAILS = re.compile(r"^<details>.*?^</details>$", re.MULTILINE | re.DOTALL)
 EXTERNAL = re.compile(r"(https?:)?//")
 VOID = ("area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr")
@@ -230,14 +231,21 @@ def test_explorer_explains_every_stage(pages: dict[str, Page], strategy: str, ap
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("strategy", "app", "runtime"), COMBINATIONS)
-def test_explorer_shows_measurements_or_their_absence(
-    pages: dict[str, Page], strategy: str, app: str, runtime: str
+def test_explorer_shows_measurements_and_stages(
+    html: Path, pages: dict[str, Page], strategy: str, app: str, runtime: str
 ) -> None:
-    text = pages[f"explorer/{strategy}-{app}-{runtime}.html"].text
-    values = MEASURED.get(strategy if runtime == "slim" else f"{strategy}-{runtime}", {}) if app == "service" else {}
-    assert ("This combination was not measured." in text) == (not values)
-    for name in METRICS if values else ():
-        assert harness.value_cell(name, values[name]) in text
+    name = f"{strategy}-{app}-{runtime}"
+    text = pages[f"explorer/{name}.html"].text
+    for metric in METRICS:
+        assert harness.value_cell(metric, MEASURED[name]["metrics"][metric]) in text
+    if runtime != "slim":
+        assert f"{strategy}-{app}-slim has a picture of its stages" in text
+        return
+    (picture,) = {asset for asset in pages[f"explorer/{name}.html"].assets if asset.endswith(f"/{name}-light.svg")}
+    drawing = (html / "explorer" / picture).read_text("utf-8")
+    layers = [layer for stage in MEASURED[name]["stages"].values() for layer in stage]
+    assert len(layers) > 5
+    assert all(f">{layer['name']}<" in drawing and layer["name"] in text for layer in layers)
 
 
 @pytest.mark.slow

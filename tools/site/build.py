@@ -13,8 +13,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from tools.combinations import COMBINATIONS
 from tools.demo import TEMPLATE
-from tools.site.explorer import explorer_index, explorer_page, generate_combinations
+from tools.site.explorer import draw_stages, explorer_index, explorer_page, generate_combinations
 from tools.site.markdown import REPOSITORY, Source, rewrite_links, rewrite_pictures, toctree
 from tools.site.slides import slides_page
 from tools.stages import LESSONS, PICTURES, STAGES
@@ -71,7 +72,7 @@ def write(directory: Path, page: str, text: str) -> None:
 def write_pages(directory: Path) -> None:
     """Write all pages, and what Sphinx needs to render them."""
     stages = json.loads(STAGES.read_text("utf-8"))
-    report = json.loads((DOCS / "comparison.json").read_text("utf-8"))
+    report = json.loads(COMBINATIONS.read_text("utf-8"))
     shutil.copytree(SITE, directory, ignore=shutil.ignore_patterns("requirements*", "*.css", "__pycache__"))
     (directory / "_static").mkdir()
     for asset in (*PICTURES.glob("*.svg"), *DOCS.glob("*.svg"), *SITE.glob("*.css")):
@@ -96,7 +97,8 @@ def write_pages(directory: Path) -> None:
         file.write(SLIDES)
     write(directory, "explorer/index.md", explorer_index(combinations))
     for each in combinations.values():
-        write(directory, f"explorer/{each.name}.md", explorer_page(each, combinations, stages, report))
+        write(directory, f"explorer/{each.name}.md", explorer_page(each, combinations, report))
+        draw_stages(each, directory / "_static", report)
 
 
 def lesson_page(path: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,15 +10,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from tools.compare import harness
-from tools.demo import TEMPLATE, generate
-from tools.pictures import RUNTIME
+from tools.combinations import CHOICES, generate_project
+from tools.compare import describe_environment, harness
+from tools.pictures import RUNTIME, draw
 from tools.site.markdown import REPOSITORY, code_block, picture, prose, toctree
-from tools.stages import STRATEGIES, copies_of, stages_of
+from tools.stages import QUESTIONS, STRATEGIES, copies_of, stages_of, title_of
 
-QUESTIONS = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
-# The questions of the explorer, in the order of its addresses.
-CHOICES = {"strategy": STRATEGIES, "app": QUESTIONS["app"], "runtime": QUESTIONS["runtime"]}
 METRICS = ("size", "compressed", "start", "cold", "edit_py", "edit_c")
 
 
@@ -53,8 +49,7 @@ def generate_combinations(directory: Path) -> tuple[dict[str, Combination], Path
     """Generate projects with all strategies, and return each combination of answers, and the default project."""
     projects = {}
     for app, runtime in product(CHOICES["app"], CHOICES["runtime"]):
-        place = directory / f"{app}-{runtime}"
-        projects[app, runtime] = generate(place, "strategy=all", f"app={app}", f"runtime={runtime}")
+        projects[app, runtime] = generate_project(directory / f"{app}-{runtime}", app, runtime)
     combinations = {}
     for strategy, app, runtime in product(*CHOICES.values()):
         file = f"strategies/{strategy}/Dockerfile"
@@ -90,9 +85,7 @@ def links_to(strategy: str, app: str) -> str:
     return "<br>".join(f"[{runtime}]({name}.md)" for runtime, name in names.items())
 
 
-def explorer_page(
-    combination: Combination, combinations: dict[str, Combination], measured: dict[str, Any], report: dict[str, Any]
-) -> str:
+def explorer_page(combination: Combination, combinations: dict[str, Combination], report: dict[str, Any]) -> str:
     """Return the page of a combination, in Markdown."""
     answers = " ".join(f"{question}={answer}" for question, answer in combination.answers.items())
     title = ", ".join(combination.answers.values())
@@ -102,8 +95,8 @@ def explorer_page(
         chooser(combination),
         code_block("console", [f"$ pipx run cookiecutter gh:{REPOSITORY.split('/', 3)[3]} {answers}"]),
         f"Stages: {stages}",
-        *measurements_section(combination, combinations, report),
-        *copies_section(combination, measured),
+        *measurements_section(combination, report),
+        *copies_section(combination, report),
         *stages_section(combination.dockerfile),
         *differences_section(combination, combinations),
         "## The complete Dockerfile",
@@ -128,63 +121,42 @@ def chooser(combination: Combination) -> str:
     return "\n".join(["| choose | |", "| --- | --- |", *lines])
 
 
-def measurements_section(
-    combination: Combination, combinations: dict[str, Combination], report: dict[str, Any]
-) -> Iterator[str]:
-    """Show the size, startup and build times of a combination, or that it was not measured."""
+def measurements_section(combination: Combination, report: dict[str, Any]) -> Iterator[str]:
+    """Show the size, startup and build times of a combination."""
     yield "## Size, startup and build times"
-    methods = {name: method_of(other.answers) for name, other in combinations.items()}
-    if (method := methods[combination.name]) not in report["methods"]:
-        measured = (f"[{name}]({name}.md)" for name, other in methods.items() if other in report["methods"])
-        yield (
-            "This combination was not measured. [The comparison](../comparison.md) measures a service, with these "
-            f"combinations: {', '.join(measured)}."
-        )
-        return
-    summaries = report["methods"][method]
-    yield (
-        f"From [the comparison](../comparison.md) of {report['date'][:10]}: median (min to max) of {report['rounds']} "
-        f"rounds, and the ratio to `{harness.FIRST}` in the same round."
-    )
+    first = page_name({**combination.answers, "strategy": harness.FIRST})
+    metrics = report["combinations"][combination.name]["metrics"]
     rows = [
-        f"| {metric.title}, {metric.unit} | {harness.value_cell(name, summaries[name])} | "
-        f"{harness.ratio_cell(name, summaries[name])} |"
+        f"| {harness.METRICS[name].title}, {harness.METRICS[name].unit} | {harness.value_cell(name, metrics[name])} | "
+        f"{harness.ratio_cell(name, metrics[name])} |"
         for name in METRICS
-        if name in summaries
-        for metric in [harness.METRICS[name]]
     ]
-    yield "\n".join([f"| | measured | relative to {harness.FIRST} |", "| --- | ---: | ---: |", *rows])
-
-
-def method_of(answers: dict[str, str]) -> str | None:
-    """Return the name of a combination in the comparison, which measures only services."""
-    if answers["app"] != "service":
-        return None
-    return answers["strategy"] if answers["runtime"] == "slim" else f"{answers['strategy']}-{answers['runtime']}"
+    yield "\n".join([f"| | median (min to max) | relative to `{first}` |", "| --- | ---: | ---: |", *rows])
+    if combination.answers["app"] == "cli":
+        yield "A command without input has no response before its end, so `docker run` is timed until it exits."
+    yield describe_environment(report)
 
 
 def copies_section(combination: Combination, report: dict[str, Any]) -> Iterator[str]:
-    """Show what is copied between stages, with a picture if the stages were measured."""
+    """Show what is copied between stages, as a table and as a picture."""
     page = f"explorer/{combination.name}.md"
     yield "## Copies between stages"
     yield "Only these files are copied or mounted from one stage to another on the way to the final image."
     yield copies_table(combination.dockerfile)
-    if content := measured_content(combination.answers, report["contents"]):
-        strategy = combination.answers["strategy"]
-        yield picture(strategy, f"Stages of the {strategy} strategy, to scale", page, content)
-        yield f"Sizes on {report['architecture']}, measured {report['date'][:10]}."
+    measured = report["combinations"][combination.name]
+    if "stages" in measured:
+        yield picture(combination.name, f"Stages of {combination.name}, to scale", page, measured)
+        yield f"Sizes of the files on {report['architecture']}."
     else:
-        default = page_name({**combination.answers, **{name: CHOICES[name][0] for name in ("app", "runtime")}})
-        yield (
-            "The layers of this combination were not measured. "
-            f"[{default}]({default}.md#copies-between-stages) has a picture of its stages, to scale."
-        )
+        slim = page_name({**combination.answers, "runtime": "slim"})
+        yield f"[{slim}]({slim}.md#copies-between-stages) has a picture of its stages, to scale."
 
 
-def measured_content(answers: dict[str, str], contents: dict[str, Any]) -> Any:
-    """Return the measured stages of a combination, or None; `make pictures` builds the default app and runtime."""
-    is_default = all(answers[question] == CHOICES[question][0] for question in ("app", "runtime"))
-    return contents.get(answers["strategy"]) if is_default else None
+def draw_stages(combination: Combination, directory: Path, report: dict[str, Any]) -> None:
+    """Draw the stages of a combination into a directory, if their layers were measured."""
+    name, measured = combination.name, report["combinations"][combination.name]
+    if "stages" in measured:
+        draw(directory / name, name, title_of(combination.answers["strategy"]), report["base"], measured)
 
 
 def copies_table(dockerfile: str) -> str:

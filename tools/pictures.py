@@ -132,7 +132,8 @@ def draw_box(box: Box, look: str, note: str, theme: Theme) -> Iterator[str]:
 def draw_stage(boxes: list[Box], not_copied: list[Box], base: str, theme: Theme) -> Iterator[str]:
     """Draw a stage: its name, its total size and its boxes."""
     top, stage = boxes[0].top - 9, boxes[0].stage
-    yield text(boxes[0].x, top, stage, font_weight="bold")
+    # A smaller font, because the longest name and its size share a line.
+    yield text(boxes[0].x, top, stage, font_size="17", font_weight="bold")
     if stage == ARTIFACTS or len(boxes) > 1:
         whole = "exported" if stage == ARTIFACTS else format_size(sum(box.bytes for box in boxes))
         yield text(boxes[0].x + COLUMN - PAD, top, whole, text_anchor="end", fill=theme.muted)

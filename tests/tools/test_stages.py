@@ -36,8 +36,8 @@ COMMITTED = json.loads(STAGES.read_text("utf-8"))
 DRAWN = sorted(PICTURES.iterdir())
 SVG = "{http://www.w3.org/2000/svg}"
 RECT = f"{SVG}rect"
-# The mean width of a character in a wide font.
-LETTER = 0.6 * FONT
+# The mean width of a character in a wide font, relative to the size of the font.
+LETTER, BOLD_LETTER = 0.6, 0.65
 # Debian packages and dependencies change over time, and the base image may be official or a substitute.
 TOLERANCE, BASE_TOLERANCE = 0.05, 0.2
 
@@ -166,7 +166,8 @@ def test_picture_is_small_and_has_a_description(path: Path) -> None:
 def span(element: ElementTree.Element) -> tuple[float, float, float]:
     """Return the start, end and baseline of a text element, estimated for a wide font."""
     x, y = float(element.attrib["x"]), float(element.attrib["y"])
-    width = len("".join(element.itertext())) * LETTER
+    letter = BOLD_LETTER if element.get("font-weight") == "bold" else LETTER
+    width = len("".join(element.itertext())) * letter * float(element.get("font-size", FONT))
     return (x - width, x, y) if element.get("text-anchor") == "end" else (x, x + width, y)
 
 

@@ -1,8 +1,7 @@
 """Measure each combination of strategy, app and runtime: `python -m tools.combinations [--rounds N] [NAME ...]`.
 
 The explorer of the site shows the results, which are written to docs/combinations.json: the metrics of the generated
-project's strategies/compare.py and, with runtime=slim, the layers of each stage and the copies between them, as in
-tools/stages.py.
+project's strategies/compare.py, the layers of each stage, and the copies between them.
 """
 
 from __future__ import annotations
@@ -13,23 +12,19 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from tools.compare import DOCS, collect_facts, harness
-from tools.demo import generate, log
-from tools.engine import DockerError, EngineUnavailable, running_engine
+from tools.demo import generate
+from tools.engine import DockerError, Engine, EngineUnavailable, running_engine
 from tools.stages import PYTHON, QUESTIONS, STRATEGIES, architecture, read_stages
 
 COMBINATIONS = DOCS / "combinations.json"
 # The questions, in the order of the names.
-CHOICES: dict[str, list[str]] = {
-    "strategy": STRATEGIES,
-    "app": QUESTIONS["app"],
-    "runtime": QUESTIONS["runtime"],
-}
+CHOICES: dict[str, list[str]] = {"strategy": STRATEGIES, "app": QUESTIONS["app"], "runtime": QUESTIONS["runtime"]}
 NAMES = ["-".join(answers) for answers in product(*CHOICES.values())]
 
 
@@ -39,29 +34,30 @@ def generate_project(directory: Path, app: str, runtime: str) -> Path:
     return generate(directory, "strategy=all", f"python_version={PYTHON}", f"app={app}", f"runtime={runtime}")
 
 
+def measure_project(engine: Engine, project: Path, names: Sequence[str], rounds: int) -> dict[str, dict[str, Any]]:
+    """Measure the strategies of a project, and return the results by the names of the combinations."""
+    base = engine.base_image(PYTHON)
+    strategies = {name.partition("-")[0]: name for name in names}
+    results = harness.measure(harness.Engine(engine.environment), harness.Project.at(project), [*strategies], rounds)
+    found: dict[str, dict[str, Any]] = {}
+    for strategy, metrics in harness.summarise(results).items():
+        dockerfile = project / "strategies" / strategy / "Dockerfile"
+        found[strategies[strategy]] = {"metrics": metrics, **read_stages(engine, dockerfile, project, base)}
+    return found
+
+
 def measure(names: Collection[str], rounds: int) -> dict[str, Any]:
     """Measure combinations, and return the report."""
     with tempfile.TemporaryDirectory() as directory, running_engine() as engine:
         # lesson.py finds the engine through the environment.
         os.environ.update(engine.environment)
-        base = engine.base_image(PYTHON)
-        report = collect_facts(engine, base, rounds) | {"architecture": architecture(engine)}
-        found: dict[str, dict[str, Any]] = {}
+        facts = collect_facts(engine, engine.base_image(PYTHON), rounds)
+        report = {**facts, "architecture": architecture(engine), "combinations": {}}
         for app, runtime in product(CHOICES["app"], CHOICES["runtime"]):
-            chosen = {each: f"{each}-{app}-{runtime}" for each in STRATEGIES if f"{each}-{app}-{runtime}" in names}
-            if not chosen:
-                continue
-            log(f"app={app} runtime={runtime}")
-            project = generate_project(Path(directory, f"{app}-{runtime}"), app, runtime)
-            comparable = harness.Project.at(project)
-            results = harness.measure(harness.Engine(engine.environment), comparable, [*chosen], rounds)
-            for strategy, metrics in harness.summarise(results).items():
-                found[chosen[strategy]] = {"metrics": metrics}
-                # tools/pictures.py can draw only a runtime-image that starts from the base image.
-                if runtime == "slim":
-                    dockerfile = project / "strategies" / strategy / "Dockerfile"
-                    found[chosen[strategy]] |= read_stages(engine, dockerfile, project, base)
-    return {**report, "combinations": found}
+            if chosen := [name for name in NAMES if name in names and name.endswith(f"-{app}-{runtime}")]:
+                project = generate_project(Path(directory, f"{app}-{runtime}"), app, runtime)
+                report["combinations"] |= measure_project(engine, project, chosen, rounds)
+    return report
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

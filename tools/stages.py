@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,11 @@ PYTHON = QUESTIONS["python_version"][0]
 LAYERED = ("RUN ", "COPY ", "ADD ", "WORKDIR ")
 # The step that compiles the standard library only reads the project; another step copies the project into a layer.
 BYTECODE = "python /imports.py"
-# The step that installs system libraries mounts only a list of packages, which is empty in the drawn images.
+# The steps that install system libraries, or copy those that Python needs, mount only a list of packages.
 LIBRARIES = "dpkg-query"
+MINIMAL = " /minimal.py "
+# A script that one stage contains, and that another only runs.
+CHECK = "/check.py"
 
 Content = dict[str, Any]
 
@@ -97,6 +100,12 @@ def stages_of(dockerfile: str) -> dict[str, Stage]:
             steps.append(" ".join(line.split()))
         if line:
             comment = line if line.startswith("# ") else ""
+    defaults = dict(re.findall(r"^ARG (\w+)=(\S+)$", dockerfile, re.MULTILINE))
+    for name, stage in stages.items():
+        parent = defaults.get(stage.parent.strip("${}"), "")
+        # A stage without steps, such as the one that BASE names, is only another name of an image.
+        if parent in stages and stages[parent].steps:
+            stages[name] = replace(stage, parent=parent)
     return stages
 
 
@@ -107,7 +116,8 @@ def lineage(stages: dict[str, Stage], name: str) -> list[str]:
 
 def copies_of(step: str, stages: Collection[str]) -> list[StageCopy]:
     """Return the paths that an instruction copies or mounts from other stages."""
-    flags = [] if BYTECODE in step or LIBRARIES in step else re.findall(r"(?<= )--\w+=\S+", step)
+    copies_nothing = any(words in step for words in (BYTECODE, LIBRARIES, MINIMAL, CHECK))
+    flags = [] if copies_nothing else re.findall(r"(?<= )--\w+=\S+", step)
     found = []
     for flag in flags:
         options = dict(option.partition("=")[::2] for option in flag.removeprefix("--mount=").split(","))
@@ -125,6 +135,10 @@ def name_of(step: str, *, project: bool) -> str:
         return "compiler"
     if BYTECODE in step:
         return "bytecode"
+    if MINIMAL in step:
+        return "Python"
+    if step.endswith(CHECK):
+        return "check"
     if step.endswith(" /requirements/"):
         return "dependencies"
     if step.startswith("RUN python -m venv") and "install" not in step:
@@ -156,12 +170,20 @@ def sources_of(copy: StageCopy, stages: dict[str, Stage], parts: list[Part]) -> 
     return [part for part in parts if part in seen.values()]
 
 
+def needed_stages(stages: dict[str, Stage]) -> set[str]:
+    """Return the outputs, and the stages from which they or these stages copy files."""
+    needed = [name for name in (RUNTIME, ARTIFACTS) if name in stages]
+    for name in needed:
+        steps = (step for each in lineage(stages, name) for step in stages[each].steps)
+        needed += {copy.stage for step in steps for copy in copies_of(step, stages)} - {*needed}
+    return {*needed}
+
+
 def read(stages: dict[str, Stage], build: Callable[[str], str], base: str) -> tuple[list[Part], int]:
     """Return the non-empty layers of all stages that the outputs need, and the size of the base image."""
-    ends = {RUNTIME, ARTIFACTS} & stages.keys()
-    copied_stages = {copy.stage for end in ends for step in stages[end].steps for copy in copies_of(step, stages)}
-    parents = {name for other in copied_stages for name in lineage(stages, stages[other].parent)}
-    tags = {name: build(name) for name in stages if name in (copied_stages - parents) | ends}
+    needed = needed_stages(stages)
+    parents = {name for other in needed for name in lineage(stages, stages[other].parent)}
+    tags = {name: build(name) for name in stages if name in needed - parents}
     found = layers([base, *tags.values()])
     parts = [part for name, tag in tags.items() for part in parts_of(stages, name, found[tag]) if part.layer.size]
     # Two stages may share a base stage.
@@ -180,12 +202,15 @@ def content(dockerfile: str, build: Callable[[str], str], base: str) -> Content:
     """
     stages = stages_of(dockerfile)
     parts, size = read(stages, build, base)
+    # The final image contains the layers of the stages that it is based on.
+    shown = dict.fromkeys(lineage(stages, RUNTIME), RUNTIME)
     layers_by_stage: dict[str, list[dict[str, Any]]] = {
         name: [{"name": BASE, "bytes": size}] if stages[name].parent == "${BASE}" else []
-        for name in dict.fromkeys(part.stage for part in parts)
+        for name in dict.fromkeys(shown.get(part.stage, part.stage) for part in parts)
     }
     copies: list[dict[str, Any]] = []
     copied: set[tuple[str, Part]] = set()
+    labels = {part: part.name for part in parts}
     for part in parts:
         origins: dict[StageCopy, list[Part]] = {}
         for copy in copies_of(part.step, stages):
@@ -194,15 +219,17 @@ def content(dockerfile: str, build: Callable[[str], str], base: str) -> Content:
             # Copying an unchanged layer a second time creates no layer.
             origins[copy] = [source for source in sources if (part.stage, source) not in copied] or sources
             copied |= {(part.stage, source) for source in sources}
-        names = dict.fromkeys(source.name for sources in origins.values() for source in sources)
+        names = dict.fromkeys(labels[source] for sources in origins.values() for source in sources)
         # A list of names does not fit into a box.
         name = "packages" if len(names) > 1 else next(iter(names), part.name)
         if part.stage == ARTIFACTS and stages[ARTIFACTS].result:
             name = stages[ARTIFACTS].result
-        layers_by_stage[part.stage].append({"name": name, "bytes": part.layer.size})
+        labels[part] = name
+        to = shown.get(part.stage, part.stage)
+        layers_by_stage[to].append({"name": name, "bytes": part.layer.size})
         for copy, sources in origins.items():
-            boxes = [list(box) for box in dict.fromkeys((source.stage, source.name) for source in sources)]
-            copies.append({"how": copy.how, "source": copy.source, "from": boxes, "to": part.stage, "into": name})
+            boxes = [list(box) for box in dict.fromkeys((source.stage, labels[source]) for source in sources)]
+            copies.append({"how": copy.how, "source": copy.source, "from": boxes, "to": to, "into": name})
     return {"stages": layers_by_stage, "copies": copies}
 
 

@@ -27,6 +27,7 @@ from tools.stages import (
     content,
     copies_of,
     drawn_lessons,
+    lineage,
     render,
     sources_of,
     stages_of,
@@ -91,7 +92,8 @@ def final_copies(dockerfile: str) -> list[tuple[str, str, str]]:
         (copy.how, copy.source, end)
         for end in stages
         if end in (RUNTIME, ARTIFACTS)
-        for step in stages[end].steps
+        for each in lineage(stages, end)
+        for step in stages[each].steps
         for copy in copies_of(step, stages)
     ]
 

@@ -13,7 +13,7 @@ from typing import Any
 from tools.combinations import CHOICES, generate_project
 from tools.compare import describe_environment, harness
 from tools.pictures import RUNTIME, draw
-from tools.site.markdown import REPOSITORY, code_block, picture, prose, toctree
+from tools.site.markdown import REPOSITORY, code_block, list_of_stages, picture, prose, toctree
 from tools.stages import QUESTIONS, STRATEGIES, copies_of, stages_of, title_of
 
 METRICS = ("size", "compressed", "start", "cold", "edit_py", "edit_c")
@@ -144,28 +144,28 @@ def copies_section(combination: Combination, report: dict[str, Any]) -> Iterator
     yield "Only these files are copied or mounted from one stage to another on the way to the final image."
     yield copies_table(combination.dockerfile)
     measured = report["combinations"][combination.name]
-    if "stages" in measured:
+    if is_drawable(combination):
         yield picture(combination.name, f"Stages of {combination.name}, to scale", page, measured)
-        yield f"Sizes of the files on {report['architecture']}."
     else:
-        slim = page_name({**combination.answers, "runtime": "slim"})
-        yield f"[{slim}]({slim}.md#copies-between-stages) has a picture of its stages, to scale."
+        yield list_of_stages(measured, f"Stages of {combination.name}")
+    yield f"Sizes of the files on {report['architecture']}."
+
+
+def is_drawable(combination: Combination) -> bool:
+    """Return whether two columns can show all copies: a minimal image is copied from an intermediate stage."""
+    return combination.answers["runtime"] == "slim"
 
 
 def draw_stages(combination: Combination, directory: Path, report: dict[str, Any]) -> None:
-    """Draw the stages of a combination into a directory, if their layers were measured."""
-    name, measured = combination.name, report["combinations"][combination.name]
-    if "stages" in measured:
-        draw(directory / name, name, title_of(combination.answers["strategy"]), report["base"], measured)
+    """Draw the stages of a combination into a directory, if possible."""
+    if is_drawable(combination):
+        name, title = combination.name, title_of(combination.answers["strategy"])
+        draw(directory / name, name, title, report["base"], report["combinations"][name])
 
 
 def copies_table(dockerfile: str) -> str:
     """Return a table of the copies between the stages that the final image needs."""
-    default = dict(re.findall(r"^ARG (\w+)=(\S+)$", dockerfile, re.MULTILINE))
-    resolved = re.sub(
-        r"^(FROM )\$\{(\w+)\}", lambda match: match[1] + default[match[2]], dockerfile, flags=re.MULTILINE
-    )
-    stages = stages_of(resolved)
+    stages = stages_of(dockerfile)
     needed, rows = [RUNTIME], []
     for name in needed:
         copies = [copy for step in stages[name].steps for copy in copies_of(step, stages)]

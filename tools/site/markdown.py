@@ -77,17 +77,20 @@ def picture(name: str, description: str, page: str, content: Any) -> str:
     )
     if content is None:
         return f'<div class="chart">\n{images}\n</div>'
-    return f'<div class="wide">\n{images}\n</div>\n{narrow_picture(content, description)}'
+    return f'<div class="wide">\n{images}\n</div>\n<div class="narrow">\n{list_of_stages(content, description)}\n</div>'
 
 
-def narrow_picture(content: dict[str, Any], description: str) -> str:
-    """Return the stages and their layers as a list that fits a narrow screen."""
-    return "\n".join([f'<div class="narrow" role="img" aria-label="{description}">', *narrow_lines(content), "</div>"])
+def list_of_stages(content: dict[str, Any], description: str) -> str:
+    """Return the stages and their layers as a list, which also fits a narrow screen."""
+    return "\n".join([f'<div class="stages" role="img" aria-label="{description}">', *stage_lines(content), "</div>"])
 
 
-def narrow_lines(content: dict[str, Any]) -> Iterator[str]:
+def stage_lines(content: dict[str, Any]) -> Iterator[str]:
     """Return the HTML of each stage: its name, its size, and its layers, topmost first."""
-    copied = {tuple(box): copy["to"] for copy in content["copies"] for box in copy["from"]}
+    targets: dict[tuple[str, ...], dict[str, None]] = {}
+    for copy in content["copies"]:
+        for box in copy["from"]:
+            targets.setdefault(tuple(box), {})[copy["to"]] = None
     origins: dict[tuple[str, str], list[str]] = {}
     for copy in content["copies"]:
         origins.setdefault((copy["to"], copy["into"]), []).append(f"{copy['how']} {copy['source']}")
@@ -95,8 +98,8 @@ def narrow_lines(content: dict[str, Any]) -> Iterator[str]:
         total = "exported" if stage == ARTIFACTS else format_size(sum(layer["bytes"] for layer in layers))
         yield f'<div class="stage"><b>{stage}</b><span>{total}</span></div>'
         for name, size in merge_adjacent(layers):
-            target = copied.get((stage, name))
-            note = f"copied to {target}" if target else "not copied"
+            to = targets.get((stage, name))
+            note = f"copied to {', '.join(to)}" if to else "not copied"
             if name == BASE or stage in (RUNTIME, ARTIFACTS):
                 note = ", ".join(dict.fromkeys(origins.get((stage, name), [])))
             look = "base" if name == BASE else "rest" if note == "not copied" else "copied"

@@ -2,7 +2,8 @@
 PYTHON ?= python3
 PARALLEL = .venv/bin/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help quick test weekly attack demo engine load watch bench sizes compare compat pictures site lint lock outdated clean
+.PHONY: help quick test weekly attack demo engine load watch bench sizes compare compat pictures site lint lock outdated \
+	clean
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile

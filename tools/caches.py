@@ -25,7 +25,7 @@ from tools.stages import LESSONS, PYTHON
 LESSON = LESSONS / "08-caches"
 BEGIN = "<!-- Generated from the template's docs/caches.json. -->"
 CACHES = {"no cache": None, "`mode=min`": "min", "`mode=max`": "max"}
-CHANGES = ("nothing", "one `.py` file")
+NOTHING, ONE_FILE = CHANGES = ("nothing", "one `.py` file")
 
 
 def build(engine: Engine, app: Path, *options: str) -> float:
@@ -45,8 +45,8 @@ def measure(rounds: int) -> dict[str, Any]:
         for exported in filter(None, CACHES.values()):
             # mode=min also exports layers that were exported before, so create new ones.
             options = ("--no-cache", f"--cache-to=type=local,dest={directory / exported},mode={exported}")
-            build(engine, apps["nothing"], *options)
-        with (apps["one `.py` file"] / "src/hello/__main__.py").open("a") as file:
+            build(engine, apps[NOTHING], *options)
+        with (apps[ONE_FILE] / "src/hello/__main__.py").open("a") as file:
             file.write("# A change.\n")
         seconds: harness.Results = {cache: {change: [] for change in CHANGES} for cache in CACHES}
         with second_engine(engine, base) as second:

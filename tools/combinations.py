@@ -17,8 +17,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from tools.compare import DOCS, collect_facts, harness
-from tools.demo import generate
+from tools.compare import DOCS, collect_facts, generate_project, harness
 from tools.engine import DockerError, Engine, EngineUnavailable, running_engine
 from tools.stages import PYTHON, QUESTIONS, STRATEGIES, architecture, read_stages
 
@@ -26,12 +25,6 @@ COMBINATIONS = DOCS / "combinations.json"
 # The questions, in the order of the names.
 CHOICES: dict[str, list[str]] = {"strategy": STRATEGIES, "app": QUESTIONS["app"], "runtime": QUESTIONS["runtime"]}
 NAMES = ["-".join(answers) for answers in product(*CHOICES.values())]
-
-
-def generate_project(directory: Path, app: str, runtime: str) -> Path:
-    """Generate a project with all strategies."""
-    directory.mkdir(parents=True)
-    return generate(directory, "strategy=all", f"python_version={PYTHON}", f"app={app}", f"runtime={runtime}")
 
 
 def measure_project(engine: Engine, project: Path, names: Sequence[str], rounds: int) -> dict[str, dict[str, Any]]:
@@ -55,7 +48,7 @@ def measure(names: Collection[str], rounds: int) -> dict[str, Any]:
         report = {**facts, "architecture": architecture(engine), "combinations": {}}
         for app, runtime in product(CHOICES["app"], CHOICES["runtime"]):
             if chosen := [name for name in NAMES if name in names and name.endswith(f"-{app}-{runtime}")]:
-                project = generate_project(Path(directory, f"{app}-{runtime}"), app, runtime)
+                project = generate_project(Path(directory, f"{app}-{runtime}"), f"app={app}", f"runtime={runtime}")
                 report["combinations"] |= measure_project(engine, project, chosen, rounds)
     return report
 

@@ -238,7 +238,7 @@ def add_uv_files(project: Path) -> None:
 def generate_project(directory: Path, *answers: str) -> Path:
     """Generate a project with all strategies."""
     directory.mkdir()
-    return generate(directory, "app=service", "strategy=all", f"python_version={PYTHON}", *answers)
+    return generate(directory, "strategy=all", f"python_version={PYTHON}", *answers)
 
 
 def add_minimal(project: Path, minimal: Path) -> None:

@@ -10,8 +10,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from tools.combinations import CHOICES, generate_project
-from tools.compare import describe_environment, harness
+from tools.combinations import CHOICES
+from tools.compare import describe_environment, generate_project, harness
 from tools.pictures import RUNTIME, draw
 from tools.site.markdown import REPOSITORY, code_block, list_of_stages, picture, prose, toctree
 from tools.stages import QUESTIONS, STRATEGIES, copies_of, stages_of, title_of
@@ -49,7 +49,8 @@ def generate_combinations(directory: Path) -> tuple[dict[str, Combination], Path
     """Generate projects with all strategies, and return each combination of answers, and the default project."""
     projects = {}
     for app, runtime in product(CHOICES["app"], CHOICES["runtime"]):
-        projects[app, runtime] = generate_project(directory / f"{app}-{runtime}", app, runtime)
+        place = directory / f"{app}-{runtime}"
+        projects[app, runtime] = generate_project(place, f"app={app}", f"runtime={runtime}")
     combinations = {}
     for strategy, app, runtime in product(*CHOICES.values()):
         file = f"strategies/{strategy}/Dockerfile"

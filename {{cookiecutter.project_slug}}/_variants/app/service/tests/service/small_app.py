@@ -1,10 +1,11 @@
 """A small service for the tests of this package, with a route of each kind."""
 
 import asyncio
+from typing import Annotated
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 from starlette.background import BackgroundTask
 
 from {{ cookiecutter.package_name }} import service
@@ -37,8 +38,14 @@ async def post_large(request: Request) -> dict[str, int]:
     return await post_stream(request)
 
 
+def reject_13(number: int) -> int:
+    if number == 13:
+        raise ValueError("13 is not accepted")
+    return number
+
+
 @app.get("/typed")
-async def get_typed(number: int) -> int:
+async def get_typed(number: Annotated[int, AfterValidator(reject_13)]) -> int:
     return number
 
 

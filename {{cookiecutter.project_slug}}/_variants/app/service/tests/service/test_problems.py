@@ -50,6 +50,11 @@ def test_invalid_parameter_returns_problem_document(service):
     assert problem["errors"][0]["detail"].startswith("JSON decode error: Expecting property name")
 
 
+def test_error_of_a_validator_has_no_prefix(service):
+    problem = assert_problem(service.request("GET", "/typed?number=13"), 422)
+    assert problem["errors"] == [{"at": "query/number", "detail": "13 is not accepted"}]
+
+
 def test_failure_is_logged_but_not_returned(failing_service):
     service, before = failing_service, failing_service.log.read_text()
     response = service.request("GET", "/fail", headers={"x-request-id": "abc"})

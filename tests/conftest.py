@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -95,6 +96,20 @@ class Project:
     def run(self, *command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run a command in the project, and capture its output; do not raise if it fails."""
         return subprocess.run(command, cwd=self.path, capture_output=True, text=True, check=False, **options)
+
+
+def all_pairs(questions: dict[str, list[str]]) -> Iterator[dict[str, str]]:
+    """Generate pairwise combinations of answers."""
+
+    def pairs(row: dict[str, str]) -> set[tuple[tuple[str, str], ...]]:
+        return set(itertools.combinations(row.items(), 2))
+
+    rows = [dict(zip(questions, row, strict=True)) for row in itertools.product(*questions.values())]
+    missing = set().union(*map(pairs, rows))
+    while missing:
+        row = max(rows, key=lambda row: len(missing & pairs(row)))
+        missing -= pairs(row)
+        yield row
 
 
 Bake = Callable[..., Project]

@@ -26,7 +26,7 @@ from typing import Any
 
 from tools.charts import draw
 from tools.demo import TEMPLATE, generate, log
-from tools.engine import SUBSTITUTE_LABEL, DockerError, Engine, EngineUnavailable, running_engine, second_engine
+from tools.engine import DockerError, Engine, EngineUnavailable, running_engine, second_engine
 from tools.locks import compile_runtime
 
 DOCS = TEMPLATE / "docs"
@@ -392,8 +392,7 @@ def list_methods() -> list[str]:
 def collect_facts(engine: Engine, base: str, rounds: int) -> dict[str, Any]:
     """Return when, where, with which versions and how often the metrics are measured."""
     facts = harness.collect_facts(harness.Engine(engine.environment), base)
-    label = engine.docker("inspect", "--format", f'{{{{index .Config.Labels "{SUBSTITUTE_LABEL}"}}}}', base).stdout
-    return {**facts, "substitute": bool(label.strip()), "rounds": rounds}
+    return {**facts, "substitute": engine.is_substitute(base), "rounds": rounds}
 
 
 def measure(chosen: Sequence[str], rounds: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from typing import Any
 
 from tools.compare import STRATEGY, harness, without_bytecode
 from tools.demo import TEMPLATE, generate, log_command
-from tools.engine import SUBSTITUTE_LABEL, DockerError, Engine, EngineUnavailable, running_engine
+from tools.engine import DockerError, Engine, EngineUnavailable, running_engine
 from tools.pictures import ARTIFACTS, BASE, RUNTIME, draw
 
 LESSONS = STRATEGY / "all/lessons"
@@ -255,13 +255,17 @@ def read_stages(engine: Engine, dockerfile: Path, context: Path, base: str) -> C
 def measure(engine: Engine, project: Path) -> dict[str, Any]:
     """Build every stage of the lessons and strategies, and return the report."""
     base = engine.base_image(PYTHON)
-    label = engine.docker("inspect", "--format", f'{{{{index .Config.Labels "{SUBSTITUTE_LABEL}"}}}}', base).stdout
     dockerfiles = {name: (directory / "Dockerfile", LESSONS / "app") for name, directory in drawn_lessons().items()}
     dockerfiles |= {name: (project / "strategies" / name / "Dockerfile", project) for name in STRATEGIES}
     details = harness.collect_facts(harness.Engine(engine.environment), base)
     selected = {name: details[name] for name in ("date", "machine", "storage", "base", "versions")}
     contents = {name: read_stages(engine, file, context, base) for name, (file, context) in dockerfiles.items()}
-    return {**selected, "architecture": architecture(engine), "substitute": bool(label.strip()), "contents": contents}
+    return {
+        **selected,
+        "architecture": architecture(engine),
+        "substitute": engine.is_substitute(base),
+        "contents": contents,
+    }
 
 
 def architecture(engine: Engine) -> str:

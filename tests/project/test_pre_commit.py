@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
-from tests.conftest import QUESTIONS, TOOLS, Bake, Project
+from tests.conftest import QUESTIONS, TOOLS, Bake, Project, all_pairs
 from tests.generation.updates import make_template
 from tests.project import hook_repositories
 from tests.questions.test_questions import NASTY
@@ -51,20 +50,6 @@ def hooks(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory, index: None
         return project.run(TOOLS / "pre-commit", "run", *options, *names, env=environment)
 
     return run
-
-
-def all_pairs(questions: dict[str, list[str]]) -> Iterator[dict[str, str]]:
-    """Generate pairwise combinations of answers."""
-
-    def pairs(row: dict[str, str]) -> set[tuple[tuple[str, str], ...]]:
-        return set(itertools.combinations(row.items(), 2))
-
-    rows = [dict(zip(questions, row, strict=True)) for row in itertools.product(*questions.values())]
-    missing = set().union(*map(pairs, rows))
-    while missing:
-        row = max(rows, key=lambda row: len(missing & pairs(row)))
-        missing -= pairs(row)
-        yield row
 
 
 def assert_clean(hooks: Hooks, project: Project) -> None:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import Distribution, PathDistribution, distributions
-from itertools import combinations, product
+from itertools import combinations, cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from cookiecutter.main import cookiecutter
 from hypothesis import HealthCheck, example, given, note, settings
 from hypothesis import strategies as st
 
-from tests.conftest import BAKE, QUESTIONS, TEMPLATE, TOOLS, Project, attempts
+from tests.conftest import BAKE, QUESTIONS, TEMPLATE, TOOLS, Project, all_pairs, attempts
 from tools.engine import Engine
 
 SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
@@ -120,7 +120,8 @@ def is_directory_name(text: str) -> bool:
 
 def add_choices(typed: dict[str, str]) -> dict[str, str]:
     """Add answers to the multiple-choice questions. A checksum picks them, because Hypothesis would repeat itself."""
-    return typed | COMBINATIONS[zlib.crc32(repr(typed).encode()) % len(COMBINATIONS)]
+    text = repr(typed).replace(str(CANARY), "")  # its name contains the process ID
+    return typed | COMBINATIONS[zlib.crc32(text.encode()) % len(COMBINATIONS)]
 
 
 ANSWERS = TYPED.map(add_choices)
@@ -433,10 +434,11 @@ def answer_stats(bake_here: BakeHere, metadata: Metadata) -> AnswerStats:
 
 
 def explicit_answers() -> Iterator[dict[str, str]]:
-    """Build answer sets from the explicit texts: three valid texts per set, or one invalid text."""
+    """Build answer sets from the explicit texts: three valid texts and some choices per set, or one invalid text."""
+    choices = cycle(all_pairs({question: QUESTIONS[question] for question in CHOICES}))
     for number in range(0, len(EXPLICIT_TEXTS), len(TEXTS)):
         fixed = {"project_slug": "named", "author_email": "ada@example.com"}
-        yield add_choices({**fixed, **dict(zip(TEXTS, EXPLICIT_TEXTS[number:], strict=False))})
+        yield {**fixed, **dict(zip(TEXTS, EXPLICIT_TEXTS[number:], strict=False)), **next(choices)}
     for text in INVALID_TEXTS:
         yield from ({question: text} for question in (*TEXTS, "package_name", "author_email"))
         if is_directory_name(text):

@@ -80,13 +80,18 @@ class Engine:
         Raises EngineUnavailable if the image cannot be obtained.
         """
         tag = f"python:{version}-slim"
-        label = self.docker("image", "inspect", "--format", _label_format(), tag, check=False)
-        official = label.returncode == 0 and not label.stdout.strip()
-        pulled = label.returncode != 0 and self.docker("pull", "--quiet", tag, check=False).returncode == 0
+        present = self.docker("image", "inspect", tag, check=False).returncode == 0
+        official = present and not self.is_substitute(tag)
+        pulled = not present and self.docker("pull", "--quiet", tag, check=False).returncode == 0
         if not official and not pulled:
             # The script also replaces an outdated substitute.
             self._create_substitute(version, tag)
         return tag
+
+    def is_substitute(self, base_image: str) -> bool:
+        """Return whether a local base image is a substitute for an official one."""
+        label = f'{{{{index .Config.Labels "{SUBSTITUTE_LABEL}"}}}}'
+        return bool(self.docker("image", "inspect", "--format", label, base_image).stdout.strip())
 
     def _create_substitute(self, version: str, tag: str) -> None:
         if not _is_root_on_debian():
@@ -364,10 +369,6 @@ def _is_root_on_debian() -> bool:
     with suppress(OSError):
         return "ID=debian" in Path("/etc/os-release").read_text().splitlines()
     return False
-
-
-def _label_format() -> str:
-    return f'{{{{index .Config.Labels "{SUBSTITUTE_LABEL}"}}}}'
 
 
 def _run_script(command: list[Path | str], environment: dict[str, str]) -> None:

@@ -26,8 +26,9 @@ pytest_plugins = ["tools.engine.fixtures"]
 # The tests in this directory belong to a generated project.
 collect_ignore = ["project/edit_distance"]
 
-# Reset what `make test` and background shells pass on: variables that change make's output, and an ignored Ctrl-C.
-for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+# Reset what `make test` and shells pass on: variables that change make's output, an ignored Ctrl-C, and
+# PYTHONDONTWRITEBYTECODE, with which each start of a generated service would compile its dependencies again.
+for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONDONTWRITEBYTECODE"):
     os.environ.pop(name, None)
 # If the name server or the package index does not respond, try again soon and often, as in a substitute base image.
 os.environ |= {

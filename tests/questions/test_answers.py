@@ -30,6 +30,7 @@ import cookiecutter.hooks as cookiecutter_hooks
 import jinja2
 import pytest
 import yaml
+from cookiecutter import generate
 from cookiecutter.exceptions import FailedHookException
 from cookiecutter.main import cookiecutter
 from hypothesis import HealthCheck, example, given, note, settings
@@ -212,7 +213,7 @@ BakeHere = Callable[[dict[str, str]], Project]
 
 @pytest.fixture(scope="module")
 def bake_here(tmp_path_factory: pytest.TempPathFactory, rendered_hooks: Path) -> Iterator[BakeHere]:
-    """Return a function that generates projects in this process, and lets Jinja compile each source only once."""
+    """Return a function that generates projects in this process, and compiles and examines each source only once."""
     directory = tmp_path_factory.mktemp("answers")
     config = directory / "config.yaml"
     config.write_text(json.dumps({"replay_dir": str(directory / "replay")}))
@@ -251,6 +252,7 @@ def bake_here(tmp_path_factory: pytest.TempPathFactory, rendered_hooks: Path) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cookiecutter_hooks, "run_script", run_hook_here)
         patch.setattr(jinja2.Environment, "compile", compile_once)
+        patch.setattr(generate, "is_binary", cache(generate.is_binary))
         patch.setattr(tempfile, "tempdir", str(rendered_hooks))
         yield bake
 

@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -152,13 +153,29 @@ def bake_once(cookies_session: Any, rendered_hooks: Path) -> Bake:
 
 def weekly_after(count: int, combinations: Iterable[Any]) -> list[Any]:
     """Return parameters of which `make test` uses the first ones, and `make weekly` the others."""
-    marks: list[Collection[pytest.MarkDecorator]] = [(), (pytest.mark.weekly,)]
-    return [pytest.param(each, marks=marks[number >= count]) for number, each in enumerate(combinations)]
+    return [
+        pytest.param(each, marks=pytest.mark.weekly if number >= count else ())
+        for number, each in enumerate(combinations)
+    ]
 
 
 def attempts(normally: int, attack: int) -> int:
     """Return how often a test repeats an attack: the second number for `make attack`."""
     return attack if os.environ.get("ATTACK") else normally
+
+
+def skip_without_jq() -> None:
+    """Skip a test whose commands need jq, if it is not installed."""
+    if not shutil.which("jq"):
+        pytest.skip("the commands need jq: install it")
+
+
+def wait_until(condition: Callable[[], object], description: str = "the condition was not met in time") -> None:
+    """Wait up to a minute until a condition is true."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, description
+        time.sleep(0.1)
 
 
 COMMIT_TIME = 1_700_000_000
@@ -168,7 +185,7 @@ PERSON = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "comm
 
 def copy_project(project: Project, directory: Path) -> Project:
     """Return a copy of a project that a test may change."""
-    return Project(shutil.copytree(project.path, directory / project.slug), project.answers)
+    return Project(shutil.copytree(project.path, directory / project.slug, symlinks=True), project.answers)
 
 
 def commit_project(project: Project, directory: Path) -> Project:
@@ -262,6 +279,15 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> None:
         cause = re.search(NAME_RESOLUTION_ERROR, result.stderr)
         reason = cause[0] if cause else result.stderr.strip().splitlines()[-1]
         pytest.fail(f"This test needs a package index, but pip could not download setuptools: {reason}", pytrace=False)
+
+
+def npm_install(directory: Path, *packages: str) -> None:
+    """Install packages into a directory, or skip the test if there is no npm."""
+    if not (shutil.which("node") and shutil.which("npm")):
+        pytest.skip(f"{' and '.join(packages)} need node and npm: install them")
+    command = ["npm", "install", "--loglevel=error", "--ignore-scripts", "--prefix", str(directory), *packages]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
 
 
 class FailureReporter:

@@ -17,10 +17,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tools.compare import DOCS, collect_facts, describe_environment, empty_engine, harness, replace_between_markers
-from tools.demo import log
+from tools.compare import (
+    DOCS,
+    LESSONS,
+    collect_facts,
+    describe_environment,
+    empty_engine,
+    harness,
+    replace_between_markers,
+)
+from tools.demo import PYTHON, log
 from tools.engine import DockerError, Engine, EngineUnavailable, running_engine, second_engine
-from tools.stages import LESSONS, PYTHON
 
 LESSON = LESSONS / "08-caches"
 BEGIN = "<!-- Generated from the template's docs/caches.json. -->"

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from tools.compare import DOCS, collect_facts, generate_project, harness
+from tools.demo import PYTHON, QUESTIONS, STRATEGIES
 from tools.engine import DockerError, Engine, EngineUnavailable, running_engine
-from tools.stages import PYTHON, QUESTIONS, STRATEGIES, architecture, read_stages
+from tools.stages import architecture, read_stages
 
 COMBINATIONS = DOCS / "combinations.json"
 # The questions, in the order of the names.

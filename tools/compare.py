@@ -25,14 +25,13 @@ from statistics import median
 from typing import Any
 
 from tools.charts import draw
-from tools.demo import TEMPLATE, generate, log
+from tools.demo import PYTHON, TEMPLATE, generate, log
 from tools.engine import DockerError, Engine, EngineUnavailable, running_engine, second_engine
-from tools.locks import compile_runtime
+from tools.locks import compile_runtime, uv
 
 DOCS = TEMPLATE / "docs"
 ALTERNATIVES = DOCS / "alternatives"
 STRATEGY = TEMPLATE / "{{cookiecutter.project_slug}}/_variants/strategy"
-PYTHON = "3.14"
 # A package with an extension module and no wheels, so that every build must compile it.
 COMPILED = "crcmod==1.7"
 UV = "strategies/uv-multistage"
@@ -214,11 +213,6 @@ sum_{number}_{token}(PyObject *self, PyObject *arguments)
 """
 
 
-def uv_lock(directory: Path) -> None:
-    """Write uv.lock next to a pyproject.toml."""
-    subprocess.run([sys.executable, "-m", "uv", "lock", "--quiet"], cwd=directory, check=True)
-
-
 def add_uv_files(project: Path) -> None:
     """Write a pyproject.toml for uv, with a static version and the locked versions as constraints, and its uv.lock."""
     text = (project / "pyproject.toml").read_text("utf-8")
@@ -232,7 +226,7 @@ def add_uv_files(project: Path) -> None:
     (project / UV / "pyproject.toml").write_text(
         f"{text}\n[tool.uv]\nconstraint-dependencies = {json.dumps(pins)}\n", "utf-8"
     )
-    uv_lock(project / UV)
+    uv("lock", "--quiet", cwd=project / UV)
 
 
 def generate_project(directory: Path, *answers: str) -> Path:
@@ -270,7 +264,7 @@ def add_requirement(project: harness.Project, token: str) -> None:
     pyproject = project.path / UV / "pyproject.toml"
     text = pyproject.read_text("utf-8").replace("dependencies = [", f'dependencies = ["{harness.REQUIREMENT}", ', 1)
     pyproject.write_text(f"{text}# {token}\n", "utf-8")
-    uv_lock(pyproject.parent)
+    uv("lock", "--quiet", cwd=pyproject.parent)
 
 
 def add_c_files(project: harness.Project, token: str, total: int = FILES) -> None:

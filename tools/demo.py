@@ -5,6 +5,7 @@ Without a Docker engine, install and run the project in a virtualenv instead.
 
 from __future__ import annotations
 
+import json
 import shlex
 import socket
 import subprocess
@@ -18,6 +19,9 @@ from pathlib import Path
 from tools.engine import DockerError, Engine, EngineUnavailable, running_engine
 
 TEMPLATE = Path(__file__).parent.parent
+QUESTIONS = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
+STRATEGIES = [name for name in QUESTIONS["strategy"] if name != "all"]
+PYTHON = QUESTIONS["python_version"][0]
 SLUG = "checksum-service"
 BODY = b"123456789"
 
@@ -61,7 +65,7 @@ def generate(directory: Path, *answers: str) -> Path:
 
 def build(engine: Engine, project: Path, tag: str) -> None:
     """Build a project's image on any available base image; docker prints progress on stderr."""
-    log(f"Base image: {engine.base_image('3.14')}")
+    log(f"Base image: {engine.base_image(PYTHON)}")
     log_command("docker", "build", "--tag", tag, ".")
     subprocess.run(["docker", "build", "--tag", tag, "."], cwd=project, env=engine.environment, check=True)
 

@@ -16,14 +16,10 @@ from pathlib import Path
 
 from cookiecutter.main import cookiecutter
 
-TEMPLATE = Path(__file__).parent.parent
+from tools.demo import TEMPLATE, log
+
 # Without a pipeline, because the workflow's token cannot push workflow files.
 ANSWERS = {"ci": "none"}
-
-
-def log(text: str) -> None:
-    """Print a progress message."""
-    print(text, flush=True)
 
 
 def strategies(template: Path) -> list[str]:

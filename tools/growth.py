@@ -17,16 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from tools.charts import draw_growth
-from tools.compare import (
-    DOCS,
-    PYTHON,
-    add_c_files,
-    collect_facts,
-    describe_environment,
-    harness,
-    replace_between_markers,
-)
-from tools.demo import generate, log
+from tools.compare import DOCS, add_c_files, collect_facts, describe_environment, harness, replace_between_markers
+from tools.demo import PYTHON, generate, log
 from tools.engine import DockerError, EngineUnavailable, running_engine
 from tools.locks import compile_runtime
 

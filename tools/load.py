@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
+from tools.compare import harness
 from tools.demo import build, generate, log
 from tools.engine import DockerError, Engine, EngineUnavailable, running_engine
 
@@ -230,17 +230,12 @@ def run(engine: Engine, rounds: int, seconds: int) -> Results:
     return results
 
 
-def summary(values: list[float]) -> dict[str, float]:
-    """Return median, min and max."""
-    return {"median": median(values), "min": min(values), "max": max(values)}
-
-
 def summaries(results: Results) -> dict[str, dict[str, dict[str, float]]]:
     """Summarise the metrics of both apps, and their ratios in each round."""
     return {
         name: {
-            "service/bare": summary([service / bare for service, bare in zip(*apps.values(), strict=True)]),
-            **{app: summary(values) for app, values in apps.items()},
+            "service/bare": harness.summary([service / bare for service, bare in zip(*apps.values(), strict=True)]),
+            **{app: harness.summary(values) for app, values in apps.items()},
         }
         for name, apps in results.items()
     }

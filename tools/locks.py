@@ -8,8 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parent.parent
-GENERATED = REPOSITORY / "{{cookiecutter.project_slug}}"
+from tools.demo import TEMPLATE, generate
+
+GENERATED = TEMPLATE / "{{cookiecutter.project_slug}}"
 APPS = ("cli", "service")
 COMPILE = ("pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes")
 
@@ -17,7 +18,7 @@ COMPILE = ("pip", "compile", "--quiet", "--universal", "--python-version", "3.11
 def sources() -> list[Path]:
     """List the .in files that lock files are compiled from."""
     return sorted(
-        path for path in REPOSITORY.glob("**/requirements*.in") if not {".venv", ".venv-site"}.intersection(path.parts)
+        path for path in TEMPLATE.glob("**/requirements*.in") if not {".venv", ".venv-site"}.intersection(path.parts)
     )
 
 
@@ -27,9 +28,31 @@ def group_locks() -> dict[str, Path]:
     return {path.stem: path for path in sorted(files)}
 
 
+class UvError(subprocess.CalledProcessError):
+    """A uv command failed. The message contains its stderr, by which pytest recognises failures of the network."""
+
+    def __str__(self) -> str:
+        """Return the command, its exit status, and its stderr."""
+        return f"{super().__str__()}\n{self.stderr}"
+
+
+def uv(*arguments: str | Path, cwd: Path | None = None) -> str:
+    """Run uv, and return its output without surrounding whitespace.
+
+    Raises:
+        UvError: if it fails.
+
+    """
+    command = [sys.executable, "-m", "uv", *arguments]
+    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise UvError(result.returncode, command, result.stdout, result.stderr)
+    return result.stdout.strip()
+
+
 def compile_lock(directory: Path, *options: str) -> None:
     """Compile one lock file in a directory, for every platform and all supported Pythons, with hashes."""
-    subprocess.run([sys.executable, "-m", "uv", *COMPILE, *options], cwd=directory, check=True)
+    uv(*COMPILE, *options, cwd=directory)
 
 
 def compile_source(source: Path, *options: str) -> None:
@@ -53,22 +76,14 @@ def copy_to_template(project: Path, name: str, target: Path) -> None:
     target.write_text(re.sub(r"checksum-service(?= \(pyproject)", "{{ cookiecutter.project_slug }}", lock), "utf-8")
 
 
-def generate(directory: Path, app: str) -> Path:
-    """Generate a project with every group of dependencies."""
-    command = [sys.executable, "-m", "cookiecutter", "--default-config", "--no-input", "--output-dir", str(directory)]
-    answers = (f"app={app}", "strategy=all", "ci=gitlab")
-    subprocess.run([*command, str(REPOSITORY), *answers], check=True, stdout=subprocess.DEVNULL)
-    (project,) = directory.iterdir()
-    return project
-
-
 def main() -> None:
     """Update all lock files. Generate projects first, because the groups are listed in their pyproject.toml."""
     for source in sources():
         compile_source(source, "--upgrade")
     for app in APPS:
         with tempfile.TemporaryDirectory() as directory:
-            project = generate(Path(directory), app)
+            # With every group of dependencies.
+            project = generate(Path(directory), f"app={app}", "strategy=all", "ci=gitlab")
             compile_runtime(project, "--upgrade")
             copy_to_template(project, "requirements.txt", GENERATED / "_variants/app" / app / "requirements.txt")
             # app=service is last, because a group locked with its dependencies is valid for both apps.

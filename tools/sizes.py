@@ -68,10 +68,10 @@ def sizes(engine: Engine, tag: str) -> Sizes:
     return {name: (size, blocks) for name, (size, blocks) in json.loads(counted).items()}
 
 
-def layers(engine: Engine, tag: str) -> int:
-    """Return the size of an image in bytes, as reported by its engine."""
+def layer_sizes(engine: Engine, tag: str) -> list[int]:
+    """Return the sizes of an image's layers in bytes, as reported by its engine, starting with those of its base."""
     history = engine.docker("history", "--human=false", "--format", "{{.Size}}", tag).stdout
-    return sum(map(int, history.split()))
+    return [int(size) for size in reversed(history.split()) if int(size)]
 
 
 def counts_blocks(engine: Engine) -> bool:
@@ -136,7 +136,7 @@ def main() -> None:
             build(engine, projects[app], f"sizes-{app}")
         lock = (projects["service"] / "requirements.txt").read_text("utf-8")
         rows = added_sizes(engine, "sizes-service", "sizes-cli", lock)
-        difference = layers(engine, "sizes-service") - layers(engine, "sizes-cli")
+        difference = sum(layer_sizes(engine, "sizes-service")) - sum(layer_sizes(engine, "sizes-cli"))
     log(f"\nSize that app=service adds to the image of app=cli:\n\n{table(rows, difference)}")
 
 

@@ -19,12 +19,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tools.compare import STRATEGY, harness, without_bytecode
-from tools.demo import TEMPLATE, generate, log_command
+from tools.compare import LESSONS, harness, without_bytecode
+from tools.demo import PYTHON, QUESTIONS, STRATEGIES, TEMPLATE, generate, log_command
 from tools.engine import DockerError, Engine, EngineUnavailable, running_engine
 from tools.pictures import ARTIFACTS, BASE, RUNTIME, draw
 
-LESSONS = STRATEGY / "all/lessons"
 sys.path.append(str(LESSONS))
 with without_bytecode():
     from lesson import Layer as Layer
@@ -32,9 +31,6 @@ with without_bytecode():
 
 STAGES = TEMPLATE / "docs/stages.json"
 PICTURES = LESSONS / "pictures"
-QUESTIONS = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
-STRATEGIES = [name for name in QUESTIONS["strategy"] if name != "all"]
-PYTHON = QUESTIONS["python_version"][0]
 # Instructions that create a layer; all others change only the image configuration.
 LAYERED = ("RUN ", "COPY ", "ADD ", "WORKDIR ")
 # The step that compiles the standard library only reads the project; another step copies the project into a layer.

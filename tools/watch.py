@@ -20,13 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from tools.demo import SLUG, generate
+from tools.demo import PYTHON, SLUG, generate
 from tools.engine import DockerError, Engine, EngineUnavailable, running_engine
 
 ROUNDS = 5
 TARGETS = {"Python": 1.5, "C": 4.0}
 CRC32C = 0xE3069283
 SETTLE_SECONDS = 2
+TIMEOUT_SECONDS = 120
 FILES = ("--file", "deploy/compose.yaml", "--file", "deploy/compose.dev.yaml")
 
 
@@ -47,7 +48,7 @@ class WatchedService:
         except OSError:
             return ""
 
-    def wait_for(self, text: str, seconds: float = 120) -> float:
+    def wait_for(self, text: str) -> float:
         """Wait until a response contains a text, and return the elapsed seconds.
 
         Raises:
@@ -56,8 +57,8 @@ class WatchedService:
         """
         start = time.monotonic()
         while text not in self.checksum():
-            if time.monotonic() - start > seconds:
-                raise TimeoutError(f"The service did not return {text} within {seconds:.0f} seconds.")
+            if time.monotonic() - start > TIMEOUT_SECONDS:
+                raise TimeoutError(f"The service did not return {text} within {TIMEOUT_SECONDS} seconds.")
             time.sleep(0.02)
         return time.monotonic() - start
 
@@ -82,7 +83,7 @@ class WatchedService:
 @contextmanager
 def watched_service(engine: Engine, project: Path) -> Iterator[WatchedService]:
     """Run `docker compose watch` for a project, and stop it at the end."""
-    engine.base_image("3.14")
+    engine.base_image(PYTHON)
     override = project / "override.yaml"
     override.write_text(f'services: {{ {SLUG}: {{ ports: !override ["127.0.0.1::8000"] }} }}\n', "utf-8")
     compose = ("compose", "--project-name", f"watch-{os.getpid()}", *FILES, "--file", str(override))

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import BAKE, PERSON, QUESTIONS, TEMPLATE, Project
+from tests.conftest import BAKE, CHECKSUM, DIGITS, PERSON, QUESTIONS, TEMPLATE, Project, skip_without_jq
 from tests.project.test_ci import script_with
 from tools.engine import Engine
 
@@ -169,8 +169,7 @@ def test_pipeline_of_strategy_all_includes_new_strategy(
     project = bake_extended("all")
     output = tmp_path / "output"
     environment = {"GITHUB_OUTPUT": str(output), "GITHUB_REPOSITORY": "acme/sums", "GITHUB_REF_NAME": "main"}
-    if not shutil.which("jq"):
-        pytest.skip("the script needs jq: install it")
+    skip_without_jq()
     project.run("bash", "-c", script_with(project, "suffixes=$("), env={**engine.environment, **environment})
     assert f'"-{NAME}"' in output.read_text("utf-8")
 
@@ -186,10 +185,10 @@ def test_new_strategy_image_computes_the_checksum(
     engine.docker(*BAKE, "--load", f"--set=*.tags={tag}", f"image{suffix}", cwd=project.path)
     try:
         label = engine.docker("inspect", "--format", "{{.Config.Labels.strategy}}", tag).stdout
-        answer = engine.docker("run", "--rm", "--interactive", tag, SLUG, "crc32c", input="123456789").stdout
+        answer = engine.docker("run", "--rm", "--interactive", tag, SLUG, "crc32c", input=DIGITS).stdout
     finally:
         engine.docker("image", "rm", tag)
-    assert (label, answer) == (f"{NAME}\n", "e3069283  -\n")
+    assert (label, answer) == (f"{NAME}\n", f"{CHECKSUM}  -\n")
 
 
 def test_template_tests_include_new_strategy(template: ExtendedTemplate, engine: Engine) -> None:

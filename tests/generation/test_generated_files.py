@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
-from itertools import product
 
 import pytest
 
@@ -113,8 +112,9 @@ every_answer = pytest.mark.parametrize("answers", ALL_ANSWERS, ids=lambda answer
 
 # Every strategy with every app, and alternately with each runtime.
 COMBINATIONS = [
-    (*combination, QUESTIONS["runtime"][sum(divmod(number, len(APPS))) % 2])
-    for number, combination in enumerate(product(QUESTIONS["strategy"], APPS))
+    (strategy, app, QUESTIONS["runtime"][(i + j) % 2])
+    for i, strategy in enumerate(QUESTIONS["strategy"])
+    for j, app in enumerate(APPS)
 ]
 
 

@@ -27,9 +27,7 @@ from tests.command import (
     read_files,
     snapshot,
 )
-from tests.conftest import TEMPLATE, TOOLS, Bake, Project, commit_project
-from tools.engine import EngineUnavailable
-from tools.engine.fixtures import skip_or_fail
+from tests.conftest import TEMPLATE, TOOLS, Bake, Project, commit_project, copy_project
 
 Content = TypeVar("Content")
 PROJECT = "{{cookiecutter.project_slug}}"
@@ -75,14 +73,9 @@ def project_in_use(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) ->
     return project
 
 
-def copy_project(project: Project, directory: Path) -> Path:
-    """Copy a project, keeping symbolic links and modes."""
-    return shutil.copytree(project.path, directory / SLUG, symlinks=True)
-
-
-def generate(directory: Path, *arguments: str, template: Path = TEMPLATE) -> subprocess.CompletedProcess[str]:
+def generate(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Generate a project in a directory without prompts."""
-    return cookiecutter(directory, *WITHOUT_QUESTIONS, template, *arguments)
+    return cookiecutter(directory, *WITHOUT_QUESTIONS, TEMPLATE, *arguments)
 
 
 def select(contents: Mapping[str, Content], names: Iterable[str]) -> dict[str, Content | None]:
@@ -107,7 +100,7 @@ def work_dir(tmp_path: Path) -> Path:
 def test_overwriting_replaces_only_template_files_and_lists_leftovers(
     project_in_use: Project, work_dir: Path, bake_once: Bake, strategy: str
 ) -> None:
-    project = copy_project(project_in_use, work_dir)
+    project = copy_project(project_in_use, work_dir).path
     before, fresh = snapshot(project), read_files(bake_once(strategy=strategy).path)
     result = generate(work_dir, "-f", f"strategy={strategy}")
     assert result.returncode == 0, result.stdout
@@ -127,7 +120,7 @@ def test_overwriting_replaces_only_template_files_and_lists_leftovers(
 def test_skip_if_file_exists_adds_only_missing_files(
     project_in_use: Project, work_dir: Path, bake_once: Bake, strategy: str
 ) -> None:
-    project = copy_project(project_in_use, work_dir)
+    project = copy_project(project_in_use, work_dir).path
     (project / "setup.py").unlink()
     before, fresh = snapshot(project), read_files(bake_once(strategy=strategy).path)
     result = generate(work_dir, "-f", "-s", f"strategy={strategy}")
@@ -177,7 +170,7 @@ def symlink_of_moved_file(project: Path) -> str:
 def test_conflicting_path_is_reported_before_any_change(
     project_in_use: Project, work_dir: Path, fault: Callable[[Path], str]
 ) -> None:
-    reason = fault(copy_project(project_in_use, work_dir))
+    reason = fault(copy_project(project_in_use, work_dir).path)
     before = snapshot(work_dir.parent)
     result = generate(work_dir, "-f")
     assert result.returncode == 1
@@ -189,7 +182,7 @@ def test_conflicting_path_is_reported_before_any_change(
 
 
 def test_existing_variants_directory_stops_cruft(project_in_use: Project, work_dir: Path, tmp_path: Path) -> None:
-    project = copy_project(project_in_use, work_dir)
+    project = copy_project(project_in_use, work_dir).path
     write(project, {"_variants/mine.txt": b"mine"})
     before = snapshot(project)
     cruft = (TOOLS / "cruft", "create", "--no-input", "--default-config", "--overwrite-if-exists")
@@ -200,7 +193,7 @@ def test_existing_variants_directory_stops_cruft(project_in_use: Project, work_d
 
 
 def test_symlinks_inside_project_are_allowed(project_in_use: Project, work_dir: Path) -> None:
-    project = copy_project(project_in_use, work_dir)
+    project = copy_project(project_in_use, work_dir).path
     (project / "src").rename(project / "lib")
     (project / "src").symlink_to("lib")
     # The path to the project may also contain a symbolic link.
@@ -222,7 +215,7 @@ def mount(directory: Path, *arguments: str) -> None:
     """Mount a file system, or skip the test if the user is not root."""
     result = subprocess.run(["mount", *arguments, str(directory)], capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        skip_or_fail(EngineUnavailable(f"Only root can mount: {result.stderr.strip()}"))
+        pytest.skip(f"Only root can mount: {result.stderr.strip()}")
 
 
 @contextmanager
@@ -327,7 +320,7 @@ def test_ctrl_c_while_overwriting_keeps_user_files(
     project_in_use: Project, work_dir: Path, bake_once: Bake, tmp_path: Path
 ) -> None:
     fresh = read_files(bake_once().path)
-    project = copy_project(project_in_use, work_dir)
+    project = copy_project(project_in_use, work_dir).path
     before = snapshot(project)
     interrupt_generation(work_dir, tmp_path)
     after = snapshot(project)
@@ -363,7 +356,7 @@ def test_full_disk_during_generation_damages_only_template_files(
 ) -> None:
     template, fresh = copy_template(tmp_path), read_files(bake_once().path)
     with small_disk(work_dir, 6_000_000):
-        project = copy_project(project_in_use, work_dir)
+        project = copy_project(project_in_use, work_dir).path
         before = snapshot(project)
         with paused_generation(work_dir, template / IN_THE_MIDDLE, template) as generation:
             # The next file that cookiecutter writes is longer than the one it replaces.
@@ -384,7 +377,7 @@ def test_failed_post_gen_hook_keeps_user_files(
     project_in_use: Project, work_dir: Path, bake_once: Bake, tmp_path: Path, *, over: bool
 ) -> None:
     template, fresh = copy_template(tmp_path), read_files(bake_once().path)
-    project = copy_project(project_in_use, work_dir) if over else work_dir / SLUG
+    project = copy_project(project_in_use, work_dir).path if over else work_dir / SLUG
     before = snapshot(project) if over else {}
     with paused_generation(work_dir, template / AT_THE_END, template) as generation:
         # After all checks, create a directory where the hook will write a file.
@@ -410,7 +403,7 @@ def test_simultaneous_generation_in_one_project_is_rejected(
     project_in_use: Project, work_dir: Path, bake_once: Bake, tmp_path: Path
 ) -> None:
     template, fresh = copy_template(tmp_path), read_files(bake_once().path)
-    project = copy_project(project_in_use, work_dir)
+    project = copy_project(project_in_use, work_dir).path
     with paused_generation(work_dir, template / IN_THE_MIDDLE, template) as generation:
         second = generate(work_dir, "-f")
         generation.resume()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import pytest
 from tests.command import COMMAND, cookiecutter, copy_template, create_repository, git, read_files
 from tests.conftest import TEMPLATE, TOOLS, Bake, weekly_after
 from tools.engine import Engine
+from tools.locks import UvError, uv
 
 # All answers come from the user's configuration.
 ANSWERS = {
@@ -64,12 +66,6 @@ def work_dir(tmp_path: Path) -> Path:
     return create_work_dir(tmp_path)
 
 
-def uv(*arguments: str | Path, check: bool = True) -> str:
-    """Run uv, and return its output."""
-    command = [TOOLS / "uv", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=check).stdout.strip()
-
-
 @cache
 def uv_cache() -> str:
     """Return uv's cache directory, to use it with another home directory."""
@@ -79,8 +75,8 @@ def uv_cache() -> str:
 @cache
 def interpreter(version: str) -> Path | None:
     """Return a local Python interpreter, found by uv or pyenv."""
-    if found := uv("python", "find", "--no-python-downloads", version, check=False):
-        return Path(found)
+    with suppress(UvError):
+        return Path(uv("python", "find", "--no-python-downloads", version))
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     return next(pyenv.glob(f"versions/{version}.*/bin/python"), None)
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-from tests.conftest import TEMPLATE
+from tests.conftest import TEMPLATE, skip_without_jq
 from tests.generation.updates import make_template
 
 PAGE = (TEMPLATE / "docs/updating.md").read_text("utf-8")
@@ -79,8 +76,7 @@ def script() -> str:
 
 
 def test_commands_print_documented_output(tmp_path: Path) -> None:
-    if not shutil.which("jq"):
-        pytest.skip("the commands of the page need jq; install it")
+    skip_without_jq()
     template = make_template(tmp_path)
     template.release("v1")
     (tmp_path / "enter").write_text("\n" * 30, "utf-8")

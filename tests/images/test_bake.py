@@ -20,7 +20,9 @@ import pytest
 from tests.conftest import (
     APPS,
     BAKE,
+    CHECKSUM,
     COMMIT_TIME,
+    DIGITS,
     QUESTIONS,
     STRATEGIES,
     WITH_ARTIFACTS,
@@ -34,7 +36,7 @@ from tools.engine import Engine, EngineUnavailable, second_engine
 from tools.engine.fixtures import skip_or_fail
 from tools.sizes import counts_blocks
 
-OUTPUT = "e3069283  -\n"
+OUTPUT = f"{CHECKSUM}  -\n"
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Builder:
     def output(self, tag: str) -> str:
         """Run the program of an image with nine digits as input, and return its output."""
         options = ("run", "--rm", "--interactive", "--network=none")
-        return self.engine.docker(*options, tag, self.project.slug, "crc32c", input="123456789").stdout
+        return self.engine.docker(*options, tag, self.project.slug, "crc32c", input=DIGITS).stdout
 
 
 @pytest.fixture(scope="module")
@@ -397,7 +399,7 @@ def test_fresh_engine_compiles_nothing_and_builds_the_same_image(
 
 def edit_copy(project: Project, directory: Path) -> Project:
     """Return a copy of a project with one changed line of Python."""
-    copy = Project(shutil.copytree(project.path, directory / "edited"), project.answers)
+    copy = copy_project(project, directory)
     copy.edit("src/acme_sums/cli.py", "1 << 20", "1 << 19")
     return copy
 

@@ -187,7 +187,6 @@ def image(engine: Engine, built_project: Project, company: dict[str, str], strat
     return Image(engine, f"{IMAGE}:{strategy}", built_project, company["BASE"])
 
 
-@pytest.mark.slow
 def test_make_test_installs_from_private_index(project: Project, host: dict[str, str]) -> None:
     assert "acme-private==1" in project.read("requirements.txt")
     result = project.run("make", "test", "ARGS=tests/test_cli.py", env=host)
@@ -236,7 +235,6 @@ class PasswordSearch:
             self.found.append(path.name)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_build_stores_no_password(
     engine: Engine, built_project: Project, company: dict[str, str], tmp_path: Path, strategy: str

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import STRATEGIES, Bake, Build, copy_project, weekly_after
+from tools.compare import COMPILED
 from tools.engine import DockerError
 from tools.locks import compile_runtime
 
@@ -18,8 +19,8 @@ from tools.locks import compile_runtime
 def test_unloadable_dependency_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
     project = copy_project(image.project, tmp_path)
-    # crcmod has no wheel, and its extension module is linked with a library that runtime-image does not contain.
-    project.edit("pyproject.toml", "dependencies = [", 'dependencies = ["crcmod==1.7",')
+    # It has no wheel, and its extension module is linked with a library that runtime-image does not contain.
+    project.edit("pyproject.toml", "dependencies = [", f'dependencies = ["{COMPILED}",')
     compile_runtime(project.path)
     library = "USER 0\nRUN echo 'int f(void) { return 1; }' | gcc -shared -xc - -o /usr/lib/libmissing.so\n"
     project.edit("Dockerfile", "# Put ccache before", f"{library}# Put ccache before")

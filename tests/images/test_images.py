@@ -23,7 +23,7 @@ from tests.conftest import (
     copy_project,
 )
 from tools.engine import Engine
-from tools.sizes import sizes
+from tools.sizes import layer_sizes, sizes
 
 # A service has dependencies. One strategy is enough for a command, because other tests build it with each strategy.
 COMBINATIONS = [*((strategy, "service") for strategy in STRATEGIES), (STRATEGIES[0], "cli")]
@@ -177,21 +177,15 @@ acme-sums --version
     assert image.run("sh", "-c", script, options=("--tmpfs=/tmp:size=1m",)).stdout.startswith("acme-sums ")
 
 
-def test_cli_image_prints_help_by_default(image: Image) -> None:
-    if image.project.answers["app"] == "cli":
-        assert image.run().stdout.startswith("usage: acme-sums")
+def test_cli_image_prints_help_by_default(bake_once: Bake, build: Build) -> None:
+    image = build(bake_once(project_slug="acme-sums", strategy=STRATEGIES[0], app="cli"))
+    assert image.run().stdout.startswith("usage: acme-sums")
 
 
 def layers(image: Image) -> list[str]:
     inspected = image.engine.docker("inspect", "--format", "{{json .RootFS.Layers}}", image.tag).stdout
     found: list[str] = json.loads(inspected)
     return found
-
-
-def layer_sizes(image: Image) -> list[int]:
-    """Return the sizes of the layers in bytes, starting with those of the base image."""
-    history = image.engine.docker("history", "--human=false", "--format", "{{.Size}}", image.tag).stdout
-    return [int(size) for size in reversed(history.split()) if int(size)]
 
 
 def test_source_change_affects_only_the_small_project_layer(image: Image, tmp_path: Any) -> None:
@@ -204,7 +198,8 @@ def test_source_change_affects_only_the_small_project_layer(image: Image, tmp_pa
     edited = Image(image.engine, tag, project, image.base)
     unchanged = [old == new for old, new in zip(layers(image), layers(edited), strict=True)]
     assert not all(unchanged)
-    changed_bytes = sum(size for size, same in zip(layer_sizes(edited), unchanged, strict=True) if not same)
+    sizes_of_layers = layer_sizes(edited.engine, edited.tag)
+    changed_bytes = sum(size for size, same in zip(sizes_of_layers, unchanged, strict=True) if not same)
     # The engine counts whole disk blocks.
     assert changed_bytes < 500_000
     assert unchanged.index(False) >= len(unchanged) - 2  # the project, and the import that checks it
@@ -230,8 +225,8 @@ def test_source_change_compiles_only_the_changed_c_file(bake_once: Bake, build: 
 
 def own_size(image: Image) -> int:
     """Return the size of an image above its base image, in bytes."""
-    below = layer_sizes(Image(image.engine, image.base, image.project, image.base))
-    return sum(layer_sizes(image)[len(below) :])
+    below = layer_sizes(image.engine, image.base)
+    return sum(layer_sizes(image.engine, image.tag)[len(below) :])
 
 
 def test_virtualenv_contains_only_dependencies_and_project(bake_once: Bake, build: Build) -> None:

@@ -16,6 +16,7 @@ from debian.deb822 import Packages
 from tests.conftest import (
     APPS,
     CHECKSUM,
+    COMMIT_TIME,
     DIGITS,
     HARDENED,
     STRATEGIES,
@@ -25,12 +26,14 @@ from tests.conftest import (
     Project,
     container,
     copy_project,
+    wait_until,
     weekly_after,
 )
-from tests.images.test_images import UNCOMPILED, assert_command_works, layer_sizes, layers
+from tests.images.test_images import UNCOMPILED, assert_command_works, layers
 from tests.images.test_reproducible import inspect
 from tests.images.test_system_libraries import EXTENSION, YAML
 from tools.engine import DockerError, Engine
+from tools.sizes import layer_sizes
 
 RECORDS = "var/lib/dpkg/status.d/"
 
@@ -186,7 +189,8 @@ def test_standard_library_lacks_only_what_needs_a_terminal_or_tools(image: Image
 def test_image_is_less_than_half_as_large(image: Image, bake_once: Bake, build: Build) -> None:
     answers = {**image.project.answers, "runtime": "slim"}
     slim = build(bake_once(**{name: answers[name] for name in ("project_slug", "strategy", "app", "runtime")}))
-    assert sum(layer_sizes(image)) < 0.5 * sum(layer_sizes(slim))
+    size, slim_size = (sum(layer_sizes(each.engine, each.tag)) for each in (image, slim))
+    assert size < 0.5 * slim_size
 
 
 def test_source_change_affects_only_the_project_layer(image: Image, tmp_path: Any) -> None:
@@ -202,7 +206,7 @@ def test_source_change_affects_only_the_project_layer(image: Image, tmp_path: An
 
 def test_rebuilt_image_has_the_same_digest(image: Image) -> None:
     stages = "slim-image,minimal-base,project-image,runtime-image"
-    options = ("--provenance=false", "--build-arg=SOURCE_DATE_EPOCH=1700000000")
+    options = ("--provenance=false", f"--build-arg=SOURCE_DATE_EPOCH={COMMIT_TIME}")
     ids = []
     for name, more in (("first", ()), ("second", (f"--no-cache-filter={stages}",))):
         tag = f"{image.tag}-{name}"
@@ -264,11 +268,8 @@ def test_base_image_with_dependency_user_and_entry_point_works(bake_once: Bake, 
     image.engine.docker("build", "--tag", base, "-", input="\n".join(lines))
     image.engine.docker("build", f"--build-arg=BASE={base}", "--tag", tag, str(image.project.path))
     with container(image.engine, tag, *HARDENED) as name:
-        deadline = time.monotonic() + 30
         probe = ("exec", name, "python", "-P", "-m", "acme_sums.service.healthcheck")
-        while image.engine.docker(*probe, check=False).returncode and time.monotonic() < deadline:
-            time.sleep(0.1)
-        image.engine.docker(*probe)
+        wait_until(lambda: image.engine.docker(*probe, check=False).returncode == 0)
     assert Image(image.engine, tag, image.project, base).run("python", "-c", "import idna").returncode == 0
 
 

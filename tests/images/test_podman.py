@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from subprocess import CompletedProcess
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import HARDENED, QUESTIONS, Bake, Project, container, copy_project
+from tests.conftest import HARDENED, QUESTIONS, Bake, Project, container, copy_project, wait_until
 from tools.engine import Engine
 
 # Debian's podman of the base image's release. In a container, it may not manage cgroups or raise limits.
@@ -64,17 +63,13 @@ def podman(engine: Engine, base_image: Any, tmp_path_factory: pytest.TempPathFac
     engine.docker("image", "rm", tag, check=False)
 
 
-@pytest.mark.slow
 def test_podman_image_is_healthy_and_contains_changes(podman: Podman, bake_once: Bake, tmp_path: Any) -> None:
     # Most steps of this strategy's runtime-image only mount files from other stages.
     strategy = "wheels"
     project = copy_project(bake_once(project_slug="acme-sums", strategy=strategy, app="service"), tmp_path)
     podman.build(project, f"--tag={strategy}")
     podman.run("run", "--detach", f"--name={strategy}", *HARDENED, strategy)
-    deadline = time.monotonic() + 30
-    while podman.run("healthcheck", "run", strategy, check=False).returncode and time.monotonic() < deadline:
-        time.sleep(0.1)
-    podman.run("healthcheck", "run", strategy)
+    wait_until(lambda: podman.run("healthcheck", "run", strategy, check=False).returncode == 0)
     podman.run("rm", "--force", strategy)
     project.edit("src/acme_sums/__init__.py", '"0.1.0"', '"0.2.0"')
     # Podman may reuse outdated layers of runtime-image if compile-image is already in its cache.

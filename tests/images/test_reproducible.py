@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import BAKE, STRATEGIES, WITH_ARTIFACTS, Bake, Project, copy_project
+from tools.compare import COMPILED
 from tools.engine import Engine
 from tools.locks import compile_runtime
 
-# A package without a wheel, so that its C code is compiled in the build.
-COMPILED = "crcmod==1.7"
 COMMIT_TIMES = "1760000000", "1770000000"
 
 

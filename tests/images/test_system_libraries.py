@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import BAKE, STRATEGIES, Bake, Project, copy_project, weekly_after
+from tests.conftest import BAKE, COMMIT_TIME, STRATEGIES, Bake, Project, copy_project, weekly_after
 from tests.images.test_reproducible import inspect
 from tools.engine import DockerError, Engine
 from tools.locks import compile_runtime
@@ -26,7 +26,6 @@ PyMODINIT_FUNC PyInit__yaml(void) { return PyModule_Create(&definition); }
 """
 EXTENSION = 'Extension("acme_sums._yaml", ["src/yaml.c"], libraries=["yaml"])'
 LIBRARY = "libyaml-0.so.2"
-COMMIT_TIME = "1700000000"
 CPP = """
 #include <Python.h>
 #include <string>
@@ -70,7 +69,7 @@ def build(engine: Engine, base_image: Any) -> Iterator[Any]:
     def build_all(project: Project, name: str) -> str:
         base_image(project.answers["python_version"])
         repositories.append(f"test-{os.getpid()}-{name}")
-        environment = {**engine.environment, "IMAGE": repositories[-1], "SOURCE_DATE_EPOCH": COMMIT_TIME}
+        environment = {**engine.environment, "IMAGE": repositories[-1], "SOURCE_DATE_EPOCH": str(COMMIT_TIME)}
         engine.docker(*BAKE, "--load", cwd=project.path, env=environment)
         return repositories[-1]
 
@@ -126,7 +125,7 @@ def test_rebuilt_image_with_library_has_the_same_digest(
     first, second = f"{libraries}:{strategy}", f"{libraries}-rebuilt:{strategy}"
     # The compiler is not installed again, because a mirror may be updated at any time.
     options = ("--no-cache-filter=runtime-image", "--provenance=false", f"--file=strategies/{strategy}/Dockerfile")
-    environment = {**engine.environment, "SOURCE_DATE_EPOCH": COMMIT_TIME}
+    environment = {**engine.environment, "SOURCE_DATE_EPOCH": str(COMMIT_TIME)}
     log = engine.docker(
         "build", "--progress=plain", *options, f"--tag={second}", ".", cwd=project.path, env=environment
     )

@@ -28,7 +28,7 @@ def project(bake_once: Bake, testrun_uid: str) -> Project:
 @pytest.fixture
 def lesson_lock(request: pytest.FixtureRequest) -> Iterator[None]:
     """Hold a lock, so that only one test at a time builds the images of a lesson: their names are fixed."""
-    # The number of the lesson, or the name of its directory.
+    # The number of the lesson, or the name of its directory; 0 is the page errors.md.
     lesson = request.node.callspec.params["lesson"] if hasattr(request.node, "callspec") else "0"
     with (cache_dir() / f"lesson-{int(str(lesson)[:2])}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -140,7 +140,6 @@ def test_copies_are_ignored_by_git(project: Project) -> None:
     assert "\n/lessons/*/my.Dockerfile*\n" in project.read(".gitignore")
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("lesson_lock")
 @pytest.mark.parametrize(("lesson", "dockerfile"), UNSOLVED)
 def test_unsolved_exercise_fails(
@@ -157,7 +156,6 @@ def test_unsolved_exercise_fails(
 
 
 @pytest.mark.weekly
-@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_in_a_solution_is_detected(
     engine: Engine, base_image: Callable[[str], str], bake: Bake, fault: str
@@ -177,8 +175,6 @@ def test_fault_in_a_solution_is_detected(
     assert result.stdout.splitlines()[-1].startswith(message), result.stdout + result.stderr
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("lesson_lock")
 def test_failed_build_prints_the_error(engine: Engine, base_image: Callable[[str], str], project: Project) -> None:
     base_image(QUESTIONS["python_version"][0])
     mine = project.path / "lessons/01-hello-c/my.Dockerfile"

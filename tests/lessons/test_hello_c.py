@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import QUESTIONS, TOOLS, Project
+from tests.conftest import HARDENED, QUESTIONS, TOOLS, Project
 from tests.lessons.test_lessons import LESSONS
 from tools.engine import Engine
+from tools.sizes import layer_sizes
 
 LESSON = Project(LESSONS / "01-hello-c", {})
 DOCKERFILES = ["Dockerfile", "static.Dockerfile"]
@@ -25,28 +26,21 @@ def build(engine: Engine, dockerfile: str, base: str) -> str:
     return tag
 
 
-def layers(engine: Engine, tag: str) -> list[int]:
-    """Return the sizes of an image's layers in bytes."""
-    history = engine.docker("history", "--human=false", "--format", "{{.Size}}", tag).stdout
-    return [int(size) for size in history.split() if int(size)]
-
-
 @pytest.mark.parametrize("dockerfile", DOCKERFILES)
 def test_hardened_container_prints_hello(engine: Engine, base_image: BaseImage, dockerfile: str) -> None:
     tag = build(engine, dockerfile, base_image(QUESTIONS["python_version"][0]))
-    hardened = ("--read-only", "--cap-drop=ALL", "--user=12345:0", "--network=none")
-    assert engine.docker("run", "--rm", *hardened, tag).stdout == "Hello, world\n"
+    assert engine.docker("run", "--rm", "--network=none", *HARDENED, tag).stdout == "Hello, world\n"
 
 
 def test_image_adds_less_than_a_megabyte_to_its_base(engine: Engine, base_image: BaseImage) -> None:
     base = base_image(QUESTIONS["python_version"][0])
     tag = build(engine, "Dockerfile", base)
-    assert 0 < sum(layers(engine, tag)) - sum(layers(engine, base)) < 1_000_000
+    assert 0 < sum(layer_sizes(engine, tag)) - sum(layer_sizes(engine, base)) < 1_000_000
 
 
 def test_static_image_contains_one_file(engine: Engine, base_image: BaseImage, tmp_path: Path) -> None:
     tag = build(engine, "static.Dockerfile", base_image(QUESTIONS["python_version"][0]))
-    (size,) = layers(engine, tag)
+    (size,) = layer_sizes(engine, tag)
     assert size < 1_000_000
     container = engine.docker("create", tag).stdout.strip()
     engine.docker("export", "--output", str(tmp_path / "image.tar"), container)

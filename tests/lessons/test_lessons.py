@@ -19,10 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import QUESTIONS, TEMPLATE, Bake, Project
+from tests.conftest import QUESTIONS, STRATEGY_DIR, Bake, Project
 from tools.engine import Engine
 
-LESSONS = TEMPLATE / "{{cookiecutter.project_slug}}/_variants/strategy/all/lessons"
+LESSONS = STRATEGY_DIR / "all/lessons"
 LESSON_NAMES = sorted(directory.name for directory in LESSONS.glob("[0-9][0-9]-*"))
 # Pages besides the lessons.
 PAGES = ["README.md", "TEACHING.md", "article.md", "errors.md"]
@@ -203,7 +203,6 @@ def remove_images(engine: Engine, number: int) -> None:
         engine.docker("image", "rm", "--force", *tags, check=False)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("lesson_lock")
 @every_lesson
 def test_commands_print_documented_output(
@@ -219,7 +218,6 @@ def test_commands_print_documented_output(
         remove_images(engine, int(lesson[:2]))
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("lesson_lock")
 def test_commands_of_error_index_print_documented_errors(
     engine: Engine, base_image: Callable[[str], str], project: Project

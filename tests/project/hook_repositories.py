@@ -10,13 +10,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.command import git
 
 HOST = "https://github.com/"
 PINS = re.compile(rf"repo: {re.escape(HOST)}(\S+)\n +rev: (\S+)")
@@ -198,9 +196,8 @@ def create_fake_repositories(directory: Path, configuration: str) -> None:
         fake = FAKES[name]
         (repository / ".pre-commit-hooks.yaml").write_text(fake.hooks, "utf-8")
         (repository / "pyproject.toml").write_text(package(fake.requirement, tag.removeprefix("v")), "utf-8")
-        commit = ["-c", "user.name=tests", "-c", "user.email=tests@example.com", "commit", "--no-gpg-sign"]
-        for command in (["init"], ["add", "."], [*commit, "--message=hooks"], ["tag", "--no-sign", tag]):
-            subprocess.run(["git", *command], cwd=repository, check=True, capture_output=True)
+        for command in (["init"], ["add", "."], ["commit", "--message=hooks"], ["tag", "--no-sign", tag]):
+            git(repository, *command)
 
 
 def digest(configuration: str) -> str:

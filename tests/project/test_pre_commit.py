@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -36,8 +37,10 @@ def hooks(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory, index: None
     store.mkdir(parents=True, exist_ok=True)
     os.utime(store)
     for directory in store.parent.iterdir():
-        if directory.stat().st_mtime < time.time() - UNUSED_SECONDS:
-            shutil.rmtree(directory)
+        # Another worker may remove it at the same time.
+        with suppress(FileNotFoundError):
+            if directory.stat().st_mtime < time.time() - UNUSED_SECONDS:
+                shutil.rmtree(directory, ignore_errors=True)
     environment = {
         **hook_repositories.redirection(fakes),
         "PRE_COMMIT_HOME": str(store),
@@ -138,6 +141,7 @@ FAULTS: dict[str, tuple[str, str, Injection]] = {
         "files were modified",
         replace("src/acme/_native.c", "static int\nnative_exec", "static int native_exec"),
     ),
+    "misformatted C++": ("clang-format", "files were modified", append("src/acme/new.cpp", "int  value;\n")),
     "image without a fixed version": (
         "hadolint",
         "DL3007",

@@ -21,6 +21,7 @@ import yaml
 
 from tests.conftest import Bake, Project
 from tests.generation.updates import NEW, REMOVED, URL, Template, make_template
+from tools.locks import uv
 
 WORKFLOW = ".github/workflows/template-update.yml"
 BRANCH = "template-update"
@@ -49,9 +50,8 @@ def cruft_commands(bake_once: Bake, tmp_path_factory: pytest.TempPathFactory) ->
     runs = [step.get("run", "") for step in steps_of(project, "update")]
     (pinned,) = re.findall(r"^pipx install (cruft==\S+)$", "\n".join(runs), re.MULTILINE)
     venv = tmp_path_factory.mktemp("cruft") / "venv"
-    subprocess.run([sys.executable, "-m", "uv", "venv", "--quiet", venv], check=True)
-    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(venv / "bin/python"), pinned]
-    subprocess.run(command, check=True)
+    uv("venv", "--quiet", venv)
+    uv("pip", "install", "--quiet", "--python", venv / "bin/python", pinned)
     return venv / "bin"
 
 
@@ -174,9 +174,9 @@ def repository(initial_repository: Repository, tmp_path: Path) -> Repository:
     return repository
 
 
-def changed_files(repository: Repository, start: str = "main", end: str = BRANCH) -> set[str]:
-    """List the files that differ between two branches."""
-    return set(repository.git("diff", "--no-renames", "--name-only", start, end).splitlines())
+def changed_files(repository: Repository) -> set[str]:
+    """List the files that the update changes."""
+    return set(repository.git("diff", "--no-renames", "--name-only", "main", BRANCH).splitlines())
 
 
 def test_new_version_opens_one_pull_request_and_updates_it(

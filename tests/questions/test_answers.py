@@ -38,6 +38,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import BAKE, QUESTIONS, TEMPLATE, TOOLS, Project, all_pairs, attempts
 from tools.engine import Engine
+from tools.locks import uv
 
 SOURCE = TEMPLATE / "{{cookiecutter.project_slug}}"
 CHOICES = [question for question, default in QUESTIONS.items() if isinstance(default, list)]
@@ -283,7 +284,7 @@ def build_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("venv", "--quiet", "--python", sys.executable, directory),
         ("pip", "sync", "--quiet", "--require-hashes", "--python", python, requirements),
     ):
-        subprocess.run([sys.executable, "-m", "uv", *command], check=True)
+        uv(*command)
     return python
 
 
@@ -505,14 +506,14 @@ def worst_case_project(request: pytest.FixtureRequest, bake_here: BakeHere) -> P
 
 @pytest.mark.usefixtures("index")
 def test_wheel_builds_with_worst_case_answers(worst_case_project: Project, build_python: Path, tmp_path: Path) -> None:
-    uv = (sys.executable, "-m", "uv")
-    build = (*uv, "build", "--wheel", "--no-build-isolation", "--python", build_python, "--out-dir", tmp_path)
+    command = (sys.executable, "-m", "uv")
+    build = (*command, "build", "--wheel", "--no-build-isolation", "--python", build_python, "--out-dir", tmp_path)
     result = worst_case_project.run(*build, env={**os.environ, "CFLAGS": "-O0 -Wall -Wextra -Werror"})
     assert result.returncode == 0, result.stderr
     (wheel,) = tmp_path.glob("*.whl")
     installed = tmp_path / "installed"
     result = worst_case_project.run(
-        *uv, "pip", "install", "--no-deps", "--python", build_python, "--target", installed, wheel
+        *command, "pip", "install", "--no-deps", "--python", build_python, "--target", installed, wheel
     )
     assert result.returncode == 0, result.stderr
     (distribution,) = distributions(path=[str(installed)])

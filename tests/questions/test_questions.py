@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tomllib
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import problem
+from tests.command import clean_environment, problem
 from tests.conftest import QUESTIONS, TEMPLATE, Bake, Build
 
 INVALID_ANSWERS = [
@@ -70,7 +69,7 @@ def cookiecutter(
         [sys.executable, "-m", "cookiecutter", *options, str(TEMPLATE), *arguments],
         cwd=directory,
         input=input,
-        env={**os.environ, "HOME": str(directory), **environment},
+        env=clean_environment(directory, **environment),
         capture_output=True,
         text=True,
         check=False,
@@ -116,9 +115,7 @@ def replay(directory: Path, **changes: object) -> subprocess.CompletedProcess[st
     context = json.loads(saved.read_text("utf-8"))
     context["cookiecutter"] |= changes
     saved.write_text(json.dumps(context), "utf-8")
-    command = [sys.executable, "-m", "cookiecutter", "--default-config", "--replay", str(TEMPLATE)]
-    environment = {**os.environ, "HOME": str(directory)}
-    return subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
+    return cookiecutter(directory, options=("--default-config", "--replay"))
 
 
 @pytest.mark.attack

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from fnmatch import fnmatch
 from typing import Any
 
 import pytest
 
+import local_extensions
 from tests.command import load_rules, problem, read_files
 from tests.conftest import QUESTIONS, TEMPLATE, Bake
 
 PAGE = (TEMPLATE / "docs/questions.md").read_text("utf-8")
-PROMPTS: dict[str, Any] = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))["__prompts__"]
+PROMPTS: dict[str, Any] = local_extensions.QUESTIONS["__prompts__"]
 SECTIONS = dict(re.findall(r"^## `(\w+)`\n\n(.*?)(?=^## )", PAGE, re.MULTILINE | re.DOTALL))
 TEXTS = [question for question, default in QUESTIONS.items() if isinstance(default, str)]
 CHOICES = [question for question in QUESTIONS if question not in TEXTS]

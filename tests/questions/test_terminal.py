@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import shlex
 from pathlib import Path
@@ -12,11 +11,12 @@ from typing import Any
 import pexpect
 import pytest
 
+import local_extensions
 from tests.command import COMMAND, SLUG, clean_environment, read_files
 from tests.conftest import QUESTIONS, TEMPLATE, Bake
 
 COLUMNS = 80
-PROMPTS: dict[str, Any] = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))["__prompts__"]
+PROMPTS: dict[str, Any] = local_extensions.QUESTIONS["__prompts__"]
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 # The end of every prompt: the coloured default, a colon and the cursor.
 WAITING = r"\x1b\[0m: $"

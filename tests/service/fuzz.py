@@ -27,14 +27,14 @@ WORDS = ("true", "false", "yes", "no", "[]", "{}", "null", '"', "tcp://10.0.0.1:
 CHARACTERS = "aZ0 ,;:/.-_~%$#'\"\\\t\n\r\x00\x1b\x7f\x80\xff\u2028\u20ac\ud800\U0001f40d"
 
 
-def random_text(rng: random.Random, size: int = 20) -> str:
+def random_text(rng: random.Random) -> str:
     """Return random characters, or a typical value with a random change."""
     chosen = rng.choice(
         [
             rng.choice(NUMBERS) + rng.choice(UNITS),
             ",".join(rng.choices(ADDRESSES, k=rng.randrange(1, 4))),
             rng.choice(WORDS),
-            "".join(rng.choices(CHARACTERS, k=rng.randrange(size))),
+            "".join(rng.choices(CHARACTERS, k=rng.randrange(20))),
         ]
     )
     place = rng.randrange(len(chosen) + 1)

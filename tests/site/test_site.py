@@ -16,12 +16,12 @@ import pytest
 
 from tests.conftest import APPS, QUESTIONS, STRATEGIES, TEMPLATE, Bake
 from tools.combinations import COMBINATIONS as COMMITTED
-from tools.compare import harness
+from tools.compare import LESSONS, harness
+from tools.locks import uv
 from tools.site.build import SITE, build, render
 from tools.site.explorer import METRICS
 from tools.site.markdown import REPOSITORY
 from tools.site.slides import LARGEST, fits, font_size
-from tools.stages import LESSONS
 
 RUNTIMES = QUESTIONS["runtime"]
 COMBINATIONS = [*product(STRATEGIES, APPS, RUNTIMES)]
@@ -107,11 +107,9 @@ def external_assets(pages: dict[str, Page], styles: dict[str, str]) -> list[str]
 def sphinx(index: None, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: ARG001
     """Return sphinx-build in a virtualenv with the locked packages."""
     venv = tmp_path_factory.mktemp("site") / "venv"
-    uv = (sys.executable, "-m", "uv")
     lock = SITE / "requirements.txt"
-    subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(venv)], check=True)
-    install = ("pip", "install", "--quiet", "--python", str(venv), "--require-hashes", "--requirement", str(lock))
-    subprocess.run([*uv, *install], check=True)
+    uv("venv", "--quiet", "--python", sys.executable, venv)
+    uv("pip", "install", "--quiet", "--python", venv, "--require-hashes", "--requirement", lock)
     return venv / "bin/sphinx-build"
 
 
@@ -127,13 +125,11 @@ def pages(html: Path) -> dict[str, Page]:
     return {path.relative_to(html).as_posix(): Page(path.read_text("utf-8")) for path in html.rglob("*.html")}
 
 
-@pytest.mark.slow
 def test_links_and_anchors_exist(html: Path, pages: dict[str, Page]) -> None:
     files = {path.relative_to(html).as_posix() for path in html.rglob("*") if path.is_file()}
     assert broken_links(pages, files) == []
 
 
-@pytest.mark.slow
 def test_links_to_repository_exist(pages: dict[str, Page]) -> None:
     links = {link.partition("#")[0] for page in pages.values() for link in page.links}
     own = [link for link in links if link.startswith(f"{REPOSITORY}/blob/main/")]
@@ -141,7 +137,6 @@ def test_links_to_repository_exist(pages: dict[str, Page]) -> None:
     assert [link for link in own if not (TEMPLATE / unquote(link).partition("/blob/main/")[2]).exists()] == []
 
 
-@pytest.mark.slow
 def test_site_loads_no_external_assets(html: Path, pages: dict[str, Page]) -> None:
     styles = {path.name: path.read_text("utf-8") for path in html.rglob("*") if path.suffix in (".css", ".svg")}
     assert styles
@@ -169,18 +164,15 @@ def test_broken_link_fails_build(sphinx: Path, tmp_path: Path, target: str) -> N
         render(tmp_path / "pages", tmp_path / "html", sphinx)
 
 
-@pytest.mark.slow
 def test_every_document_has_a_page(pages: dict[str, Page]) -> None:
     documents = [*(TEMPLATE / "docs").glob("*.md"), *(TEMPLATE / "docs/guides").glob("*.md")]
     addresses = {path.relative_to(TEMPLATE / "docs").with_suffix(".html").as_posix() for path in documents}
-    lessons = (TEMPLATE / "{{cookiecutter.project_slug}}/_variants/strategy/all/lessons").glob("*/README.md")
-    addresses |= {f"lessons/{path.parent.name}/index.html" for path in lessons}
+    addresses |= {f"lessons/{path.parent.name}/index.html" for path in LESSONS.glob("*/README.md")}
     explorer = {f"explorer/{'-'.join(combination)}.html" for combination in COMBINATIONS}
     assert {"index.html", "explorer/index.html", *addresses, *explorer} <= pages.keys()
     assert {name for name in pages if re.match(r"explorer/\w+-", name)} == explorer
 
 
-@pytest.mark.slow
 def test_slides_show_every_code_block_but_no_solution(pages: dict[str, Page]) -> None:
     slides = pages["slides.html"]
     lessons = [path.read_text("utf-8") for path in sorted(LESSONS.glob("[0-9][0-9]-*/README.md"))]
@@ -201,7 +193,6 @@ def test_largest_font_that_fits_is_used(text: str) -> None:
     assert size == LARGEST or not fits(text, size + 1)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("strategy", "app", "runtime"), GENERATED)
 def test_explorer_shows_generated_dockerfile(
     pages: dict[str, Page], bake_once: Bake, strategy: str, app: str, runtime: str
@@ -211,7 +202,6 @@ def test_explorer_shows_generated_dockerfile(
     assert page.blocks[-1].splitlines() == project.read("Dockerfile").splitlines()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("strategy", "app", "runtime"), COMBINATIONS)
 def test_explorer_explains_every_stage(pages: dict[str, Page], strategy: str, app: str, runtime: str) -> None:
     page = pages[f"explorer/{strategy}-{app}-{runtime}.html"]
@@ -229,7 +219,6 @@ def test_explorer_explains_every_stage(pages: dict[str, Page], strategy: str, ap
         assert " ".join(words.split()) in text
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("strategy", "app", "runtime"), COMBINATIONS)
 def test_explorer_shows_measurements_and_stages(
     html: Path, pages: dict[str, Page], strategy: str, app: str, runtime: str
@@ -248,7 +237,6 @@ def test_explorer_shows_measurements_and_stages(
         assert all(f">{layer}<" in drawing for layer in layers)
 
 
-@pytest.mark.slow
 def test_explorer_shows_differences_from_neighbours(pages: dict[str, Page]) -> None:
     pair = pages["explorer/venv-cli-slim.html"].blocks[-1], pages["explorer/user-cli-slim.html"].blocks[-1]
     venv, user = (set(dockerfile.splitlines()) for dockerfile in pair)

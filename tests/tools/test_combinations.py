@@ -51,7 +51,6 @@ def test_picture_texts_do_not_overlap_or_leave_the_drawing(tmp_path: Path, name:
 
 @pytest.mark.weekly
 @pytest.mark.serial
-@pytest.mark.slow
 def test_combination_is_measured(engine: Engine, base_image: Callable[[str], str], tmp_path: Path) -> None:
     base_image("3.14")
     file = tmp_path / "combinations.json"

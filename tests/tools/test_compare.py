@@ -69,7 +69,6 @@ def comparison_run(
 
 @pytest.mark.weekly
 @pytest.mark.serial
-@pytest.mark.slow
 def test_comparison_measures_all_metrics_of_all_methods(comparison_run: Any) -> None:
     result, report = comparison_run
     assert list(report["methods"]) == MEASURED
@@ -89,7 +88,6 @@ def test_comparison_measures_all_metrics_of_all_methods(comparison_run: Any) -> 
 
 @pytest.mark.weekly
 @pytest.mark.serial
-@pytest.mark.slow
 def test_minimal_image_is_smaller_and_has_fewer_packages(comparison_run: Any) -> None:
     _, report = comparison_run
     venv, minimal = (report["methods"][method] for method in ("venv", MINIMAL))
@@ -102,7 +100,6 @@ def test_minimal_image_is_smaller_and_has_fewer_packages(comparison_run: Any) ->
 
 @pytest.mark.weekly
 @pytest.mark.serial
-@pytest.mark.slow
 def test_reported_ratios_match_measurements(comparison_run: Any) -> None:
     _, report = comparison_run
     venv, *others = report["methods"].values()
@@ -117,7 +114,6 @@ def test_reported_ratios_match_measurements(comparison_run: Any) -> None:
 # Only sizes, because times depend on the load of the host.
 @pytest.mark.weekly
 @pytest.mark.serial
-@pytest.mark.slow
 @pytest.mark.parametrize("other", MEASURED[1:])
 @pytest.mark.parametrize("name", ["size", "compressed", "image", "pulled", "pushed"])
 def test_ratio_to_alternative_is_within_tolerance_of_committed(comparison_run: Any, name: str, other: str) -> None:
@@ -127,7 +123,6 @@ def test_ratio_to_alternative_is_within_tolerance_of_committed(comparison_run: A
 
 @pytest.mark.weekly
 @pytest.mark.serial
-@pytest.mark.slow
 def test_source_change_pushes_less_than_article_venv(comparison_run: Any) -> None:
     venv, article_venv = (comparison_run[1]["methods"][method] for method in ("venv", "article-venv"))
     assert venv["pushed"]["median"] < venv["compressed"]["median"] / 10
@@ -141,7 +136,6 @@ def test_source_change_pushes_less_than_article_venv(comparison_run: Any) -> Non
 
 @pytest.mark.weekly
 @pytest.mark.serial
-@pytest.mark.slow
 def test_comparison_leaves_nothing_on_the_engine(engine: Engine, cached_before: set[str], comparison_run: Any) -> None:  # noqa: ARG001
     images = engine.docker("image", "ls", "--format", "{{.Repository}}").stdout
     containers = engine.docker("ps", "--all", "--format", "{{.Image}}").stdout
@@ -170,7 +164,6 @@ def alternative_image(request: pytest.FixtureRequest, engine: Engine, project: A
 
 
 @pytest.mark.weekly
-@pytest.mark.slow
 def test_alternative_image_runs_the_service_read_only(engine: Engine, alternative_image: str) -> None:
     with container(engine, alternative_image, "--read-only", "--publish=127.0.0.1::8000") as name:
         url = f"http://{engine.docker('port', name, '8000/tcp').stdout.splitlines()[0]}"

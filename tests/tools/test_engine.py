@@ -6,19 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import QUESTIONS, TEMPLATE
 from tools.engine import SUBSTITUTE_LABEL, DockerError, Engine, EngineUnavailable
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-
-every_version = pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14", "3.15"])
+every_version = pytest.mark.parametrize("version", QUESTIONS["python_version"])
 
 DOCKERFILE = r"""
 ARG TAG=scratch
@@ -155,7 +151,7 @@ def run_without_engine(directory: Path, *arguments: str, **environment: str) -> 
         capture_output=True,
         text=True,
         cwd=directory,
-        env={**given, "PATH": str(directory), "PYTHONPATH": str(REPOSITORY), **environment},
+        env={**given, "PATH": str(directory), "PYTHONPATH": str(TEMPLATE), **environment},
     )
 
 

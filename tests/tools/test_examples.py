@@ -20,7 +20,7 @@ from tools.examples import ANSWERS, git, publish
 
 FEW = ["user", "venv"]
 USER = "{{cookiecutter.project_slug}}/_variants/strategy/user/Dockerfile"
-NOTE = "{{cookiecutter.project_slug}}/note.pex"  # ignored by the project's .gitignore
+NOTE = "{{cookiecutter.project_slug}}/note.so"  # ignored by the project's .gitignore
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +120,7 @@ def test_file_removed_from_template_is_removed_from_branches(remote: Path, templ
     lost = {
         branch: git(remote, "diff", "--name-status", f"{branch}^", branch) for branch in publish(template, str(remote))
     }
-    assert lost == {f"example/{strategy}": "D\tnote.pex" for strategy in FEW}
+    assert lost == {f"example/{strategy}": "D\tnote.so" for strategy in FEW}
 
 
 def test_no_branch_is_pushed_if_one_is_rejected(remote: Path) -> None:

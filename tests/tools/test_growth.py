@@ -34,7 +34,6 @@ def test_project_locks_number_of_dependencies(tmp_path: Path) -> None:
 
 @pytest.mark.weekly
 @pytest.mark.serial
-@pytest.mark.slow
 def test_growth_measures_all_metrics_of_all_projects(
     engine: Engine, base_image: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from tests.conftest import TEMPLATE
 from tools.engine import Engine
 from tools.load import PORTS, WRK, LoadError, LoadSetup, running_setup
 
-pytestmark = [pytest.mark.weekly, pytest.mark.serial, pytest.mark.slow]
+pytestmark = [pytest.mark.weekly, pytest.mark.serial]
 
 ROWS = [
     *(

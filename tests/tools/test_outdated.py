@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PERSON, TEMPLATE
+from tests.command import git
+from tests.conftest import TEMPLATE
 from tests.project import hook_repositories
 from tools.outdated import find_pins
 
@@ -31,10 +32,6 @@ def test_all_pins_of_the_template_are_found() -> None:
         text = (TEMPLATE / file).read_text("utf-8")
         used = re.findall(r"uses: +(?:docker://)?([\w.-]+/[\w.-]+)|repo: https://github\.com/(\S+)", text)
         assert {"".join(names) for names in used} <= {pin.name for pin in pins if pin.file == file}, file
-
-
-def git(directory: Path, *arguments: str) -> None:
-    subprocess.run(["git", *PERSON, *arguments], cwd=directory, check=True, capture_output=True)
 
 
 @pytest.fixture
@@ -78,7 +75,6 @@ CASES = {
 }
 
 
-@pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("case", CASES)
 def test_old_version_is_listed(tmp_path: Path, environment: dict[str, str], case: str) -> None:
     file, text, line, prefix = CASES[case]

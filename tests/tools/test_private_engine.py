@@ -12,21 +12,19 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from tests.conftest import TEMPLATE, wait_until
 from tools.engine import Engine, cache_dir, copy_programs
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.serial
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 ENGINE = [sys.executable, "-m", "tools.engine"]
 # pytest-rerunfailures needs the loopback interface.
 WITHOUT_NETWORK = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
@@ -37,7 +35,7 @@ PARALLEL_TESTS = [sys.executable, "-m", "pytest", *PLUGINS, "--numprocesses=2", 
 def test_second_user_does_not_stop_the_engine(engine: Engine) -> None:
     if not engine.private:
         pytest.skip("the engine was running before the tests")
-    second = subprocess.run(ENGINE, check=False, capture_output=True, text=True, cwd=REPOSITORY)
+    second = subprocess.run(ENGINE, check=False, capture_output=True, text=True, cwd=TEMPLATE)
     assert second.returncode == 0, second.stderr
     assert engine.docker("version", "--format", "{{.Server.Version}}").stdout == second.stdout
 
@@ -47,17 +45,9 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can create nam
 
 def pytest_options() -> list[str]:
     """Return the options with which this repository runs pytest."""
-    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
+    settings = tomllib.loads((TEMPLATE / "pyproject.toml").read_text("utf-8"))
     options: list[str] = settings["tool"]["pytest"]["ini_options"]["addopts"]
     return options
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait up to a minute, and fail if the condition is still false."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @dataclass(frozen=True)
@@ -74,7 +64,7 @@ class SpareEngine:
     def command(self, *command: str) -> tuple[list[str], dict[str, Any]]:
         """Return the `subprocess` arguments and options that run a command with this engine."""
         environment = {name: value for name, value in os.environ.items() if name != "DOCKER_HOST"}
-        environment |= {"XDG_CACHE_HOME": str(self.caches), "PYTHONPATH": str(REPOSITORY)}
+        environment |= {"XDG_CACHE_HOME": str(self.caches), "PYTHONPATH": str(TEMPLATE)}
         return ["unshare", "--net", *ENGINE, *command], {"env": environment, "text": True}
 
     def pytest(self) -> tuple[list[str], dict[str, Any]]:
@@ -99,7 +89,7 @@ class SpareEngine:
 
     def wait_until_stopped(self) -> None:
         """Wait until no process or mount of the engine is left."""
-        wait_for(lambda: not self.leftovers())
+        wait_until(lambda: not self.leftovers())
 
     def pid(self) -> int:
         """Return the process ID of the running engine."""
@@ -171,7 +161,6 @@ def test_long(engine):
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("interrupts", [1, 3])
 @pytest.mark.parametrize("during", ["start", "tests"])
 def test_parallel_run_interrupted_repeatedly_stops_the_engine(
@@ -181,9 +170,9 @@ def test_parallel_run_interrupted_repeatedly_stops_the_engine(
     arguments, options = spare_engine.pytest()
     with subprocess.Popen(arguments, cwd=tmp_path, **options) as process:
         if during == "start":
-            wait_for(lambda: bool(spare_engine.leftovers()))
+            wait_until(spare_engine.leftovers)
         else:
-            wait_for(lambda: len(list(tmp_path.glob("*.running"))) == 2)
+            wait_until(lambda: len(list(tmp_path.glob("*.running"))) == 2)
         for _ in range(interrupts):
             # Ctrl-C interrupts all processes of the foreground process group.
             with suppress(ProcessLookupError):
@@ -285,7 +274,7 @@ def test_engines_share_no_address_range(spare_engine: SpareEngine) -> None:
 def run_tests(directory: Path, *command: str, **environment: str) -> tuple[str, int]:
     """Run the tests in a directory; return the output, without tracebacks, and the number of failures."""
     given = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    variables = {**given, "PYTHONPATH": str(REPOSITORY), **environment}
+    variables = {**given, "PYTHONPATH": str(TEMPLATE), **environment}
     finished = subprocess.run(
         [*command, "--tb=no"], check=False, cwd=directory, env=variables, stdout=subprocess.PIPE, text=True
     )
@@ -318,7 +307,6 @@ def test_write(tmp_path, number):
 """
 
 
-@pytest.mark.slow
 @as_root
 def test_full_disk_stops_the_run(tmp_path: Path) -> None:
     write_tests(tmp_path, FILL_DISK)
@@ -346,7 +334,6 @@ def test_resolve(number):
 """
 
 
-@pytest.mark.slow
 @as_root
 def test_missing_name_server_stops_the_run_after_the_reruns(tmp_path: Path) -> None:
     write_tests(tmp_path, RESOLVE_NAME)
@@ -357,7 +344,6 @@ def test_missing_name_server_stops_the_run_after_the_reruns(tmp_path: Path) -> N
     assert "..." in [path.read_text() for path in tmp_path.glob("*.0.attempts")]
 
 
-@pytest.mark.slow
 @as_root
 def test_missing_name_server_stops_tests_that_need_the_index(tmp_path: Path) -> None:
     write_tests(tmp_path, "def test_install(index): pass\n\ndef test_download(index): pass\n")
@@ -383,7 +369,6 @@ def test_engine(engine, number):
 """
 
 
-@pytest.mark.slow
 def test_killed_engine_stops_the_run(spare_engine: SpareEngine, tmp_path: Path) -> None:
     pid_file = (spare_engine.home / "dockerd.pid").relative_to(spare_engine.caches)
     write_tests(tmp_path, KILL_ENGINE.replace("PID_FILE", repr(str(pid_file))))

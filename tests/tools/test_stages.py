@@ -64,7 +64,6 @@ def stage_layers(bake_once: Bake, build: Build) -> Iterator[tuple[Engine, dict[s
         image.engine.docker("image", "rm", *tags, check=False)
 
 
-@pytest.mark.slow
 def test_committed_layers_and_copies_match_images(stage_layers: Any) -> None:
     _, now = stage_layers
     before = COMMITTED["contents"]["venv"]
@@ -74,7 +73,6 @@ def test_committed_layers_and_copies_match_images(stage_layers: Any) -> None:
         assert [layer["name"] for layer in layers] == [layer["name"] for layer in before["stages"][stage]], stage
 
 
-@pytest.mark.slow
 def test_committed_sizes_are_within_tolerance_of_images(stage_layers: Any) -> None:
     engine, now = stage_layers
     if architecture(engine) != COMMITTED["architecture"]:

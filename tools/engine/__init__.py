@@ -17,14 +17,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import IO, Any
 
 HOW_TO_GET_AN_ENGINE = "start Docker so that `docker version` succeeds, or run as root on Debian"
 # How getaddrinfo and apt report that the name server is unavailable.

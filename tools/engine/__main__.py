@@ -1,4 +1,4 @@
-"""Run a command with the engine of the tests: `python -m tools.engine [--] COMMAND ...`, for example `bash`.
+"""Run a command with the engine of the tests: `python -m tools.engine COMMAND ...`, for example `bash`.
 
 Without a command, print the version of the engine.
 """
@@ -17,13 +17,12 @@ def main(arguments: list[str]) -> int:
     if arguments in (["-h"], ["--help"]):
         print(__doc__)
         return 0
-    command = arguments[1:] if arguments[:1] == ["--"] else arguments
     try:
         with running_engine() as engine:
-            if command:
+            if arguments:
                 # Leave Ctrl-C to the command; the engine is stopped afterwards.
                 signal.signal(signal.SIGINT, lambda *_: None)
-                return subprocess.run(command, check=False, env=engine.environment).returncode
+                return subprocess.run(arguments, check=False, env=engine.environment).returncode
             print(engine.docker("version", "--format", "{{.Server.Version}}").stdout.strip())
     except (EngineUnavailable, DockerError, OSError) as error:
         print(error, file=sys.stderr)

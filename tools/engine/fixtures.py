@@ -9,16 +9,14 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 from . import NAME_RESOLUTION_ERROR, Engine, EngineUnavailable, cache_dir, engine_required, is_running, running_engine
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
 
 RUNNING = pytest.StashKey[Engine]()
 # A failed build has already removed its files when the disk space is checked.

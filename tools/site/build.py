@@ -14,15 +14,17 @@ import tempfile
 from pathlib import Path
 
 from tools.combinations import COMBINATIONS
+from tools.compare import DOCS, LESSONS
 from tools.demo import TEMPLATE
 from tools.site.explorer import draw_stages, explorer_index, explorer_page, generate_combinations
 from tools.site.markdown import REPOSITORY, Source, rewrite_links, rewrite_pictures, toctree
 from tools.site.slides import slides_page
-from tools.stages import LESSONS, PICTURES, STAGES
+from tools.stages import PICTURES, STAGES
 
-DOCS = TEMPLATE / "docs"
 SITE = DOCS / "site"
 SPHINX = TEMPLATE / ".venv-site/bin/sphinx-build"
+# The documents of a generated project that the site contains.
+MANUAL = ("building", "operating", "deploying", "debugging")
 # The end of the page on teaching; Sphinx copies the slides unchanged.
 SLIDES = """
 ## Slides
@@ -43,15 +45,14 @@ def project_source(project: Path) -> Source:
     """Return the lessons of a generated project, and its documents that explain how to use it."""
     documents = [path.relative_to(project).as_posix() for path in sorted(project.glob("lessons/**/*.md"))]
     lessons = {name: name.replace("README", "index") for name in documents}
-    names = ("building", "operating", "deploying", "debugging")
-    manual = {f"docs/{name}.md": f"project/{name}.md" for name in names}
+    manual = {f"docs/{name}.md": f"project/{name}.md" for name in MANUAL}
     return Source(project, lessons | manual, f"{REPOSITORY}/blob/example/all")
 
 
 def contents_of_site(lessons: list[str]) -> str:
     """Return the tables of contents of the sidebar."""
     documents = ["questions.md", "updating.md", "comparison.md", "compatibility.md"]
-    project = [f"project/{name}.md" for name in ("building", "operating", "deploying", "debugging")]
+    project = [f"project/{name}.md" for name in MANUAL]
     guides = sorted(f"guides/{path.name}" for path in (DOCS / "guides").glob("*.md"))
     rest = ["decisions.md", "contributing.md", "changelog.md", "security.md"]
     groups = {
@@ -81,8 +82,7 @@ def write_pages(directory: Path) -> None:
         combinations, project = generate_combinations(Path(name))
         sources = [repository_source(), project_source(project)]
         pages = {(source.root / path).resolve(): page for source in sources for path, page in source.pages.items()}
-        lesson_paths = [*TEMPLATE.glob("*/_variants/strategy/all/lessons/**/*.md")]
-        pages |= {path.resolve(): lesson_page(path) for path in lesson_paths}
+        pages |= {path.resolve(): lesson_page(path) for path in LESSONS.glob("**/*.md")}
         for source in sources:
             for path, page in source.pages.items():
                 text = rewrite_links((source.root / path).read_text("utf-8"), source, path, pages)

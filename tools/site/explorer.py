@@ -12,9 +12,10 @@ from typing import Any
 
 from tools.combinations import CHOICES
 from tools.compare import describe_environment, generate_project, harness
+from tools.demo import QUESTIONS, STRATEGIES
 from tools.pictures import RUNTIME, draw
 from tools.site.markdown import REPOSITORY, code_block, list_of_stages, picture, prose, toctree
-from tools.stages import QUESTIONS, STRATEGIES, copies_of, stages_of, title_of
+from tools.stages import copies_of, stages_of, title_of
 
 METRICS = ("size", "compressed", "start", "cold", "edit_py", "edit_c")
 

@@ -1,7 +1,7 @@
 """A pytest plugin that runs each test many times, and fails it if memory or another resource grows.
 
-`make leaks` uses it with the tests of the C extension. It skips tests whose name contains "threads",
-because the stacks of new threads look like a leak.
+`make leaks` uses it with the tests of the C extension. It skips tests whose name contains "threads", because the stacks
+of new threads look like a leak, and Hypothesis tests, because Hypothesis keeps examples in memory.
 """
 
 from collections.abc import Generator

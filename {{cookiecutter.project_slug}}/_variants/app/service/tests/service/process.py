@@ -72,6 +72,14 @@ class Service:
             time.sleep(0.01)
 
 
+def wait_until_in_flight(service, count):
+    """Wait until the service processes this number of requests, without the one that asks for it."""
+    deadline = time.monotonic() + 30
+    while f"http_requests_in_flight {count + 1}.0\n" not in service.request("GET", "/metrics").body.decode():
+        assert time.monotonic() < deadline, f"{count} requests were never in flight"
+        time.sleep(0.01)
+
+
 def receive_all(client):
     """Return all bytes until the service closes the connection."""
     return b"".join(iter(lambda: client.recv(65536), b""))

@@ -64,7 +64,7 @@ def test_blocked_stderr_does_not_stop_service(start_service, tmp_path):
         text += os.read(reader, 65536)
     service.request("GET", "/nowhere")
     service.process.terminate()
-    assert service.process.wait(timeout=5) == 0
+    assert service.process.wait(timeout=30) == 0
     os.close(reader)
 
 
@@ -72,7 +72,7 @@ def test_closed_stderr_does_not_stop_service(start_service):
     service = start_service(*exec_after("os.close(2)", COMMAND))
     assert service.post_json("/json", {"number": 1}).json() == {"number": 2}
     service.process.terminate()
-    assert service.process.wait(timeout=5) == 0
+    assert service.process.wait(timeout=30) == 0
 
 
 INVALID_LOG_CALL = """

@@ -1,12 +1,11 @@
 """Limits and metrics of requests, for any kind of app."""
 
 import contextlib
-import time
 
 import pytest
 
 from .conftest import extended_command
-from .process import receive_all, run_service
+from .process import receive_all, run_service, wait_until_in_flight
 from .test_problems import assert_problem
 
 HEADERS = b" HTTP/1.1\r\nHost: test\r\n"
@@ -132,12 +131,12 @@ def test_bodies_share_limited_memory(start_service, rest):
     service = start_service(body_memory_bytes="1MB")
     with service.connect() as client:
         client.sendall(b"POST /json" + HEADERS + rest)
-        time.sleep(0.2)  # until it has been read
+        wait_until_in_flight(service, 1)
         response = service.request("POST", "/json", bytes(600_000))
         assert_problem(response, 503)
         assert response.headers["retry-after"] == "1"
         assert service.request("GET", "/readyz").status == 200
-    time.sleep(0.2)  # until the service has noticed
+    wait_until_in_flight(service, 0)
     assert_problem(service.request("POST", "/json", bytes(600_000)), 422)
 
 

@@ -142,7 +142,7 @@ def run(app: Service[Any], prog: str) -> int:
     """Serve until SIGTERM or SIGINT, and return the exit status.
 
     The status is 0 after a normal shutdown, 1 if a WebSocket route needs a missing package, 2 if a setting is missing
-    or invalid, or 3 if the lifespan fails at startup or shutdown.
+    or invalid, or 3 if the lifespan fails at startup or shutdown, or the port is in use.
     """
     try:
         settings = app.settings

@@ -122,7 +122,7 @@ def test_update_merges_new_version_with_edits(template: Template, tmp_path: Path
 
 
 def test_update_keeps_edited_file_removed_by_template(template: Template, project: Project) -> None:
-    project.edit(REMOVED, "*.pex binary", "*.pex -text")
+    project.edit(REMOVED, "requirements/*.txt linguist-generated", "requirements/*.txt -diff")
     project.edit("docs/CONTRIBUTING.md", "Before you submit a change", "Before you submit a patch")
     template.commit(project.path)
     template.cruft(project.path, "update", "--skip-apply-ask")

@@ -254,7 +254,7 @@ def test_pull_request_lists_every_conflict(repository: Repository) -> None:
 
 def test_pull_request_lists_rejected_hunks_and_kept_files(repository: Repository) -> None:
     project = repository.project
-    project.edit(REMOVED, "*.pex binary", "*.pex -text")
+    project.edit(REMOVED, "requirements/*.txt linguist-generated", "requirements/*.txt -diff")
     project.edit("docs/CONTRIBUTING.md", "Before you submit a change", "Before you submit a patch")
     repository.push()
     repository.run_pull_request_job(repository.run_update_job()[0])

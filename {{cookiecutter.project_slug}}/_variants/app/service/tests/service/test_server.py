@@ -79,7 +79,8 @@ def test_sigterm_drains_connections(start_service):
         client.sendall(READY)
         assert receive_response(client).startswith(b"HTTP/1.1 200 ")
         service.process.terminate()
-        time.sleep(0.1)
+        while service.request("GET", "/readyz").status == 200:
+            time.sleep(0.01)
         client.sendall(READY)
         response = receive_all(client)
     assert response.startswith(b"HTTP/1.1 503 ")
@@ -226,7 +227,7 @@ def test_malformed_request_does_not_affect_earlier_response(service):
 def test_incomplete_body_leaves_no_traceback(service):
     with service.connect() as client:
         client.sendall(HEADERS + b"Content-Length: 100\r\n\r\nless than that")
-    time.sleep(0.5)  # until the service has noticed
+    wait_until_in_flight(service, 0)
     assert_responds(service)
     assert "Traceback" not in service.log.read_text()
 

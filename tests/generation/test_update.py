@@ -127,7 +127,7 @@ def test_update_keeps_edited_file_removed_by_template(template: Template, projec
     template.commit(project.path)
     template.cruft(project.path, "update", "--skip-apply-ask")
     # git cannot merge the removal, so cruft applies the matching hunks and writes the others to .rej files.
-    assert "*.pex -text" in project.read(REMOVED)
+    assert "requirements/*.txt -diff" in project.read(REMOVED)
     assert "Before you submit a patch" in project.read("docs/CONTRIBUTING.md")
     assert {name for name in project.files if name.endswith(".rej")} == {"docs/CONTRIBUTING.md.rej"}
     assert "+Version 2: before you submit a change" in project.read("docs/CONTRIBUTING.md.rej")

@@ -282,7 +282,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def npm_install(directory: Path, *packages: str) -> None:
-    """Install packages into a directory, or skip the test if there is no npm."""
+    """Install npm packages into a directory. Skip the test if npm is not installed."""
     if not (shutil.which("node") and shutil.which("npm")):
         pytest.skip(f"{' and '.join(packages)} need node and npm: install them")
     command = ["npm", "install", "--loglevel=error", "--ignore-scripts", "--prefix", str(directory), *packages]

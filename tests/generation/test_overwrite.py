@@ -28,6 +28,8 @@ from tests.command import (
     snapshot,
 )
 from tests.conftest import TEMPLATE, TOOLS, Bake, Project, commit_project, copy_project
+from tools.engine import EngineUnavailable
+from tools.engine.fixtures import skip_or_fail
 
 Content = TypeVar("Content")
 PROJECT = "{{cookiecutter.project_slug}}"
@@ -213,9 +215,11 @@ def test_existing_directory_is_rejected_without_overwrite_option(work_dir: Path)
 
 def mount(directory: Path, *arguments: str) -> None:
     """Mount a file system, or skip the test if the user is not root."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a file system")
     result = subprocess.run(["mount", *arguments, str(directory)], capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        pytest.skip(f"Only root can mount: {result.stderr.strip()}")
+        skip_or_fail(EngineUnavailable(f"The file system could not be mounted: {result.stderr.strip()}"))
 
 
 @contextmanager

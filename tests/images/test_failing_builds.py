@@ -19,7 +19,7 @@ from tools.locks import compile_runtime
 def test_unloadable_dependency_fails_the_build(bake_once: Bake, build: Build, tmp_path: Any, strategy: str) -> None:
     image = build(bake_once(project_slug="acme-sums", strategy=strategy, app="cli"))
     project = copy_project(image.project, tmp_path)
-    # It has no wheel, and its extension module is linked with a library that runtime-image does not contain.
+    # COMPILED has no wheel, and its extension module is linked with a library that runtime-image does not contain.
     project.edit("pyproject.toml", "dependencies = [", f'dependencies = ["{COMPILED}",')
     compile_runtime(project.path)
     library = "USER 0\nRUN echo 'int f(void) { return 1; }' | gcc -shared -xc - -o /usr/lib/libmissing.so\n"

@@ -426,8 +426,7 @@ def test_slow_clients_do_not_block_others(service: Service) -> None:
         while not slow_bodies[0].done():
             assert json.loads(send_request(port, "/crc32c", DIGITS))["crc32c"] == CHECKSUM
             count += 1
-        # If slow clients blocked others, the first request would last until the slow bodies end.
-        assert count > 1
+        assert count > 50
         assert all(CHECKSUM.encode() in future.result() for future in slow_bodies)
         # Complete request headers must arrive within KEEP_ALIVE_SECONDS.
         assert {future.result() for future in slow_heads} == {b""}

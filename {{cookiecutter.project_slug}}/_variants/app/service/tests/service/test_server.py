@@ -227,6 +227,7 @@ def test_malformed_request_does_not_affect_earlier_response(service):
 def test_incomplete_body_leaves_no_traceback(service):
     with service.connect() as client:
         client.sendall(HEADERS + b"Content-Length: 100\r\n\r\nless than that")
+        wait_until_in_flight(service, 1)
     wait_until_in_flight(service, 0)
     assert_responds(service)
     assert "Traceback" not in service.log.read_text()

@@ -93,7 +93,7 @@ class ServiceSettings(BaseSettings):
     grace_seconds: int = Field(default=20, ge=0, description="time to finish requests in flight, after DRAIN_SECONDS")
     trusted_proxies: Annotated[str, AfterValidator(networks)] = Field(
         default="",
-        description="addresses and networks, separated by commas, whose X-Forwarded-For and -Proto are used",
+        description="addresses and networks, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are used",
     )
     root_path: str = Field(
         default="", pattern=r"^(/[\w.~-]+)*$", description="prefix that a proxy removes from the path, for example /api"

@@ -15,7 +15,7 @@ OPTIONS = {
     # Calls in the first run. Each further run makes 50% more, until memory is stable and the test passes.
     "times": 40,
     "retries": 6,
-    # The size of the process varies by some pages. The size of the heap is exact (without tcache), and has no tolerance.
+    # The size of the process varies by some pages. The size of the heap, without tcache, is exact and has no tolerance.
     "tolerance": dict.fromkeys(("uss", "rss", "vms"), 1 << 20),
 }
 

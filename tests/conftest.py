@@ -317,3 +317,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for fixture in {"engine", "index"}.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(fixture)
+    # Run files with image tests first, because some take minutes; otherwise, the other workers would wait for the last.
+    with_engine = {item.path for item in items if item.get_closest_marker("engine")}
+    items.sort(key=lambda item: item.path not in with_engine)

@@ -68,8 +68,8 @@ def test_generated_project_passes(project: Project, target: str) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-# `make coverage` also runs the tests, and test_make_it_yours.py runs them with ASan.
-@pytest.mark.parametrize("target", weekly_after(2, ["types", "coverage", "test"]))
+# test_make_it_yours.py runs the tests of a service, with coverage and with ASan.
+@pytest.mark.parametrize("target", weekly_after(1, ["types", "coverage", "test"]))
 def test_generated_service_passes(service_project: Project, target: str) -> None:
     result = make(service_project, target)
     assert result.returncode == 0, result.stdout + result.stderr

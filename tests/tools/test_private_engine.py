@@ -128,6 +128,13 @@ def test_last_user_stops_the_engine_after_failure(spare_engine: SpareEngine) -> 
     assert spare_engine.leftovers() == []
 
 
+def test_stopped_engine_keeps_only_base_images(spare_engine: SpareEngine) -> None:
+    imported = "tar --create --files-from=/dev/null | docker import - "
+    assert spare_engine.run("sh", "-euc", f"{imported} python:3-slim; {imported} test:1; {imported}").returncode == 0
+    listed = spare_engine.run("docker", "image", "ls", "--all", "--format", "{{.Repository}}:{{.Tag}}").stdout
+    assert listed == "python:3-slim\n"
+
+
 def test_interrupted_run_stops_the_engine(spare_engine: SpareEngine) -> None:
     # Set the handler explicitly, because background shells make their processes ignore SIGINT.
     interruptible = "import signal, time; signal.signal(signal.SIGINT, signal.default_int_handler)\n"

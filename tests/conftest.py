@@ -313,10 +313,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use the Docker engine or a package index, so that `make quick` can exclude them."""
+    """Mark the tests that use the Docker engine or a package index, and run the files with image tests first.
+
+    `make quick` excludes the marked tests. A file with image tests can take minutes; if it were last, the other workers
+    would wait.
+    """
     for item in items:
         for fixture in {"engine", "index"}.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(fixture)
-    # Run files with image tests first, because some take minutes; otherwise, the other workers would wait for the last.
     with_engine = {item.path for item in items if item.get_closest_marker("engine")}
     items.sort(key=lambda item: item.path not in with_engine)

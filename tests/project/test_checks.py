@@ -68,7 +68,7 @@ def test_generated_project_passes(project: Project, target: str) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-# test_make_it_yours.py runs the tests of a service, with coverage and with ASan.
+# test_make_it_yours.py runs `make coverage` and `make asan` of a service, and test_debugging_page.py `make test`.
 @pytest.mark.parametrize("target", weekly_after(1, ["types", "coverage", "test"]))
 def test_generated_service_passes(service_project: Project, target: str) -> None:
     result = make(service_project, target)

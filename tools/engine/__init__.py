@@ -275,14 +275,10 @@ def _limit_disk_use(engine: Engine, home: Path) -> None:
     containers = engine.docker("ps", "--all", "--quiet", check=False).stdout.split()
     if containers:
         engine.docker("rm", "--force", "--volumes", *containers, check=False)
-    # Not `docker image rm`, which waits for a garbage collection after each image.
-    images = ["ctr", f"--address={home}/exec/containerd/containerd.sock", "--namespace=moby", "images"]
-    listed = subprocess.run(
-        [*images, "ls", "--quiet"], env=engine.environment, check=False, capture_output=True, text=True
-    )
-    built = [name for name in listed.stdout.splitlines() if not name.startswith("docker.io/library/python:")]
+    images = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}", check=False).stdout
+    built = [line.split()[1] for line in images.splitlines() if not line.startswith("python:")]
     if built:
-        subprocess.run([*images, "rm", *built], env=engine.environment, check=False, capture_output=True)
+        engine.docker("image", "rm", "--force", *built, check=False)
     engine.docker("volume", "prune", "--all", "--force", check=False)
     engine.docker("network", "prune", "--force", check=False)
     # BuildKit's limit does not count records that it considers shared, and old buildx versions lack the option.
